@@ -1,0 +1,269 @@
+"""Audio intake: any recording that libsndfile reads, as mono float32 at the model's rate.
+
+    recording = read_audio("talk.mp3")
+    recording.waveform             # float32 (L,), 16 kHz, within [-1, 1]
+    recording.findings.warnings()  # ["resampled from 44100 Hz to 16000 Hz", ...]
+
+Axes: L samples, n frames, C channels. There is one way to decode, block by block: `read_audio`
+joins the blocks of an `AudioStream`, which itself keeps no more than one, however long the audio.
+
+A header that promises more than the file holds is an error, never a shorter transcript. Ogg and
+a few old formats (VOC, MAT, PVF, IRCAM ...) promise nothing: a cut one ends where it was cut.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from asr.container import UNKNOWN_FRAMES, SoundFile, Source, open_sound, source_name
+from asr.errors import AudioError
+from asr.findings import Findings, Meter
+
+__all__ = ["SAMPLE_RATE_HZ", "AudioStream", "Findings", "Recording", "list_audio", "read_audio"]
+
+SAMPLE_RATE_HZ = 16_000
+
+_CHUNK_FRAMES = 1 << 16  # decoded at a time: 16 MB for 64 channels
+_LATE_S = 0.1  # how far a piece may reach beyond the end: durations get rounded
+_MAX_PEAK = 10.0  # codecs and mixes overshoot full scale a little; integers kept as floats do not
+
+# The suffixes by which a folder's recordings are found. Files named one by one need none of them.
+_SUFFIXES = frozenset({".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga"})
+_SUFFIXES |= {".ogg", ".opus", ".rf64", ".snd", ".sph", ".voc", ".w64", ".wav", ".wave"}
+
+Waveform = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A waveform, float32 (L,) within [-1, 1], and what was found while it was read."""
+
+    waveform: Waveform
+    sample_rate_hz: int
+    findings: Findings
+
+
+def read_audio(
+    source: Source,
+    *,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
+    start: float = 0.0,
+    duration: float | None = None,
+) -> Recording:
+    """Read a recording, or a piece of it, as mono at `sample_rate_hz`.
+
+    Args:
+        source: a path, the bytes of a file, or a binary stream such as `sys.stdin.buffer`.
+        sample_rate_hz: of the result; another rate is resampled by soxr, and the findings say so.
+        start: seconds to skip; nothing is decoded for them where the format can seek.
+        duration: seconds to read; None reads to the end.
+
+    Raises:
+        AudioError: the source is missing, not audio, empty, cut short or damaged, holds samples
+            that are not numbers or far beyond full scale, or ends before the piece does.
+    """
+    stream = AudioStream(
+        source, sample_rate_hz=sample_rate_hz, start=start, duration=duration, block_s=60.0
+    )
+    return Recording(np.concatenate(list(stream)), sample_rate_hz, stream.findings)
+
+
+class AudioStream:
+    """A recording as blocks, in memory that does not grow with its length.
+
+    Iterating yields float32 arrays of `block_s` seconds at `sample_rate_hz`, the last one shorter,
+    at least one in all; their join is what `read_audio` returns. It raises AudioError as
+    `read_audio` does, which for damage in the middle means after some blocks.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        sample_rate_hz: int = SAMPLE_RATE_HZ,
+        start: float = 0.0,
+        duration: float | None = None,
+        block_s: float = 10.0,
+    ) -> None:
+        self._source = source
+        self._name = source_name(source)
+        self._sample_rate_hz = sample_rate_hz
+        self._start = start
+        self._duration = duration
+        self._block_samples = max(1, round(block_s * sample_rate_hz))
+        self._findings: Findings | None = None
+        self._check_piece()
+
+    @property
+    def findings(self) -> Findings:
+        """What was found in all that was read; there once the last block has been taken."""
+        if self._findings is None:
+            raise ValueError(f"{self._name}: findings are there after the last block")
+        return self._findings
+
+    def __iter__(self) -> Iterator[Waveform]:
+        pending = np.empty(0, np.float32)
+        for waveform in self._waveforms():
+            pending = np.concatenate((pending, waveform))
+            while len(pending) >= self._block_samples:
+                yield pending[: self._block_samples]
+                pending = pending[self._block_samples :]
+        if len(pending):
+            yield pending
+
+    def _waveforms(self) -> Iterator[Waveform]:
+        """Yield mono at the wanted rate, in arrays of any length; then set the findings."""
+        with open_sound(self._source) as sound:
+            meter = Meter(sound.samplerate)
+            resample = _resampler(sound.samplerate, self._sample_rate_hz)
+            channels_cancel = False
+            for frames in self._decode(sound):
+                mono, cancelled = mix(frames)
+                channels_cancel |= cancelled
+                meter.add(frames, mono)
+                yield resample(mono, False)
+            self._check_sound(meter.num_frames, sound.samplerate)
+            yield resample(np.empty(0, np.float32), True)
+            self._findings = meter.findings(
+                channels=sound.channels,
+                form=f"{sound.format}/{sound.subtype}",
+                sample_rate_hz=self._sample_rate_hz,
+                channels_cancel=channels_cancel,
+            )
+
+    def _decode(self, sound: SoundFile) -> Iterator[Waveform]:
+        """Yield the piece as float32 (n, C) at the rate of the file."""
+        first, stop = self._locate(sound)
+        end = first
+        try:
+            if first:
+                sound.seek(first)
+            while len(frames := sound.read(min(_CHUNK_FRAMES, stop - end), "float32", True)):
+                self._check_samples(frames, end / sound.samplerate)
+                end += len(frames)
+                yield frames
+        except soundfile.SoundFileError as error:
+            raise AudioError(
+                f"{self._name}: is cut short or damaged after {end / sound.samplerate:.2f} s "
+                f"({str(error).rstrip('.')}); copy or convert it again"
+            ) from None
+        self._check_whole(sound, end, stop)
+
+    def _locate(self, sound: SoundFile) -> tuple[int, int]:
+        """Return the first frame of the piece and the one after its last."""
+        first = round(self._start * sound.samplerate)
+        left = sound.frames - first
+        wanted = left if self._duration is None else round(self._duration * sound.samplerate)
+        if (first and left <= 0) or wanted > left + _LATE_S * sound.samplerate:
+            raise AudioError(
+                f"{self._name}: lasts {sound.frames / sound.samplerate:.2f} s, but is wanted from "
+                f"{self._start:.2f} s to {(first + wanted) / sound.samplerate:.2f} s; "
+                "correct the start and duration"
+            )
+        return first, first + min(wanted, left)
+
+    def _check_piece(self) -> None:
+        if not (math.isfinite(self._start) and self._start >= 0):
+            raise AudioError(f"{self._name}: start is {self._start} s; allowed: 0 or more")
+        if self._duration is not None and not (
+            math.isfinite(self._duration) and self._duration > 0
+        ):
+            raise AudioError(f"{self._name}: duration is {self._duration} s; allowed: above 0")
+
+    def _check_samples(self, frames: Waveform, at: float) -> None:
+        peak = float(np.abs(frames).max())
+        if not math.isfinite(peak):
+            raise AudioError(
+                f"{self._name}: holds samples that are not numbers (NaN or infinite) after "
+                f"{at:.2f} s; write it again from its source"
+            )
+        if peak > _MAX_PEAK:
+            raise AudioError(
+                f"{self._name}: holds a sample of {peak:.6g}, where full scale is 1.0; floats at "
+                "the scale of integers? divide them by 32768 and write it again"
+            )
+
+    def _check_sound(self, num_frames: int, rate_hz: int) -> None:
+        if round(num_frames * self._sample_rate_hz / rate_hz) == 0:
+            raise AudioError(
+                f"{self._name}: holds {num_frames} sample(s), which is no sound; record it again"
+            )
+
+    def _check_whole(self, sound: SoundFile, end: int, promised: int) -> None:
+        rate_hz = sound.samplerate
+        known = sound.frames < UNKNOWN_FRAMES
+        if promised >= UNKNOWN_FRAMES or end >= promised - (0 if known else _LATE_S * rate_hz):
+            return
+        raise AudioError(
+            f"{self._name}: is cut short: promises {promised / rate_hz:.2f} s, "
+            f"ends after {end / rate_hz:.2f} s; copy or convert it again"
+        )
+
+
+def mix(frames: Waveform) -> tuple[Waveform, bool]:
+    """Mix (n, C) to mono (n,); where channels cancel, take one of them instead.
+
+    Unrelated channels of power P leave P / C in their mean. Much less than that means opposite
+    phase, a miswired cable as a rule: the mean would be silence, the speech is in each channel.
+
+    Returns:
+        The mono signal, and whether channels cancelled.
+    """
+    num_channels = frames.shape[1]
+    mono = frames.mean(axis=1) if num_channels > 1 else frames[:, 0]
+    power = np.square(frames).mean(axis=0)  # (C,)
+    if np.square(mono).mean() >= 0.1 * power.mean() / num_channels:
+        return mono, False
+    return frames[:, np.argmax(power >= power.max() / 2)], True
+
+
+def list_audio(arguments: Iterable[str]) -> list[Path]:
+    """Expand files, folders and glob patterns to recordings, each once, in order.
+
+    A folder gives the files below it that have an audio suffix, sorted, hidden ones left out.
+    An argument that gives nothing (a missing file, a pattern without a match, a folder without
+    audio) is kept as it is, so that reading it says what is wrong and the others go on. "-" has
+    no meaning here.
+    """
+    found: dict[Path, None] = {}
+    for argument in arguments:
+        found.update(dict.fromkeys(_expand(argument) or [Path(argument)]))
+    return list(found)
+
+
+def _expand(argument: str) -> list[Path]:
+    path = Path(argument)
+    try:
+        if path.is_dir():
+            return _recordings_below(path)
+        if path.exists():
+            return [path]
+    except OSError:  # no permission, or a name too long: reading it will say so
+        return []
+    matches = [Path(match) for match in sorted(glob(argument, recursive=True))]  # noqa: PTH207
+    return [path for m in matches for path in (_recordings_below(m) if m.is_dir() else [m])]
+
+
+def _recordings_below(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+
+
+def _resampler(from_hz: int, to_hz: int) -> Callable[[Waveform, bool], Waveform]:
+    """Return a function of (waveform, is it the last); resampling overshoots, so it limits."""
+    if from_hz == to_hz:
+        return lambda waveform, last: np.clip(waveform, -1, 1)
+    stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
+    return lambda waveform, last: np.clip(stream.resample_chunk(waveform, last=last), -1, 1)

@@ -1,0 +1,110 @@
+"""Augmentation of log-mel frames: noise, band limits, SpecAugment. (Speed: asr/data.py.)
+
+Working on mel energies rather than on samples lets the frames of a recording be computed once and
+kept. Every random number comes from the generator given, so a batch can be made again exactly.
+
+Shapes: N utterances, T frames, M mel bands.
+"""
+
+import torch
+from torch import Generator, Tensor
+
+from asr.config import AugmentConfig, FeaturesConfig
+from asr.features import LOG_OFFSET, mask_frames
+
+NOISE_FLUCTUATION = 0.4  # deviation of a noise band's log energy from frame to frame, in nats
+STEEPEST_NOISE = 2.0  # noise power falls as 1 / f^a with a in 0..2: white, pink, brown
+
+
+class Augmenter:
+    """Applies what the configuration asks for, in the order in which the world does it."""
+
+    def __init__(self, config: AugmentConfig, features: FeaturesConfig) -> None:
+        self.config = config
+        self.band_hz = mel_band_centres(features)
+        self.longest_mask = int(config.time_mask_ms / features.frame_shift_ms)
+
+    def __call__(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
+        """(N, T, M) log-mel frames to as many; int64 (N,) valid frames, padding stays zero."""
+        config = self.config
+        if config.noise_prob:
+            log_mel = self.add_noise(log_mel, num_frames, generator)
+        if config.band_limit_prob:
+            log_mel = self.limit_band(log_mel, generator)
+        if config.freq_masks or config.time_masks:
+            log_mel = self.mask(log_mel, num_frames, generator)
+        return mask_frames(log_mel, num_frames)
+
+    def add_noise(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
+        """Add stationary noise of a random colour to some utterances, at a random SNR.
+
+        Energies of independent signals add: log(exp(speech) + exp(noise)).
+        """
+        batch = len(log_mel)
+        low, high = self.config.noise_snr_db
+        snr_db = low + (high - low) * _uniform(batch, generator)
+        steepness = STEEPEST_NOISE * _uniform(batch, generator)
+        # White noise fills a mel band in proportion to its width, which grows as 700 Hz + f.
+        colour = torch.log(700 + self.band_hz) - steepness[:, None] * torch.log(self.band_hz)
+        speech = mask_frames(log_mel.exp(), num_frames).sum((1, 2)) / num_frames  # mean power
+        level = speech.log() - colour.logsumexp(1).to(speech) - snr_db.to(speech) / 10 * 2.302585
+        noise = (colour.to(log_mel) + level[:, None])[:, None]  # (N, 1, M)
+        jitter = NOISE_FLUCTUATION * torch.randn(log_mel.shape, generator=generator)
+        noisy = torch.logaddexp(log_mel, noise + jitter.to(log_mel))
+        return torch.where(self._chosen(self.config.noise_prob, log_mel, generator), noisy, log_mel)
+
+    def limit_band(self, log_mel: Tensor, generator: Generator) -> Tensor:
+        """Silence all bands above a random cut-off in some utterances, as codecs and phones do."""
+        low, high = self.config.band_limit_hz
+        cutoff_hz = low + (high - low) * _uniform(len(log_mel), generator)
+        above = (self.band_hz > cutoff_hz[:, None])[:, None].to(log_mel.device)  # (N, 1, M)
+        floor = log_mel.new_tensor(LOG_OFFSET).log()
+        chosen = self._chosen(self.config.band_limit_prob, log_mel, generator)
+        return torch.where(above & chosen, floor, log_mel)
+
+    def mask(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
+        """SpecAugment (Park et al. 2019) without warping; masks hold the utterance's mean."""
+        config = self.config
+        batch, length, bands = log_mel.shape
+        frames = num_frames.cpu()
+        widest = (frames * config.time_mask_fraction).clamp(max=self.longest_mask)
+        everywhere = torch.full((batch,), bands)
+        times = _spans(config.time_masks, widest, frames, length, generator)
+        freqs = _spans(
+            config.freq_masks,
+            torch.full((batch,), float(config.freq_mask_mels)),
+            everywhere,
+            bands,
+            generator,
+        )
+        mean = mask_frames(log_mel, num_frames).sum(1, keepdim=True) / num_frames[:, None, None]
+        hidden = (times[:, :, None] | freqs[:, None, :]).to(log_mel.device)  # (N, T, M)
+        return torch.where(hidden, mean, log_mel)
+
+    @staticmethod
+    def _chosen(probability: float, log_mel: Tensor, generator: Generator) -> Tensor:
+        chosen = _uniform(len(log_mel), generator) < probability
+        return chosen[:, None, None].to(log_mel.device)
+
+
+def mel_band_centres(features: FeaturesConfig) -> Tensor:
+    """Centre frequencies of the mel bands, float (M,), in Hz."""
+    high_hz = features.high_hz or features.sample_rate_hz / 2
+    ends = 2595 * torch.log10(1 + torch.tensor([features.low_hz, high_hz]) / 700)
+    mels = torch.linspace(float(ends[0]), float(ends[1]), features.num_mels + 2)[1:-1]
+    return 700 * (10 ** (mels / 2595) - 1)
+
+
+def _uniform(count: int, generator: Generator) -> Tensor:
+    return torch.rand(count, generator=generator)
+
+
+def _spans(count: int, widest: Tensor, extent: Tensor, length: int, generator: Generator) -> Tensor:
+    """Bool (N, length): the union of `count` random spans, each within 0..extent (N,)."""
+    batch = len(extent)
+    width = (torch.rand(batch, count, generator=generator) * (widest[:, None] + 1)).long()
+    room = (extent[:, None] - width + 1).clamp(min=1)
+    start = (torch.rand(batch, count, generator=generator) * room).long()
+    index = torch.arange(length)
+    inside = (index >= start[:, :, None]) & (index < (start + width)[:, :, None])  # (N, K, length)
+    return inside.any(1)

@@ -1,0 +1,1 @@
+"""The commands. Each file holds one, parses arguments, and imports what is heavy inside main()."""

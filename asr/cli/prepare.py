@@ -1,0 +1,128 @@
+"""asr-prepare: a corpus, or its download, to JSONL manifests."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.cli.run import run
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.manifest import Utterance
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    arguments = _parser().parse_args(argv)
+    return run("asr-prepare", lambda: arguments.prepare(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="asr-prepare", description="Turn a corpus into JSONL manifests."
+    )
+    corpora = parser.add_subparsers(metavar="CORPUS", required=True)
+
+    librispeech = corpora.add_parser("librispeech", help="LibriSpeech, Mini LibriSpeech")
+    librispeech.add_argument("root", type=Path, help="the LibriSpeech folder, or its parent")
+    librispeech.add_argument(
+        "--subsets", nargs="+", metavar="NAME", help="folders in it (default: all)"
+    )
+    librispeech.add_argument(
+        "--download", action="store_true", help="fetch subsets that are missing from OpenSLR"
+    )
+    librispeech.add_argument(
+        "--url-base",
+        metavar="URL",
+        help="mirror to use instead of https://www.openslr.org/resources",
+    )
+    _add_out(librispeech, "DIR", "folder for SUBSET.jsonl", _librispeech)
+
+    fsdd = corpora.add_parser("fsdd", help="Free Spoken Digit Dataset")
+    fsdd.add_argument("root", type=Path, help="the folder that holds recordings/")
+    fsdd.add_argument("--test-speaker", metavar="NAME", default="theo", help="default: theo")
+    fsdd.add_argument("--valid-speaker", metavar="NAME", help="default: the first of the others")
+    _add_out(fsdd, "DIR", "folder for all.jsonl and the splits", _fsdd)
+
+    table = corpora.add_parser("csv", help="a table with the columns audio and text")
+    table.add_argument("table", type=Path, metavar="FILE.csv", help="or LJSpeech's metadata.csv")
+    _add_out(table, "FILE.jsonl", "the manifest", _csv)
+
+    kaldi = corpora.add_parser("kaldi", help="a Kaldi data folder")
+    kaldi.add_argument("folder", type=Path, help="the folder that holds wav.scp and text")
+    _add_out(kaldi, "FILE.jsonl", "the manifest", _kaldi)
+    return parser
+
+
+def _add_out(
+    parser: argparse.ArgumentParser,
+    metavar: str,
+    meaning: str,
+    prepare: Callable[[argparse.Namespace], int],
+) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar=metavar, help=meaning)
+    parser.set_defaults(prepare=prepare)
+
+
+def _librispeech(arguments: argparse.Namespace) -> int:
+    from asr.corpora import librispeech
+
+    root: Path = arguments.root
+    if arguments.url_base and not arguments.download:
+        raise ConfigError("--url-base is the mirror of --download; give both")
+    if arguments.download and not arguments.subsets:
+        raise ConfigError(
+            f"--download needs --subsets; published: {', '.join(librispeech.ARCHIVES)}"
+        )
+    names = arguments.subsets or librispeech.subset_names(root)
+    if not names:
+        raise ConfigError(f"{root}: no subset in it; name a published one with --subsets")
+    for name in names:
+        if Path(name).name != name:
+            raise ConfigError(f"--subsets {name}: not the name of a folder in {root}")
+        if arguments.download:
+            librispeech.fetch_subset(root, name, arguments.url_base or librispeech.URL_BASE)
+    folders = [librispeech.find_subset(root, name) for name in names]  # before the long work
+    for folder in folders:
+        _write(arguments.out / f"{folder.name}.jsonl", librispeech.read_librispeech(folder))
+    return 0
+
+
+def _fsdd(arguments: argparse.Namespace) -> int:
+    from asr.corpora import fsdd
+
+    utterances = fsdd.read_fsdd(arguments.root)
+    parts = fsdd.splits(utterances, arguments.test_speaker, arguments.valid_speaker)
+    for name, part in {"all": utterances, **parts}.items():
+        _write(arguments.out / f"{name}.jsonl", part)
+    return 0
+
+
+def _csv(arguments: argparse.Namespace) -> int:
+    from asr.corpora.table import read_csv
+
+    _write(arguments.out, read_csv(arguments.table))
+    return 0
+
+
+def _kaldi(arguments: argparse.Namespace) -> int:
+    from asr.corpora.kaldi import read_kaldi
+
+    _write(arguments.out, read_kaldi(arguments.folder))
+    return 0
+
+
+def _write(path: Path, utterances: "list[Utterance]") -> None:
+    """Write a manifest and say on stdout what is in it."""
+    from asr.manifest import write_manifest
+
+    write_manifest(path, utterances)
+    hours = sum(utterance.duration for utterance in utterances) / 3600
+    speakers = {utterance.speaker for utterance in utterances} - {None}
+    print(f"{path}: {len(utterances)} utterances, {hours:.2f} h, {len(speakers)} speakers")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""asr-train: train an acoustic model into an experiment folder."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.cli.run import run
+from asr.config import Config, load_config
+from asr.errors import ConfigError
+from asr.manifest import read_manifest
+from asr.progress import say
+from asr.text import Normalizer, Vocabulary
+
+if TYPE_CHECKING:
+    from asr.parallel import Group
+
+MOST_PROCESSES = 4  # more would get too little of a batch each
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser("asr-train", description=__doc__)
+    parser.add_argument("conf", type=Path, help="TOML file, such as conf/blstm_ctc.toml")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.add_argument("--train", type=Path, required=True, help="manifest to learn from")
+    parser.add_argument("--valid", type=Path, required=True, help="manifest to choose epochs by")
+    parser.add_argument("--out", type=Path, required=True, help="experiment folder")
+    parser.add_argument("--resume", action="store_true", help="go on after the last whole epoch")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command."""
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser().parse_intermixed_args(words)
+    return run("asr-train", lambda: launch(arguments, words))
+
+
+def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """Check what can be checked at once, then train in one process or several."""
+    config = load_config(arguments.conf, arguments.overrides)
+    if is_started(arguments.out) and not arguments.resume and "RANK" not in os.environ:
+        raise ConfigError(f"--out {arguments.out}: holds an experiment; add --resume, or another")
+
+    from asr.parallel import start_processes
+
+    processes, threads = share_cores(config, choose_device(config))
+    # Waiting threads must sleep: spinning ones take the core from the thread that loads data.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    with start_processes(processes, "asr.cli.train", words) as group:
+        return train(config, arguments, group)
+
+
+def train(config: Config, arguments: argparse.Namespace, group: "Group") -> int:
+    """Train this process's share; the exit status."""
+    import torch
+
+    from asr.acoustic import AcousticTask
+    from asr.checkpoint import create_experiment
+    from asr.data import Frames, Loader, make_examples, trainable
+    from asr.train import Trainer
+
+    torch.manual_seed(config.train.seed)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    train_set, valid_set = read_manifest(arguments.train), read_manifest(arguments.valid)
+    normalizer = Normalizer(**vars(config.text))
+    if arguments.resume:
+        vocabulary = resumed_vocabulary(arguments.out, config)
+    else:
+        vocabulary = Vocabulary.from_texts(normalizer(u.text) for u in train_set)
+    examples, left_out = trainable(make_examples(train_set, normalizer, vocabulary), config)
+    valid_examples = make_examples(valid_set, normalizer, vocabulary)
+    frames = Frames(config)
+    task = AcousticTask(
+        config,
+        vocabulary,
+        Loader(examples, frames, config, group),
+        Loader(valid_examples, frames, config, group),
+        choose_device(config),
+    )
+    trainer = Trainer(task, config.train, arguments.out, group)
+    if arguments.resume:
+        trainer.resume()
+    elif group.rank == 0:
+        create_experiment(arguments.out, config, vocabulary)
+    if group.rank == 0:
+        hours = sum(example.utterance.duration for example in examples) / 3600
+        weights = sum(parameter.numel() for parameter in task.model.parameters()) / 1e6
+        say(
+            f"training on {len(examples)} utterances, {hours:.2f} hours (left out: {left_out}); "
+            f"{len(vocabulary)} tokens, {weights:.2f} million weights; {task.device}, "
+            f"{group.size} processes of {torch.get_num_threads()} threads"
+        )
+    trainer.run()
+    return 0
+
+
+def is_started(folder: Path) -> bool:
+    """Whether the folder holds a checkpoint to go on from."""
+    return (folder / "last" / "checkpoint.json").exists()
+
+
+def resumed_vocabulary(folder: Path, config: Config) -> Vocabulary:
+    """The vocabulary of an experiment that is to go on under the same configuration."""
+    from asr.checkpoint import load_experiment
+
+    before, vocabulary = load_experiment(folder)
+    if before != config:
+        raise ConfigError(f"--resume: {folder}/config.json differs from what was given now")
+    return vocabulary
+
+
+def share_cores(config: Config, device: str) -> tuple[int, int]:
+    """Processes, and threads for each."""
+    cores = os.cpu_count() or 1
+    processes = config.train.processes or (min(cores, MOST_PROCESSES) if device == "cpu" else 1)
+    return processes, max(1, cores // processes)
+
+
+def choose_device(config: Config) -> str:
+    """'cpu' or 'cuda', as train.device says."""
+    import torch
+
+    if config.train.device != "auto":
+        if config.train.device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("train.device is 'cuda', and torch finds no CUDA device; use 'cpu'")
+        return config.train.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

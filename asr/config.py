@@ -1,0 +1,252 @@
+"""Configuration: frozen dataclasses, read from TOML, overridden by section.key=value.
+
+Each field has its reader in the module its section is named after. Suffixes carry units.
+An unknown section or key is an error that names the nearest one.
+"""
+
+import difflib
+import math
+import tomllib
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from asr.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """What transcripts are turned into before training (asr/text.py, Normalizer)."""
+
+    case: Literal["upper", "lower", "keep"] = "upper"
+    numbers: Literal["en", "keep"] = "en"
+    strip_accents: bool = True
+    keep: str = "'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """The definition of a frame (asr/features.py)."""
+
+    sample_rate_hz: int = 16_000
+    frame_length_ms: float = 25.0
+    frame_shift_ms: float = 10.0
+    num_mels: int = 40
+    num_ceps: int = 13  # cepstra kept, c0 included
+    filterbank: Literal["htk", "slaney", "kaldi"] = "htk"
+    low_hz: float = 20.0
+    high_hz: float = 0.0  # 0: half the sample rate
+    deltas: int = 2  # 0: none, 1: first order, 2: second order too
+    normalize: Literal["none", "mean", "mean_variance"] = "mean_variance"  # over the utterance
+
+    @property
+    def num_features(self) -> int:
+        """Values in one frame."""
+        return self.num_ceps * (1 + self.deltas)
+
+    def __post_init__(self) -> None:
+        nyquist = self.sample_rate_hz / 2
+        _within("features.num_ceps", self.num_ceps, 1, self.num_mels)
+        _within("features.deltas", self.deltas, 0, 2)
+        _within("features.frame_shift_ms", self.frame_shift_ms, 1, self.frame_length_ms)
+        _within("features.low_hz", self.low_hz, 0, nyquist)
+        if self.high_hz:
+            _within("features.high_hz", self.high_hz, self.low_hz + 1, nyquist)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The acoustic model (asr/model.py, asr/lstm.py)."""
+
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    layers: int = 3
+    hidden: int = 256  # cells in each direction
+    bidirectional: bool = True
+    projection: int = 0  # linear outputs after each layer; 0: none
+    residual: bool = False
+    layer_norm: bool = False
+    dropout: float = 0.2  # on the input of every layer but the first, and of the output layer
+    forget_bias: float = 1.0
+    stack: int = 3  # neighbouring frames joined at the input
+    reduce_after: tuple[int, ...] = ()  # layers (1 = first) after which pairs of frames are joined
+
+    @property
+    def time_reduction(self) -> int:
+        """Feature frames for one frame of log-probabilities."""
+        return self.stack << len(self.reduce_after)
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "hidden", "stack"):
+            _within(f"model.{name}", getattr(self, name), 1, math.inf)
+        _within("model.projection", self.projection, 0, math.inf)
+        _within("model.dropout", self.dropout, 0, 0.9)
+        for layer in self.reduce_after:
+            _within("model.reduce_after", layer, 1, self.layers - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """What makes one utterance many (asr/augment.py)."""
+
+    speeds: tuple[float, ...] = (1.0,)  # one drawn for each utterance and epoch
+    freq_masks: int = 0
+    freq_mask_mels: int = 8  # widest frequency mask
+    time_masks: int = 0
+    time_mask_ms: float = 300.0  # longest time mask
+    time_mask_fraction: float = 0.2  # ... and its longest share of the utterance
+    noise_prob: float = 0.0
+    noise_snr_db: tuple[float, ...] = (10.0, 30.0)  # lowest, highest
+    band_limit_prob: float = 0.0
+    band_limit_hz: tuple[float, ...] = (3400.0, 7000.0)  # lowest, highest cut-off
+
+    def __post_init__(self) -> None:
+        for speed in self.speeds:
+            _within("augment.speeds", speed, 0.5, 2.0)
+        for name in ("noise_prob", "band_limit_prob", "time_mask_fraction"):
+            _within(f"augment.{name}", getattr(self, name), 0, 1)
+        for name in ("noise_snr_db", "band_limit_hz"):
+            bounds = getattr(self, name)
+            if len(bounds) != 2 or bounds[0] > bounds[1]:
+                raise ConfigError(f"augment.{name} is {list(bounds)}; allowed: [lowest, highest]")
+        if not self.speeds:
+            raise ConfigError("augment.speeds is empty; allowed: one factor or more, such as [1.0]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """How utterances become batches (asr/data.py)."""
+
+    batch_s: float = 120.0  # audio in a batch, padding included
+    max_utterance_s: float = 20.0  # longer ones are left out of training, counted
+    workers: int = 1  # threads that read and compute features ahead of the training step
+    cache: Literal["memory", "none"] = "memory"  # "memory": 29 MB an hour and speed
+
+    def __post_init__(self) -> None:
+        _within("data.workers", self.workers, 1, 64)
+        _within("data.max_utterance_s", self.max_utterance_s, 0.1, 3600)
+        _within("data.batch_s", self.batch_s, self.max_utterance_s, math.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The loop (asr/train.py)."""
+
+    seed: int = 1
+    epochs: int = 20
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    final_lr_fraction: float = 0.02  # of learning_rate, reached by a cosine at the last step
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998  # 0: no weight averaging
+    processes: int = 0  # that share each batch; 0: a core each, at most 4, or one with a GPU
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def __post_init__(self) -> None:
+        _within("train.epochs", self.epochs, 1, math.inf)
+        _within("train.processes", self.processes, 0, 64)
+        _within("train.ema_decay", self.ema_decay, 0, 0.99999)
+        _within("train.final_lr_fraction", self.final_lr_fraction, 0, 1)
+        for name in ("learning_rate", "clip_norm"):
+            _within(f"train.{name}", getattr(self, name), 1e-12, math.inf)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that defines an experiment beside its data."""
+
+    text: TextConfig = field(default_factory=TextConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def load_config(path: Path | str, overrides: Iterable[str] = ()) -> Config:
+    """Read a TOML file and apply `section.key=value` overrides (values in TOML syntax).
+
+    Raises:
+        ConfigError: unreadable file, bad TOML, unknown name, wrong type or value not allowed.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); give a TOML file of conf/") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    for override in overrides:
+        _apply_override(table, override)
+    return config_from_dict(table, str(path))
+
+
+def config_from_dict(table: Mapping[str, Any], source: str = "configuration") -> Config:
+    """Build a Config from nested tables; what is absent keeps its default."""
+    known = {f.name: f.default_factory for f in fields(Config)}
+    _refuse_unknown(table, known, source)
+    sections = {}
+    for name, values in table.items():
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{source}: {name} is {values!r}; it must be a section, [{name}]")
+        sections[name] = _section(known[name](), name, values, source)  # type: ignore[operator]
+    return Config(**sections)
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """The inverse of config_from_dict: nested tables of JSON types."""
+    return asdict(config)
+
+
+def _section(defaults: Any, name: str, values: Mapping[str, Any], source: str) -> Any:
+    types = get_type_hints(type(defaults))
+    _refuse_unknown(values, types, f"{source}: [{name}]")
+    given = {key: _coerce(f"{name}.{key}", value, types[key]) for key, value in values.items()}
+    return replace(defaults, **given)
+
+
+def _coerce(key: str, value: Any, wanted: Any) -> Any:
+    """Return value as the wanted type, or raise: TOML has no tuples, and 1 is a fine float."""
+    if typing.get_origin(wanted) is Literal:
+        allowed = typing.get_args(wanted)
+        if value in allowed:
+            return value
+        raise ConfigError(f"{key} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
+    if typing.get_origin(wanted) is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_coerce(key, item, typing.get_args(wanted)[0]) for item in value)
+    elif wanted is float and type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    elif type(value) is wanted:
+        return value
+    name = getattr(wanted, "__name__", str(wanted))
+    raise ConfigError(f"{key} is {value!r}; it must be of type {name}")
+
+
+def _apply_override(table: dict[str, Any], override: str) -> None:
+    name, separator, text = override.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (separator and dot and key):
+        raise ConfigError(f"override {override!r}: write section.key=value, such as train.epochs=5")
+    try:
+        value = tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word: cell=gru
+    inner = table.setdefault(section, {})
+    if not isinstance(inner, dict):
+        raise ConfigError(f"override {override!r}: {section} is not a section")
+    inner[key] = value
+
+
+def _refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+            raise ConfigError(f"{where}: unknown name {name!r}; {hint}")
+
+
+def _within(key: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{key} is {value:g}; allowed: {low:g}..{high:g}")

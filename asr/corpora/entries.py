@@ -1,0 +1,168 @@
+"""From what a corpus lists (audio, text, speaker) to utterances with measured durations."""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+from tqdm import tqdm
+
+from asr.atomic import write_atomically
+from asr.errors import AudioError, CorpusError
+from asr.manifest import Utterance
+
+# In the order of choice where a recording is there more than once: lossless originals first.
+AUDIO_SUFFIXES = (
+    ".flac", ".wav", ".sph", ".aiff", ".aif", ".au", ".opus", ".ogg", ".oga", ".mp3",
+)  # fmt: skip
+MAX_OVERSHOOT = 0.5  # seconds a segment may end after its recording, as in Kaldi's extract-segments
+MAX_DURATION = 1e7  # seconds; a header with no length in it (a FLAC stream) gives 2**63 samples
+PROBLEMS_SHOWN = 5
+THREADS = 8  # they wait for the disk, not for the processor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An utterance as a corpus lists it: its duration may be known from the recording only."""
+
+    id: str
+    audio: Path
+    text: str
+    speaker: str | None = None
+    start: float = 0.0  # seconds into the recording
+    duration: float | None = None  # seconds; None: to the end of the recording
+
+
+def audio_duration(path: Path) -> float:
+    """Return the length of a recording in seconds, from its header; content decides the format.
+
+    Raises:
+        AudioError: no such file, no audio that libsndfile reads, no samples, or no length.
+    """
+    try:
+        # a descriptor, not a name: soundfile takes x.raw for headerless samples whatever is in it
+        with (
+            path.open("rb") as file,
+            soundfile.SoundFile(file.fileno(), closefd=False) as sound,
+        ):
+            duration = float(sound.frames / sound.samplerate)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        raise AudioError(f"{path}: {getattr(error, 'strerror', error)}; check the path") from error
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{path}: {error.error_string} convert it to WAV or FLAC, or leave it out"
+        ) from error
+    if not 0 < duration < MAX_DURATION:
+        raise AudioError(
+            f"{path}: its header gives a length of {duration:g} s; "
+            "convert it to WAV or FLAC, or leave it out"
+        )
+    return duration
+
+
+def to_utterances(where: Path, entries: Sequence[Entry]) -> list[Utterance]:
+    """Measure the recordings, each once, and return the entries as utterances.
+
+    Raises:
+        CorpusError: naming `where`: there are no entries, recordings cannot be read, or
+            segments lie outside their recording.
+    """
+    if not entries:
+        raise CorpusError(f"{where}: holds no utterances; check the path and the layout")
+    counts = Counter(entry.id for entry in entries)
+    refuse(
+        where, [f"id {name!r} occurs {count} times" for name, count in counts.items() if count > 1]
+    )
+    lengths, problems = _measured(sorted({entry.audio for entry in entries}))
+    refuse(where, problems)
+    utterances = []
+    for entry in entries:
+        try:
+            utterances.append(_utterance(entry, lengths[entry.audio]))
+        except ValueError as error:
+            problems.append(str(error))
+    refuse(where, problems)
+    return utterances
+
+
+def refuse(where: Path, problems: Sequence[str]) -> None:
+    """Raise one CorpusError for all the problems found, the first few named; none: return."""
+    if problems:
+        more = len(problems) - PROBLEMS_SHOWN
+        rest = f"; and {more} more like these" if more > 0 else ""
+        raise CorpusError(f"{where}: {'; '.join(problems[:PROBLEMS_SHOWN])}{rest}")
+
+
+def recordings_by_name(folder: Path) -> dict[str, Path]:
+    """Map the names of a folder's recordings, less the extension, to their paths."""
+    ranked = (
+        (AUDIO_SUFFIXES.index(path.suffix.lower()), path)
+        for path in folder.iterdir()
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+    )
+    return {path.stem: path for _, path in sorted(ranked, reverse=True)}  # the first choice last
+
+
+def one_line(text: str) -> str:
+    """Return the text stripped, with each run of white space as one space."""
+    return " ".join(text.split())
+
+
+def read_text(path: Path) -> str:
+    """Read a text file of a corpus; CorpusError when it is missing or not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    except OSError as error:
+        raise CorpusError(f"{path}: {error.strerror}; check the path") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically; CorpusError when it cannot be written."""
+    try:
+        write_atomically(path, text)
+    except (OSError, UnicodeEncodeError) as error:
+        raise CorpusError(f"{path}: cannot be written: {error}") from error
+
+
+def _measured(paths: Sequence[Path]) -> tuple[dict[Path, float], list[str]]:
+    """Return the lengths in seconds of the readable recordings, and complaints on the others."""
+    lengths: dict[Path, float] = {}
+    problems: list[str] = []
+    with ThreadPoolExecutor(THREADS) as pool:
+        results = pool.map(_duration_or_complaint, paths)
+        bar = tqdm(results, "durations", len(paths), unit="file", leave=False, disable=None)
+        for path, result in zip(paths, bar, strict=True):
+            if isinstance(result, str):
+                problems.append(result)
+            else:
+                lengths[path] = result
+    return lengths, problems
+
+
+def _duration_or_complaint(path: Path) -> float | str:
+    try:
+        return audio_duration(path)
+    except AudioError as error:
+        return str(error)
+
+
+def _utterance(entry: Entry, length: float) -> Utterance:
+    duration = length - entry.start if entry.duration is None else entry.duration
+    end = entry.start + duration
+    inside = 0 <= entry.start < length and duration > 0 and end <= length + MAX_OVERSHOOT
+    if not inside:
+        raise ValueError(
+            f"{entry.id}: {entry.start:g} to {end:g} s, while {entry.audio} is {length:g} s long"
+        )
+    return Utterance(
+        id=entry.id,
+        audio=entry.audio,
+        start=entry.start,
+        duration=min(duration, length - entry.start),
+        text=one_line(entry.text),
+        speaker=entry.speaker,
+    )

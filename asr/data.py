@@ -1,0 +1,253 @@
+"""Utterances to batches: length buckets, background loading, a cache of log-mel frames.
+
+What a batch holds follows from (seed, epoch) alone, never from the order of threads, so an epoch
+can be made again exactly. Shapes: N utterances, T frames, M mel bands, U tokens.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+
+from asr.audio import read_audio
+from asr.config import Config
+from asr.ctc import frames_needed
+from asr.errors import TrainingError
+from asr.features import Mfcc
+from asr.manifest import Utterance
+from asr.parallel import Group
+from asr.text import Normalizer, Vocabulary
+
+LENGTH_JITTER = 0.05  # batches mix lengths that differ by so much, so that neighbours change
+LOOKAHEAD = 4  # batches prepared ahead for each worker
+
+
+@dataclass(frozen=True)
+class Example:
+    """An utterance with its normalised transcript and the tokens of it."""
+
+    utterance: Utterance
+    text: str
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded utterances. log_mel (N, T, M), num_frames (N,), tokens (N, U), num_tokens (N,)."""
+
+    examples: tuple[Example, ...]
+    log_mel: Tensor
+    num_frames: Tensor
+    tokens: Tensor
+    num_tokens: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        moved = (self.log_mel, self.num_frames, self.tokens, self.num_tokens)
+        return Batch(self.examples, *(tensor.to(device, non_blocking=True) for tensor in moved))
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Utterances that cannot be trained on, counted by reason."""
+
+    too_long: int
+    too_short: int
+    empty: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.too_long} longer than data.max_utterance_s, {self.too_short} with more labels "
+            f"than frames, {self.empty} without text"
+        )
+
+
+def make_examples(
+    utterances: Sequence[Utterance], normalizer: Normalizer, vocabulary: Vocabulary
+) -> list[Example]:
+    """Normalise and encode transcripts.
+
+    Raises:
+        VocabularyError: transcripts hold symbols the vocabulary lacks; names examples.
+    """
+    texts = [normalizer(utterance.text) for utterance in utterances]
+    vocabulary.check_texts((u.id, text) for u, text in zip(utterances, texts, strict=True))
+    return [
+        Example(utterance, text, tuple(vocabulary.encode(text)))
+        for utterance, text in zip(utterances, texts, strict=True)
+    ]
+
+
+def trainable(examples: Sequence[Example], config: Config) -> tuple[list[Example], LeftOut]:
+    """Keep what CTC can learn from at every speed: text, and frames enough for it.
+
+    Raises:
+        TrainingError: nothing is left.
+    """
+    shift_s = config.features.frame_shift_ms / 1000 * config.model.time_reduction
+    fastest = max(config.augment.speeds)
+    long = [e for e in examples if e.utterance.duration > config.data.max_utterance_s]
+    empty = [e for e in examples if not e.tokens]
+    short = [
+        e for e in examples if e.utterance.duration / fastest / shift_s < frames_needed(e.tokens)
+    ]
+    dropped = {id(example) for example in (*long, *empty, *short)}
+    kept = [example for example in examples if id(example) not in dropped]
+    left_out = LeftOut(len(long), len(short), len(empty))
+    if not kept:
+        raise TrainingError(f"no utterance can be trained on: {left_out}; see the manifest")
+    return kept, left_out
+
+
+class Frames:
+    """Log-mel frames of utterances at a speed, float32 (T, M); kept as float16 where cached."""
+
+    def __init__(self, config: Config) -> None:
+        self.sample_rate_hz = config.features.sample_rate_hz
+        self.frontend = Mfcc(config.features)
+        self.cache: dict[tuple[str, float], Tensor] | None = (
+            {} if config.data.cache == "memory" else None
+        )
+
+    def __call__(self, utterance: Utterance, speed: float) -> Tensor:
+        """Compute or look up.
+
+        Raises:
+            AudioError: the recording cannot be read.
+        """
+        if self.cache is None:
+            return self._compute(utterance, speed)
+        key = (utterance.id, speed)
+        if key not in self.cache:
+            self.cache[key] = self._compute(utterance, speed).half()
+        return self.cache[key].float()
+
+    @torch.no_grad()
+    def _compute(self, utterance: Utterance, speed: float) -> Tensor:
+        recording = read_audio(
+            utterance.audio,
+            sample_rate_hz=self.sample_rate_hz,
+            start=utterance.start,
+            duration=utterance.duration,
+        )
+        waveform = torch.from_numpy(change_speed(recording.waveform, speed))
+        log_mel, _ = self.frontend.log_mel(waveform[None], torch.tensor([len(waveform)]))
+        return log_mel[0]
+
+
+def change_speed(waveform: np.ndarray, speed: float) -> np.ndarray:
+    """Play float32 (L,) faster or slower, pitch included: (L,) to about (L / speed,) samples.
+
+    Source: Ko et al. 2015, 'Audio augmentation for speech recognition'.
+    """
+    if speed == 1.0:
+        return waveform
+    ratio = Fraction(speed).limit_denominator(1000)
+    faster: np.ndarray = soxr.resample(waveform, ratio.numerator, ratio.denominator)
+    return faster
+
+
+def plan_batches(durations: np.ndarray, batch_s: float, order: np.random.Generator | None):
+    """Group indices into batches of at most batch_s seconds, padding included.
+
+    Args:
+        durations: float (count,), seconds.
+        batch_s: longest batch; an utterance longer than it makes a batch of its own.
+        order: shuffles lengths a little and batches wholly; None: shortest first.
+
+    Returns:
+        Lists of indices; each index once.
+    """
+    jitter = order.uniform(1, 1 + LENGTH_JITTER, len(durations)) if order else 1.0
+    batches: list[list[int]] = []
+    longest = 0.0
+    for index in np.argsort(durations * jitter, kind="stable").tolist():
+        longest = max(longest, durations[index])
+        if batches and longest * (len(batches[-1]) + 1) <= batch_s:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+            longest = durations[index]
+    if order:
+        order.shuffle(batches)
+    return batches
+
+
+class Loader:
+    """Makes the batches of an epoch ahead of their use, in threads.
+
+    Of each batch, every process of a group makes its share; a share can be empty: None.
+    """
+
+    def __init__(
+        self, examples: Sequence[Example], frames: Frames, config: Config, group: Group
+    ) -> None:
+        self.examples = examples
+        self.frames = frames
+        self.config = config
+        self.group = group
+        self.durations = np.array([example.utterance.duration for example in examples])
+
+    def training_epoch(self, epoch: int) -> "Epoch":
+        """Speeds drawn, batches shuffled; the first epoch goes from short to long."""
+        rng = np.random.default_rng([self.config.train.seed, epoch])
+        speeds = rng.choice(self.config.augment.speeds, len(self.examples))
+        plan = plan_batches(
+            self.durations / speeds, self.config.data.batch_s, rng if epoch else None
+        )
+        return Epoch(plan, lambda indices: self._batch(indices, speeds), self.config.data.workers)
+
+    def in_order(self) -> "Epoch":
+        """Every utterance once, unchanged, shortest first."""
+        plan = plan_batches(self.durations, self.config.data.batch_s, None)
+        speeds = np.ones(len(self.examples))
+        return Epoch(plan, lambda indices: self._batch(indices, speeds), self.config.data.workers)
+
+    def _batch(self, indices: Sequence[int], speeds: np.ndarray) -> Batch | None:
+        indices = indices[self.group.rank :: self.group.size]
+        if not indices:
+            return None
+        examples = tuple(self.examples[i] for i in indices)
+        log_mels = [self.frames(self.examples[i].utterance, float(speeds[i])) for i in indices]
+        tokens = [torch.tensor(example.tokens, dtype=torch.int64) for example in examples]
+        pad = torch.nn.utils.rnn.pad_sequence
+        return Batch(
+            examples,
+            pad(log_mels, batch_first=True),
+            torch.tensor([len(log_mel) for log_mel in log_mels]),
+            pad(tokens, batch_first=True),
+            torch.tensor([len(ids) for ids in tokens]),
+        )
+
+
+class Epoch:
+    """The batches of one epoch: has a length, and is iterated once."""
+
+    def __init__(
+        self, plan: list[list[int]], make: Callable[[Sequence[int]], Batch | None], workers: int
+    ) -> None:
+        self.plan = plan
+        self.make = make
+        self.workers = workers
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __iter__(self) -> Iterator[Batch | None]:
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="batches")
+        pending: deque[Future[Batch | None]] = deque()
+        try:
+            for indices in self.plan:
+                pending.append(pool.submit(self.make, indices))
+                if len(pending) > LOOKAHEAD * self.workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

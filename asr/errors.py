@@ -1,0 +1,61 @@
+"""Every error that a user can cause. All derive from AsrError, so one `except` catches them.
+
+Each message names the file or key, the value found there, and the remedy. Commands print the
+message on one line and leave with `exit_status`; a traceback always means a bug of ours.
+"""
+
+
+class AsrError(Exception):
+    """Base of all errors caused by input or configuration."""
+
+    exit_status = 1
+
+
+class ConfigError(AsrError):
+    """A configuration file, key or value, or a command line, that cannot be used."""
+
+    exit_status = 2
+
+
+class MissingDependencyError(ConfigError):
+    """A package of an optional install is needed and not there."""
+
+
+class AudioError(AsrError):
+    """A recording that cannot be read as speech audio."""
+
+
+class TextError(AsrError):
+    """A transcript or text file that cannot be used."""
+
+
+class VocabularyError(TextError):
+    """Text holds symbols that the vocabulary lacks, or a vocabulary file is malformed."""
+
+
+class ManifestError(AsrError):
+    """A manifest with a missing, malformed or contradictory entry."""
+
+
+class CorpusError(AsrError):
+    """A corpus folder without the layout its name promises."""
+
+
+class DownloadError(AsrError):
+    """A download that failed, or whose content is not what was promised."""
+
+
+class UnsafeArchiveError(DownloadError):
+    """An archive with paths outside its folder, links, devices or absurd sizes."""
+
+
+class ScoreError(AsrError):
+    """References and hypotheses that do not belong together."""
+
+
+class CheckpointError(AsrError):
+    """A checkpoint or experiment folder that is missing, incomplete or damaged."""
+
+
+class TrainingError(AsrError):
+    """Training that cannot start or cannot go on."""

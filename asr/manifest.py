@@ -1,0 +1,183 @@
+"""The manifest: one utterance a line, what every stage after asr-prepare reads.
+
+A line is a JSON object with the keys id, audio, start, duration, text and speaker. `audio` is
+relative to the manifest's folder, `start` and `duration` are seconds; start and speaker may be
+absent. Other keys are ignored.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr.atomic import write_atomically
+from asr.errors import ManifestError
+
+TIME_DIGITS = 6  # decimals of a second in the file: finer than a sample at any speech rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """A stretch of a recording, and what is said in it."""
+
+    id: str
+    audio: Path
+    start: float = 0.0  # seconds into the recording
+    duration: float  # seconds
+    text: str
+    speaker: str | None = None
+
+
+def read_manifest(path: Path | str) -> list[Utterance]:
+    """Read and validate a manifest; `audio` comes back absolute. Audio files are not opened.
+
+    Raises:
+        ManifestError: the file is missing, empty or not UTF-8, or a line is malformed, lacks a
+            key, has a value of the wrong type or range, or repeats an id.
+    """
+    path = Path(path)
+    folder = path.parent.resolve()
+    lines: dict[str, int] = {}  # id -> the line it stands on
+    utterances = []
+    # not splitlines(): U+2028 and its like may stand inside a JSON string
+    for number, line in enumerate(_content(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            utterance = _from_record(_parsed(line), folder)
+        except ValueError as error:
+            raise ManifestError(f"{path}, line {number}: {error}") from None
+        if utterance.id in lines:
+            raise ManifestError(
+                f"{path}, line {number}: id {utterance.id!r} stands on line {lines[utterance.id]} "
+                "already; each utterance needs an id of its own"
+            )
+        lines[utterance.id] = number
+        utterances.append(utterance)
+    if not utterances:
+        raise ManifestError(f"{path}: holds no utterance; make it anew with asr-prepare")
+    return utterances
+
+
+def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
+    """Write a manifest atomically, with audio paths relative to its folder.
+
+    Raises:
+        ManifestError: no utterances, a repeated id, a value that read_manifest would refuse,
+            or a file that cannot be written.
+    """
+    path = Path(path)
+    folder = path.parent.resolve()
+    resolved = functools.cache(Path.resolve)
+    seen: set[str] = set()
+    lines = []
+    for utterance in utterances:
+        # the name itself is kept: what a link to a recording points at may lack its extension
+        audio = resolved(utterance.audio.parent) / utterance.audio.name
+        record = _to_record(utterance, Path(os.path.relpath(audio, folder)))
+        try:
+            _from_record(record, folder)
+            _require(utterance.id not in seen, f"id {utterance.id!r} occurs twice")
+        except ValueError as error:
+            raise ManifestError(f"{path}: utterance {utterance.id!r}: {error}") from None
+        seen.add(utterance.id)
+        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+    if not lines:
+        raise ManifestError(f"{path}: no utterances to write")
+    try:
+        write_atomically(path, "".join(lines))
+    except OSError as error:
+        raise ManifestError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: not UTF-8 at byte {error.start}; a manifest is") from None
+    except OSError as error:
+        raise ManifestError(f"{path}: {error.strerror}; asr-prepare makes manifests") from error
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON ({error}): {_shown(line)}") from None
+    _require(isinstance(record, dict), f"{_shown(line)} is not a JSON object {{...}}")
+    return record  # type: ignore[no-any-return]
+
+
+def _to_record(utterance: Utterance, audio: Path) -> dict[str, Any]:
+    return {
+        "id": utterance.id,
+        "audio": audio.as_posix(),
+        "start": round(utterance.start, TIME_DIGITS),
+        "duration": round(utterance.duration, TIME_DIGITS),
+        "text": utterance.text,
+        "speaker": utterance.speaker,
+    }
+
+
+def _from_record(record: dict[str, Any], folder: Path) -> Utterance:
+    """Build the utterance of a line; a ValueError says what is wrong with it."""
+    start = _seconds(record, "start") if "start" in record else 0.0
+    duration = _seconds(record, "duration")
+    _require(start >= 0, f"start is {start}; it must be 0 or more seconds")
+    _require(duration > 0, f"duration is {duration}; it must be more than 0 seconds")
+    return Utterance(
+        id=_string(record, "id", _filled),
+        audio=Path(os.path.normpath(folder / _string(record, "audio", _filled))),
+        start=start,
+        duration=duration,
+        text=_string(record, "text", lambda value: True),
+        speaker=None if record.get("speaker") is None else _string(record, "speaker", _filled),
+    )
+
+
+def _filled(value: str) -> bool:
+    return bool(value.strip()) and "\0" not in value
+
+
+def _string(record: dict[str, Any], key: str, allowed: Callable[[str], bool]) -> str:
+    value = _value(record, key)
+    _require(isinstance(value, str), f"{key} is {_shown(value)}; it must be a string")
+    _require(allowed(value), f"{key} is {_shown(value)}; it must be a name, not blank")
+    # a lone surrogate (half of a character, or a byte of an undecodable file name)
+    _require(_is_unicode(value), f"{key} is {_shown(value)}, which is no valid Unicode")
+    return value  # type: ignore[no-any-return]
+
+
+def _seconds(record: dict[str, Any], key: str) -> float:
+    value = _value(record, key)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    finite = number and abs(value) < 1e12  # false for NaN and infinity too
+    _require(finite, f"{key} is {_shown(value)}; it must be a finite number of seconds")
+    return float(value)
+
+
+def _value(record: dict[str, Any], key: str) -> Any:
+    _require(key in record, f"has no key {key!r}; found: {', '.join(map(str, record)) or 'none'}")
+    return record[key]
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _require(condition: bool, complaint: str) -> None:
+    if not condition:
+        raise ValueError(complaint)
+
+
+def _shown(value: Any) -> str:
+    """Return the value as a message shows it: quoted, and not longer than a line bears."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

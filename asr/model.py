@@ -1,0 +1,37 @@
+"""The acoustic model: features to log-probabilities of tokens."""
+
+from torch import Tensor, nn
+
+from asr.config import Config
+from asr.features import Mfcc
+from asr.lstm import RecurrentStack
+
+
+class AcousticModel(nn.Module):
+    """MFCC front end, deep recurrent network, linear layer, log-softmax.
+
+    The front end has no trained weights; it is a part so that training and recognition cannot
+    disagree about a frame. Shapes: N utterances, L samples, T feature frames, T' output frames,
+    V tokens (0 is the blank).
+    """
+
+    def __init__(self, config: Config, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.frontend = Mfcc(config.features)
+        self.network = RecurrentStack(config.features.num_features, config.model)
+        self.output = nn.Linear(self.network.outputs, vocabulary_size)
+
+    @property
+    def frame_shift_ms(self) -> float:
+        """Time between two frames of log-probabilities."""
+        return self.config.features.frame_shift_ms * self.config.model.time_reduction
+
+    def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, F) features to natural-log probabilities (N, T', V) and int64 (N,) frames."""
+        hidden, num_frames = self.network(features, num_frames)
+        return self.output(hidden).log_softmax(dim=2), num_frames
+
+    def from_waveforms(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, L) waveforms to log-probabilities (N, T', V) and int64 (N,) frames."""
+        return self(*self.frontend(waveforms, num_samples))

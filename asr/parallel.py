@@ -1,0 +1,100 @@
+"""Several processes that train one model: each takes a share of every batch, gradients are summed.
+
+On a CPU two processes of one thread each train faster than one of two threads: the recurrent steps
+are too small to be split, and neither waits for the other but once a batch. torchrun's variables
+(RANK, WORLD_SIZE ...) are honoured; without them `start_processes` starts the others itself.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from asr.errors import TrainingError
+
+_STORE = "ASR_TRAIN_STORE"  # file through which processes started by us find each other
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process among `size`; rank 0 alone writes files and speaks."""
+
+    rank: int = 0
+    size: int = 1
+
+    def sum(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes; the same bits in each.
+
+        Raises:
+            TrainingError: another process has ended.
+        """
+        if self.size == 1:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        try:
+            dist.all_reduce(flat)
+        except RuntimeError as error:
+            raise TrainingError(f"another training process has ended ({error})") from error
+        sizes = [tensor.numel() for tensor in tensors]
+        for tensor, part in zip(tensors, flat.split(sizes), strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+
+@contextmanager
+def start_processes(count: int, module: str, arguments: Sequence[str]) -> Iterator[Group]:
+    """Join the group of `count` processes, starting `python -m module arguments` for the others.
+
+    Under torchrun the group is the one it made, and count is ignored.
+    """
+    if "RANK" in os.environ:
+        group = _join(os.environ.get(_STORE))
+        try:
+            yield group
+        finally:
+            dist.destroy_process_group()
+    elif count == 1:
+        yield Group()
+    else:
+        with tempfile.TemporaryDirectory() as folder, _children(count, module, arguments, folder):
+            group = _join(os.environ[_STORE])
+            try:
+                yield group
+            finally:
+                dist.destroy_process_group()
+
+
+@contextmanager
+def _children(count: int, module: str, arguments: Sequence[str], folder: str) -> Iterator[None]:
+    os.environ |= {_STORE: f"{folder}/store", "WORLD_SIZE": str(count), "RANK": "0"}
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # this machine only
+    command = [sys.executable, "-m", module, *arguments]
+    children = [
+        subprocess.Popen(command, env={**os.environ, "RANK": str(rank)}, stdin=subprocess.DEVNULL)
+        for rank in range(1, count)
+    ]
+    try:
+        yield
+        for child in children:
+            child.wait()
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+        for name in (_STORE, "WORLD_SIZE", "RANK"):
+            del os.environ[name]
+
+
+def _join(store: str | None) -> Group:
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    method = Path(store).as_uri() if store else "env://"
+    dist.init_process_group(backend, init_method=method, rank=rank, world_size=size)
+    return Group(rank, size)

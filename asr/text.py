@@ -1,0 +1,207 @@
+"""Text: normalisation of transcripts, and the Vocabulary a model writes with (blank = 0)."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import islice
+from pathlib import Path
+
+from asr.atomic import write_atomically
+from asr.errors import ConfigError, VocabularyError
+from asr.numerals import spell_numbers
+
+BLANK = 0
+BLANK_TOKEN = "<blank>"
+SPACE_TOKEN = "<space>"  # how tokens.txt writes the space
+
+APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032`\u00b4"), "'")
+ACCENTS = dict.fromkeys(range(0x300, 0x370))  # the combining marks of Latin, Greek and Cyrillic
+CASES: dict[str, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower, "keep": str}
+NUMBERS = ("en", "keep")
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """Written text to the words of a transcript; applying it twice changes nothing more.
+
+    Apostrophes of all shapes become ', the characters in `keep` stay inside words (and go at
+    their edges), a remaining apostrophe is dropped (don't -> dont), and every other punctuation
+    mark, dash or symbol separates words. The text is brought to Unicode's NFKC form.
+
+    Args:
+        case: "upper", "lower" or "keep".
+        numbers: "en" writes digits as English words (asr.numerals says how), "keep" leaves them.
+        strip_accents: e-acute becomes e; letters without a decomposition (o-slash) stay.
+        keep: punctuation that may stand inside a word.
+
+    Raises:
+        ConfigError: an unknown case or numbers.
+    """
+
+    case: str = "upper"
+    numbers: str = "en"
+    strip_accents: bool = True
+    keep: str = "'"
+
+    def __post_init__(self) -> None:
+        for key, value, allowed in (
+            ("case", self.case, CASES),
+            ("numbers", self.numbers, NUMBERS),
+        ):
+            if value not in allowed:
+                raise ConfigError(f"text.{key} is {value!r}; allowed: {', '.join(allowed)}")
+
+    def __call__(self, text: str) -> str:
+        """Return the normalised text; words are separated by single spaces."""
+        text = unicodedata.normalize("NFKC", text.translate(APOSTROPHES))
+        if self.numbers == "en":
+            text = spell_numbers(text)
+        text = CASES[self.case](text)
+        if self.strip_accents:
+            text = unicodedata.normalize("NFKD", text).translate(ACCENTS)
+        text = unicodedata.normalize("NFKC", text).translate(APOSTROPHES)
+        words = (word.strip(self.keep) for word in text.translate(_cleaning(self.keep)).split())
+        return " ".join(filter(None, words))
+
+
+class _Cleaning(dict[int, int | str | None]):
+    """A table for str.translate, filled as characters are met."""
+
+    def __init__(self, keep: str) -> None:
+        super().__init__((ord(character), character) for character in keep)
+        self.setdefault(ord("'"), None)
+
+    def __missing__(self, code: int) -> int | str | None:
+        character = chr(code)
+        category = unicodedata.category(character)
+        value: int | str | None = " "
+        if category[0] in "LMN":
+            value = code
+        elif category[0] == "C" and not character.isspace():  # soft hyphen, zero-width marks
+            value = None
+        self[code] = value
+        return value
+
+
+_cleaning = cache(_Cleaning)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens of a model; a token's place is its id, and token 0 is the blank.
+
+    Raises:
+        VocabularyError: no blank at 0, nothing beside it, or an empty, doubled or blank token.
+    """
+
+    tokens: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.tokens or self.tokens[BLANK] != BLANK_TOKEN:
+            raise VocabularyError(f"the first token is {self.tokens[:1]}; it must be {BLANK_TOKEN}")
+        if len(self.tokens) == 1:
+            raise VocabularyError(f"there is no token beside {BLANK_TOKEN}; are the texts empty?")
+        for token, times in Counter(self.tokens).items():
+            if times > 1:
+                raise VocabularyError(f"token {token!r} stands {times} times; once is allowed")
+            if token != " " and (token == SPACE_TOKEN or token.split() != [token]):
+                raise VocabularyError(f"token {token!r} is empty or holds white space")
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str]) -> "Vocabulary":
+        """Return the blank and the sorted characters of normalised texts."""
+        return cls((BLANK_TOKEN, *sorted(set().union(*texts))))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Vocabulary":
+        """Read tokens.txt: one token a line in UTF-8, <blank> first, <space> for the space.
+
+        Raises:
+            VocabularyError: the file cannot be read or breaks these rules.
+        """
+        try:
+            lines = Path(path).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+            if " " in lines:
+                raise VocabularyError(f"line {lines.index(' ') + 1} is a space; write <space>")
+            return cls(tuple(" " if line == SPACE_TOKEN else line for line in lines))
+        except (OSError, UnicodeDecodeError, VocabularyError) as error:
+            raise VocabularyError(f"{path}: not a token file: {error}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write tokens.txt."""
+        lines = (SPACE_TOKEN if token == " " else token for token in self.tokens)
+        write_atomically(path, "".join(f"{line}\n" for line in lines))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {token: index for index, token in enumerate(self.tokens)}
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of the characters of a text, each in 1..V-1.
+
+        Raises:
+            VocabularyError: a character is not in the vocabulary.
+        """
+        try:
+            return [self._ids[character] for character in text]
+        except KeyError:
+            unknown = Counter(character for character in text if character not in self._ids)
+            message = f"{_shorten(text)} holds {_describe(unknown)}, not in the vocabulary"
+            raise VocabularyError(message) from None
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of ids in 1..V-1, repeats merged and blanks dropped beforehand.
+
+        Raises:
+            VocabularyError: an id is the blank or outside the vocabulary.
+        """
+        ids = list(ids)
+        for index in ids:
+            if not BLANK < index < len(self):
+                raise VocabularyError(f"id {index} is no token; allowed: 1..{len(self) - 1}")
+        return "".join(self.tokens[index] for index in ids)
+
+    def check_texts(self, texts: Iterable[tuple[str, str]]) -> None:
+        """Check that the vocabulary can write the texts, given as (utterance id, text).
+
+        Raises:
+            VocabularyError: it cannot: how many texts, which characters, and what to change.
+        """
+        total, unknown, affected = 0, Counter[str](), list[tuple[str, str]]()
+        for utterance, text in texts:
+            total += 1
+            missing = Counter(character for character in text if character not in self._ids)
+            if missing:
+                unknown += missing
+                affected.append((utterance, text))
+        if affected:
+            examples = "; ".join(f"{name}: {_shorten(text)}" for name, text in affected[:3])
+            raise VocabularyError(
+                f"{len(affected)} of {total} transcripts hold characters that the vocabulary "
+                f"lacks: {_describe(unknown)}. For example {examples}. {self._remedy(unknown)}"
+            )
+
+    def _remedy(self, unknown: Iterable[str]) -> str:
+        for found, wanted in (("lower", "upper"), ("upper", "lower")):
+            if all(c != CASES[wanted](c) and CASES[wanted](c) in self._ids for c in unknown):
+                return (
+                    f"The transcripts are {found} case, the vocabulary is {wanted} case: "
+                    f'set text.case="{wanted}"'
+                )
+        return "Normalise the transcripts as the training text was, or make a new vocabulary"
+
+
+def _describe(characters: Counter[str]) -> str:
+    """Return the most frequent characters with code point and count, such as 'a' (U+0061) 3x."""
+    shown = [f"{c!r} (U+{ord(c):04X}) {n}x" for c, n in islice(characters.most_common(), 8)]
+    more = len(characters) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _shorten(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
