@@ -4,17 +4,16 @@ A CTC model begins by emitting blanks only: that plateau is normal, and its end 
 """
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from asr.augment import Augmenter
 from asr.config import Config
 from asr.ctc import ctc_loss
 from asr.data import Batch, Epoch, Loader
-from asr.decode.greedy import best_path
+from asr.evaluate import evaluate
 from asr.features import frame_mask
 from asr.model import AcousticModel
 from asr.progress import say
-from asr.score import score
 from asr.text import BLANK, Vocabulary
 
 PLATEAU_EMITS = 0.1  # in the plateau less than this share of the references' tokens is emitted
@@ -112,31 +111,13 @@ class AcousticTask:
         """Share of blank frames, and tokens emitted for each token of the references."""
         return self.watch.report()
 
-    @torch.no_grad()
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """CTC loss for a token, greedy WER and CER."""
-        loss_sum, tokens = 0.0, 0
-        references, hypotheses = [], []
-        for batch in filter(None, self.valid.in_order()):
-            moved = batch.to(self.device)
-            features = model.frontend.from_log_mel(moved.log_mel, moved.num_frames)
-            log_probs, num_frames = model(features, moved.num_frames)
-            loss = ctc_loss(log_probs, num_frames, moved.tokens, moved.num_tokens)
-            possible = torch.isfinite(loss)
-            loss_sum += float(loss[possible].sum())
-            tokens += int(moved.num_tokens[possible].sum())
-            for example, row, count in zip(
-                batch.examples, log_probs.cpu().numpy(), num_frames.tolist(), strict=True
-            ):
-                references.append(example.text)
-                hypotheses.append(self.vocabulary.decode(best_path(row[:count])))
-        result = score(references, hypotheses)
-        word, char = result.word, result.char
-        sums = torch.tensor(
-            [loss_sum, tokens, word.errors, word.words, char.errors, char.words],
-            dtype=torch.float64,
-            device=self.device,
-        )
+    def validate(self, model: AcousticModel) -> dict[str, float]:
+        """CTC loss for a token, greedy WER and CER, over the shares of all processes."""
+        result = evaluate(model, self.vocabulary, self.valid)
+        word, char = result.score.word, result.score.char
+        counts = [result.loss_sum, result.loss_tokens]
+        counts += [word.errors, word.words, char.errors, char.words]
+        sums = torch.tensor(counts, dtype=torch.float64, device=self.device)
         self.valid.group.sum([sums])
         loss_sum, tokens, word_errors, words, char_errors, chars = sums.tolist()
         return {

@@ -36,17 +36,20 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write atomically; the checkpoint that was there is removed once the new one is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write atomically; the checkpoint that was there is removed once the new one is whole.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
     files = {}
     for group, tensors in checkpoint.tensors.items():
         data = safetensors.torch.save({k: v.detach().contiguous() for k, v in tensors.items()})
         digest = hashlib.sha256(data).hexdigest()
         name = f"{group}-{digest[:12]}.safetensors"
-        write_atomically(folder / name, data)
+        _write(folder / name, data)
         files[group] = {"name": name, "sha256": digest}
     index = {"files": files, "state": checkpoint.state}
-    write_atomically(folder / INDEX, json.dumps(index, indent=1) + "\n")
+    _write(folder / INDEX, json.dumps(index, indent=1) + "\n")
     current = {file["name"] for file in files.values()}
     for path in folder.glob("*.safetensors"):
         if path.name not in current:
@@ -61,7 +64,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     index = _read_json(folder / INDEX)
     try:
-        files = {group: (file["name"], file["sha256"]) for group, file in index["files"].items()}
+        # Path.name: a name, never a way out of the folder
+        files = {g: (Path(file["name"]).name, file["sha256"]) for g, file in index["files"].items()}
         state = index["state"]
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder / INDEX}: not a checkpoint index ({error!r})") from error
@@ -69,11 +73,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 
 def _read_tensors(folder: Path, name: str, digest: str) -> dict[str, Tensor]:
-    path = folder / Path(name).name  # a name, never a way out of the folder
+    path = folder / name
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+        raise CheckpointError(f"{path}: cannot be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != digest:
         raise CheckpointError(f"{path}: damaged, its sha256 is not the one {INDEX} gives")
     try:
@@ -81,6 +85,15 @@ def _read_tensors(folder: Path, name: str, digest: str) -> dict[str, Tensor]:
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
     return tensors
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be written ({error.strerror}); make room, or give another --out"
+        ) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -98,10 +111,13 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def create_experiment(folder: Path, config: Config, vocabulary: Vocabulary) -> None:
-    """Write what defines a model beside its weights."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write what defines a model beside its weights.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    _write(folder / "config.json", json.dumps(config_to_dict(config), indent=1) + "\n")
     vocabulary.save(folder / "tokens.txt")
-    write_atomically(folder / "config.json", json.dumps(config_to_dict(config), indent=1) + "\n")
 
 
 def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
@@ -112,9 +128,8 @@ def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
     """
     folder = Path(folder)
     table = _read_json(folder / "config.json")
-    return config_from_dict(table, str(folder / "config.json")), Vocabulary.load(
-        folder / "tokens.txt"
-    )
+    config = config_from_dict(table, str(folder / "config.json"))
+    return config, Vocabulary.load(folder / "tokens.txt", config.model.unit)
 
 
 def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, Vocabulary]:

@@ -60,6 +60,7 @@ class FeaturesConfig:
 class ModelConfig:
     """The acoustic model (asr/model.py, asr/lstm.py)."""
 
+    unit: Literal["character", "word"] = "character"  # what a token is; word: a few fixed words
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     layers: int = 3
     hidden: int = 256  # cells in each direction
@@ -104,6 +105,8 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         for speed in self.speeds:
             _within("augment.speeds", speed, 0.5, 2.0)
+        for name in ("freq_masks", "freq_mask_mels", "time_masks", "time_mask_ms"):
+            _within(f"augment.{name}", getattr(self, name), 0, math.inf)
         for name in ("noise_prob", "band_limit_prob", "time_mask_fraction"):
             _within(f"augment.{name}", getattr(self, name), 0, 1)
         for name in ("noise_snr_db", "band_limit_hz"):
@@ -145,10 +148,13 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
+        _within("train.seed", self.seed, 0, 2**63 - 1)
         _within("train.epochs", self.epochs, 1, math.inf)
         _within("train.processes", self.processes, 0, 64)
         _within("train.ema_decay", self.ema_decay, 0, 0.99999)
         _within("train.final_lr_fraction", self.final_lr_fraction, 0, 1)
+        for name in ("warmup_steps", "weight_decay"):
+            _within(f"train.{name}", getattr(self, name), 0, math.inf)
         for name in ("learning_rate", "clip_norm"):
             _within(f"train.{name}", getattr(self, name), 1e-12, math.inf)
 
@@ -208,19 +214,21 @@ def _section(defaults: Any, name: str, values: Mapping[str, Any], source: str) -
 
 def _coerce(key: str, value: Any, wanted: Any) -> Any:
     """Return value as the wanted type, or raise: TOML has no tuples, and 1 is a fine float."""
-    if typing.get_origin(wanted) is Literal:
+    kind = typing.get_origin(wanted) or wanted
+    if kind is Literal:
         allowed = typing.get_args(wanted)
         if value in allowed:
             return value
         raise ConfigError(f"{key} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
-    if typing.get_origin(wanted) is tuple:
+    if kind is tuple:
         if isinstance(value, list | tuple):
             return tuple(_coerce(key, item, typing.get_args(wanted)[0]) for item in value)
-    elif wanted is float and type(value) in (int, float) and math.isfinite(value):
-        return float(value)
-    elif type(value) is wanted:
+    elif kind is float:
+        if type(value) in (int, float) and math.isfinite(value):
+            return float(value)
+    elif type(value) is kind:
         return value
-    name = getattr(wanted, "__name__", str(wanted))
+    name = {tuple: "list", float: "finite float"}.get(kind, kind.__name__)
     raise ConfigError(f"{key} is {value!r}; it must be of type {name}")
 
 

@@ -153,7 +153,9 @@ def change_speed(waveform: np.ndarray, speed: float) -> np.ndarray:
     return faster
 
 
-def plan_batches(durations: np.ndarray, batch_s: float, order: np.random.Generator | None):
+def plan_batches(
+    durations: np.ndarray, batch_s: float, order: np.random.Generator | None
+) -> list[list[int]]:
     """Group indices into batches of at most batch_s seconds, padding included.
 
     Args:

@@ -25,7 +25,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Result:
+class Transcript:
     """What was recognised in one recording; duration in seconds, warnings about its audio."""
 
     path: str
@@ -40,40 +40,50 @@ class Result:
         return re.sub(r"[\s()]", "_", _printable(Path(self.path).stem))
 
 
-def txt(result: Result) -> str:
+def txt(transcript: Transcript) -> str:
     """Return the text alone."""
-    return _one_line(result.text)
+    return _one_line(transcript.text)
 
 
-def tsv(result: Result) -> str:
+def tsv(transcript: Transcript) -> str:
     """Return path<TAB>text."""
-    return f"{_one_line(result.path)}\t{_one_line(result.text)}"
+    return f"{_one_line(transcript.path)}\t{_one_line(transcript.text)}"
 
 
-def jsonl(result: Result) -> str:
+def jsonl(transcript: Transcript) -> str:
     """Return a JSON object; words and warnings appear where there are any."""
     record: dict[str, Any] = {
-        "id": result.utterance,
-        "path": result.path,
-        "text": result.text,
-        "duration": round(result.duration, 3),
+        "id": transcript.utterance,
+        "path": transcript.path,
+        "text": transcript.text,
+        "duration": round(transcript.duration, 3),
     }
-    if result.words:
-        record["words"] = [vars(word) for word in result.words]
-    if result.warnings:
-        record["warnings"] = list(result.warnings)
+    if transcript.words:
+        record["words"] = [vars(word) for word in transcript.words]
+    if transcript.warnings:
+        record["warnings"] = list(transcript.warnings)
     return _printable(json.dumps(record, ensure_ascii=False, allow_nan=False))
 
 
-def trn(result: Result) -> str:
+def trn(transcript: Transcript) -> str:
     """Return NIST's `text (id)`."""
-    return f"{_one_line(result.text)} ({result.utterance})".lstrip()
+    return trn_line(transcript.utterance, transcript.text)
 
 
-FORMATS: dict[str, Callable[[Result], str]] = {"txt": txt, "tsv": tsv, "jsonl": jsonl, "trn": trn}
+def trn_line(utterance: str, text: str) -> str:
+    """Return the line of one utterance id, which holds no white space or parentheses."""
+    return f"{_one_line(text)} ({utterance})".lstrip()
 
 
-def writer(name: str, several: bool) -> Callable[[Result], str]:
+FORMATS: dict[str, Callable[[Transcript], str]] = {
+    "txt": txt,
+    "tsv": tsv,
+    "jsonl": jsonl,
+    "trn": trn,
+}
+
+
+def writer(name: str, several: bool) -> Callable[[Transcript], str]:
     """Return the format of a name; of several recordings, txt gives path<TAB>text.
 
     Raises:

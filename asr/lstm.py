@@ -46,7 +46,9 @@ class LstmWeights:
     @classmethod
     def of(cls, lstm: nn.LSTM) -> "LstmWeights":
         """The weights of a one-layer, one-direction torch.nn.LSTM."""
-        return cls(lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0 + lstm.bias_hh_l0)
+        named = lstm.get_parameter
+        bias = named("bias_ih_l0") + named("bias_hh_l0")
+        return cls(named("weight_ih_l0"), named("weight_hh_l0"), bias)
 
 
 def lstm_step(frame: Tensor, hidden: Tensor, cell: Tensor, weights: LstmWeights) -> LstmStep:
@@ -101,8 +103,8 @@ class RecurrentLayer(nn.Module):
         """Start by remembering (Gers et al. 2000); torch adds two biases, one of them is zeroed."""
         for lstm in self.directions:
             with torch.no_grad():
-                lstm.bias_ih_l0[hidden : 2 * hidden] = value
-                lstm.bias_hh_l0[hidden : 2 * hidden] = 0.0
+                lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = value
+                lstm.get_parameter("bias_hh_l0")[hidden : 2 * hidden] = 0.0
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
         """(N, T, I) frames, int64 (N,) valid frames; returns (N, T, outputs), padding zero."""

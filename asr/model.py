@@ -34,4 +34,4 @@ class AcousticModel(nn.Module):
 
     def from_waveforms(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
         """(N, L) waveforms to log-probabilities (N, T', V) and int64 (N,) frames."""
-        return self(*self.frontend(waveforms, num_samples))
+        return self.forward(*self.frontend(waveforms, num_samples))

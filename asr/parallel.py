@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,9 @@ def start_processes(count: int, module: str, arguments: Sequence[str]) -> Iterat
     """Join the group of `count` processes, starting `python -m module arguments` for the others.
 
     Under torchrun the group is the one it made, and count is ignored.
+
+    Raises:
+        TrainingError: another process ended before it could join.
     """
     if "RANK" in os.environ:
         group = _join(os.environ.get(_STORE))
@@ -63,7 +67,11 @@ def start_processes(count: int, module: str, arguments: Sequence[str]) -> Iterat
     elif count == 1:
         yield Group()
     else:
-        with tempfile.TemporaryDirectory() as folder, _children(count, module, arguments, folder):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            _children(count, module, arguments, folder) as children,
+        ):
+            _meet(children, Path(folder))
             group = _join(os.environ[_STORE])
             try:
                 yield group
@@ -72,7 +80,9 @@ def start_processes(count: int, module: str, arguments: Sequence[str]) -> Iterat
 
 
 @contextmanager
-def _children(count: int, module: str, arguments: Sequence[str], folder: str) -> Iterator[None]:
+def _children(
+    count: int, module: str, arguments: Sequence[str], folder: str
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     os.environ |= {_STORE: f"{folder}/store", "WORLD_SIZE": str(count), "RANK": "0"}
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # this machine only
     command = [sys.executable, "-m", module, *arguments]
@@ -81,7 +91,7 @@ def _children(count: int, module: str, arguments: Sequence[str], folder: str) ->
         for rank in range(1, count)
     ]
     try:
-        yield
+        yield children
         for child in children:
             child.wait()
     finally:
@@ -92,9 +102,28 @@ def _children(count: int, module: str, arguments: Sequence[str], folder: str) ->
             del os.environ[name]
 
 
+def _meet(children: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
+    """Wait until all children are about to join: a group that lacks one would wait half an hour."""
+    for rank, child in enumerate(children, start=1):
+        while not _arrival(folder, rank).exists():
+            if child.poll() is not None:
+                raise TrainingError(
+                    f"training process {rank} ended with status {child.returncode} at its start; "
+                    "train.processes=1 trains without it"
+                )
+            time.sleep(0.02)
+
+
+def _arrival(folder: Path, rank: int) -> Path:
+    return folder / f"arrived-{rank}"
+
+
 def _join(store: str | None) -> Group:
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    method = Path(store).as_uri() if store else "env://"
+    method = "env://"
+    if store:
+        method = Path(store).as_uri()
+        _arrival(Path(store).parent, rank).touch()
     dist.init_process_group(backend, init_method=method, rank=rank, world_size=size)
     return Group(rank, size)

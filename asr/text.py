@@ -92,11 +92,16 @@ _cleaning = cache(_Cleaning)
 class Vocabulary:
     """The tokens of a model; a token's place is its id, and token 0 is the blank.
 
+    Args:
+        tokens: characters, the space among them, or whole words.
+        unit: "character", which can write any text, or "word", for a few fixed words.
+
     Raises:
         VocabularyError: no blank at 0, nothing beside it, or an empty, doubled or blank token.
     """
 
     tokens: tuple[str, ...]
+    unit: str = "character"
 
     def __post_init__(self) -> None:
         if not self.tokens or self.tokens[BLANK] != BLANK_TOKEN:
@@ -110,12 +115,13 @@ class Vocabulary:
                 raise VocabularyError(f"token {token!r} is empty or holds white space")
 
     @classmethod
-    def from_texts(cls, texts: Iterable[str]) -> "Vocabulary":
-        """Return the blank and the sorted characters of normalised texts."""
-        return cls((BLANK_TOKEN, *sorted(set().union(*texts))))
+    def from_texts(cls, texts: Iterable[str], unit: str = "character") -> "Vocabulary":
+        """Return the blank and the sorted characters or words of normalised texts."""
+        units = set().union(*(_split(text, unit) for text in texts))
+        return cls((BLANK_TOKEN, *sorted(units)), unit)
 
     @classmethod
-    def load(cls, path: str | Path) -> "Vocabulary":
+    def load(cls, path: str | Path, unit: str = "character") -> "Vocabulary":
         """Read tokens.txt: one token a line in UTF-8, <blank> first, <space> for the space.
 
         Raises:
@@ -125,7 +131,7 @@ class Vocabulary:
             lines = Path(path).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
             if " " in lines:
                 raise VocabularyError(f"line {lines.index(' ') + 1} is a space; write <space>")
-            return cls(tuple(" " if line == SPACE_TOKEN else line for line in lines))
+            return cls(tuple(" " if line == SPACE_TOKEN else line for line in lines), unit)
         except (OSError, UnicodeDecodeError, VocabularyError) as error:
             raise VocabularyError(f"{path}: not a token file: {error}") from error
 
@@ -142,15 +148,15 @@ class Vocabulary:
         return {token: index for index, token in enumerate(self.tokens)}
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of the characters of a text, each in 1..V-1.
+        """Return the ids of the characters or words of a text, each in 1..V-1.
 
         Raises:
-            VocabularyError: a character is not in the vocabulary.
+            VocabularyError: one of them is not in the vocabulary.
         """
         try:
-            return [self._ids[character] for character in text]
+            return [self._ids[unit] for unit in _split(text, self.unit)]
         except KeyError:
-            unknown = Counter(character for character in text if character not in self._ids)
+            unknown = self._unknown(text)
             message = f"{_shorten(text)} holds {_describe(unknown)}, not in the vocabulary"
             raise VocabularyError(message) from None
 
@@ -164,7 +170,10 @@ class Vocabulary:
         for index in ids:
             if not BLANK < index < len(self):
                 raise VocabularyError(f"id {index} is no token; allowed: 1..{len(self) - 1}")
-        return "".join(self.tokens[index] for index in ids)
+        return ("" if self.unit == "character" else " ").join(self.tokens[index] for index in ids)
+
+    def _unknown(self, text: str) -> Counter[str]:
+        return Counter(unit for unit in _split(text, self.unit) if unit not in self._ids)
 
     def check_texts(self, texts: Iterable[tuple[str, str]]) -> None:
         """Check that the vocabulary can write the texts, given as (utterance id, text).
@@ -175,14 +184,13 @@ class Vocabulary:
         total, unknown, affected = 0, Counter[str](), list[tuple[str, str]]()
         for utterance, text in texts:
             total += 1
-            missing = Counter(character for character in text if character not in self._ids)
-            if missing:
+            if missing := self._unknown(text):
                 unknown += missing
                 affected.append((utterance, text))
         if affected:
             examples = "; ".join(f"{name}: {_shorten(text)}" for name, text in affected[:3])
             raise VocabularyError(
-                f"{len(affected)} of {total} transcripts hold characters that the vocabulary "
+                f"{len(affected)} of {total} transcripts hold {self.unit}s that the vocabulary "
                 f"lacks: {_describe(unknown)}. For example {examples}. {self._remedy(unknown)}"
             )
 
@@ -196,10 +204,15 @@ class Vocabulary:
         return "Normalise the transcripts as the training text was, or make a new vocabulary"
 
 
-def _describe(characters: Counter[str]) -> str:
-    """Return the most frequent characters with code point and count, such as 'a' (U+0061) 3x."""
-    shown = [f"{c!r} (U+{ord(c):04X}) {n}x" for c, n in islice(characters.most_common(), 8)]
-    more = len(characters) - len(shown)
+def _split(text: str, unit: str) -> Iterable[str]:
+    return text if unit == "character" else text.split()
+
+
+def _describe(units: Counter[str]) -> str:
+    """Return the most frequent ones with count, and code point, such as 'a' (U+0061) 3x."""
+    common = list(islice(units.most_common(), 8))
+    shown = [f"{u!r}{f' (U+{ord(u):04X})' if len(u) == 1 else ''} {n}x" for u, n in common]
+    more = len(units) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 

@@ -19,7 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from asr.checkpoint import Checkpoint, load_checkpoint, restore_parameters, save_checkpoint
 from asr.config import TrainConfig
-from asr.errors import TrainingError
+from asr.errors import CheckpointError, TrainingError
 from asr.parallel import Group
 from asr.progress import progress, say
 
@@ -36,7 +36,9 @@ class Batches(Protocol):
 class Task(Protocol):
     """A model, its data and its judge."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """What is trained."""
 
     def batches(self, epoch: int) -> Batches:
         """The training batches of an epoch, the same for the same epoch; None: an empty share."""
@@ -53,7 +55,7 @@ class Task(Protocol):
     def report(self) -> dict[str, float]:
         """Figures gathered while training since the last call."""
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: Any) -> dict[str, float]:
         """Figures on held-out data; 'loss' and 'error' (lower is better) among them."""
 
 
@@ -71,8 +73,8 @@ class Trainer:
         self.average = copy.deepcopy(task.model).eval().requires_grad_(False)
         self.step = 0
         self.first_epoch = 0
-        self.best_error = math.inf
-        self.trained_s = 0.0
+        self.best = (math.inf, math.inf)  # validation error, and loss where errors are equal
+        self.spent_s = 0.0  # on all epochs so far
         self.skipped_in_a_row = 0
 
     def run(self) -> None:
@@ -82,8 +84,10 @@ class Trainer:
             TrainingError: the loss or the gradient was not finite for PATIENCE steps in a row.
         """
         for epoch in range(self.first_epoch, self.config.epochs):
+            started = time.perf_counter()
             figures = self._train_epoch(epoch)
             figures |= {f"valid_{k}": v for k, v in self.task.validate(self.average).items()}
+            self.spent_s += time.perf_counter() - started
             if self.group.rank == 0:
                 self._record(epoch, figures)
                 self._save(epoch, figures)
@@ -95,12 +99,20 @@ class Trainer:
             CheckpointError: no checkpoint, or one that is damaged or does not fit.
         """
         checkpoint = load_checkpoint(self.folder / "last")
+        try:
+            self._restore(checkpoint)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.folder / 'last'}: not a checkpoint of asr-train ({error!r})"
+            ) from error
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
         restore_parameters(self.task.model, checkpoint.tensors["model"], "last/")
         restore_parameters(self.average, checkpoint.tensors["average"], "last/")
         self._restore_optimizer(checkpoint.tensors["optimizer"])
         state = checkpoint.state
         self.first_epoch, self.step = state["epoch"] + 1, state["step"]
-        self.best_error, self.trained_s = state["best_error"], state["trained_s"]
+        self.best, self.spent_s = tuple(state["best"]), state["spent_s"]
 
     def _train_epoch(self, epoch: int) -> dict[str, float]:
         self.task.model.train()
@@ -116,9 +128,8 @@ class Trainer:
                 sums += done
             else:
                 skipped += 1
-                say(f"step {self.step}: loss or gradient not finite: {self.task.describe(batch)}")
+                self._say_skipped(batch)
         elapsed = time.perf_counter() - started
-        self.trained_s += elapsed
         loss, tokens, data_s = sums.tolist()
         return {
             "train_loss": loss / max(tokens, 1),
@@ -168,11 +179,16 @@ class Trainer:
         self._update_average()
         return True
 
+    def _say_skipped(self, batch: Any) -> None:
+        names = "an empty share" if batch is None else self.task.describe(batch)
+        say(f"step {self.step}: loss or gradient not finite: {names}")
+
     @torch.no_grad()
     def _update_average(self) -> None:
         """Exponential moving average of the weights; short at first, when they move fast."""
         decay = min(self.config.ema_decay, self.step / (10 + self.step))
-        averaged, current = list(self.average.parameters()), list(self.task.model.parameters())
+        averaged: list[Tensor] = list(self.average.parameters())
+        current: list[Tensor] = list(self.task.model.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def _set_learning_rate(self, done: float) -> None:
@@ -190,26 +206,25 @@ class Trainer:
         line = {"epoch": epoch + 1, "step": self.step, **figures}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
-        done = epoch + 1
-        per_epoch = self.trained_s / done
-        left_min = per_epoch * (self.config.epochs - done) / 60
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        say(f"epoch {done}/{self.config.epochs}  {shown}  minutes_left {left_min:.1f}")
+        left_min = self.spent_s / (epoch + 1) * (self.config.epochs - epoch - 1) / 60
+        shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
+        say(f"epoch {epoch + 1}/{self.config.epochs}  {shown}  minutes_left {left_min:.1f}")
 
     def _save(self, epoch: int, figures: dict[str, float]) -> None:
-        average = dict(self.average.named_parameters())
-        better = figures["valid_error"] < self.best_error
-        self.best_error = min(self.best_error, figures["valid_error"])
+        average: dict[str, Tensor] = dict(self.average.named_parameters())
+        judged = (figures["valid_error"], figures["valid_loss"])
+        better = judged < self.best
+        self.best = min(self.best, judged)
         state = {
             "epoch": epoch,
             "step": self.step,
-            "best_error": self.best_error,
-            "trained_s": self.trained_s,
+            "best": self.best,
+            "spent_s": self.spent_s,
             "figures": figures,
         }
         if better:
             save_checkpoint(self.folder / "best", Checkpoint({"model": average}, state))
-        tensors = {
+        tensors: dict[str, dict[str, Tensor]] = {
             "model": dict(self.task.model.named_parameters()),
             "average": average,
             "optimizer": self._optimizer_tensors(),

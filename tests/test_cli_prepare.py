@@ -220,3 +220,15 @@ def test_published_archives_have_md5_sums() -> None:
     assert len({archive.md5 for archive in ARCHIVES.values()}) == 9
     assert all(len(bytes.fromhex(archive.md5)) == 16 for archive in ARCHIVES.values())
     assert {archive.resource for archive in ARCHIVES.values()} == {12, 31}
+
+
+def test_tones_and_the_way_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tones", "--out", str(tmp_path)]) == 0
+    assert "train.jsonl: 300 utterances" in capsys.readouterr().out
+    manifest = tmp_path / "test.jsonl"
+    assert main(["to-csv", str(manifest), "--out", str(tmp_path / "test.csv")]) == 0
+    assert main(["csv", str(tmp_path / "test.csv"), "--out", str(tmp_path / "a.jsonl")]) == 0
+    assert main(["to-kaldi", str(manifest), "--out", str(tmp_path / "kaldi")]) == 0
+    assert main(["kaldi", str(tmp_path / "kaldi"), "--out", str(tmp_path / "b.jsonl")]) == 0
+    for name in ("a.jsonl", "b.jsonl"):
+        assert read_manifest(tmp_path / name) == read_manifest(manifest)

@@ -168,3 +168,14 @@ def test_check_texts_recognises_a_case_mismatch() -> None:
 def test_many_unknown_characters_are_summed_up() -> None:
     with pytest.raises(VocabularyError, match="and 18 more"):
         LETTERS.check_texts([("u1", "abcdefghijklmnopqrstuvwxyz")])
+
+
+def test_words_as_tokens(tmp_path: Path):
+    vocabulary = Vocabulary.from_texts(["two one", "one"], "word")
+    assert vocabulary.tokens == ("<blank>", "one", "two")
+    assert vocabulary.encode("two one one") == [2, 1, 1]
+    assert vocabulary.decode([2, 1, 1]) == "two one one"
+    vocabulary.save(tmp_path / "tokens.txt")
+    assert Vocabulary.load(tmp_path / "tokens.txt", "word") == vocabulary
+    with pytest.raises(VocabularyError, match=r"1 of 2 transcripts hold words .*'three' 1x"):
+        vocabulary.check_texts([("a", "one three"), ("b", "two")])

@@ -53,6 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     kaldi = corpora.add_parser("kaldi", help="a Kaldi data folder")
     kaldi.add_argument("folder", type=Path, help="the folder that holds wav.scp and text")
     _add_out(kaldi, "FILE.jsonl", "the manifest", _kaldi)
+
+    for name, write, metavar, meaning in (
+        ("to-csv", _to_csv, "FILE.csv", "the table"),
+        ("to-kaldi", _to_kaldi, "DIR", "the Kaldi data folder"),
+    ):
+        back = corpora.add_parser(name, help=f"the way back: a manifest to {meaning[4:]}")
+        back.add_argument("manifest", type=Path, metavar="FILE.jsonl")
+        _add_out(back, metavar, meaning, write)
+
+    tones = corpora.add_parser("tones", help="generated tones as words, for a first try")
+    _add_out(tones, "DIR", "folder for the recordings and manifests", _tones)
     return parser
 
 
@@ -111,6 +122,30 @@ def _kaldi(arguments: argparse.Namespace) -> int:
     from asr.corpora.kaldi import read_kaldi
 
     _write(arguments.out, read_kaldi(arguments.folder))
+    return 0
+
+
+def _to_csv(arguments: argparse.Namespace) -> int:
+    from asr.corpora.table import write_csv
+    from asr.manifest import read_manifest
+
+    write_csv(arguments.out, read_manifest(arguments.manifest))
+    return 0
+
+
+def _to_kaldi(arguments: argparse.Namespace) -> int:
+    from asr.corpora.kaldi import write_kaldi
+    from asr.manifest import read_manifest
+
+    write_kaldi(arguments.out, read_manifest(arguments.manifest))
+    return 0
+
+
+def _tones(arguments: argparse.Namespace) -> int:
+    from asr.corpora.tones import make_tones
+
+    for name, part in make_tones(arguments.out).items():
+        _write(arguments.out / f"{name}.jsonl", part)
     return 0
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from asr.errors import AsrError
+from asr.errors import AsrError, MissingDependencyError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
@@ -19,6 +19,11 @@ def run(program: str, body: Callable[[], int]) -> int:
     except AsrError as error:
         complain(program, str(error))
         return error.exit_status
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "asr":
+            raise
+        complain(program, f"needs the package {error.name}; install it: pip install 'asr[train]'")
+        return MissingDependencyError.exit_status
     except KeyboardInterrupt:
         complain(program, "interrupted")
         return INTERRUPTED

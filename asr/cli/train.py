@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from asr.progress import say
 from asr.text import Normalizer, Vocabulary
 
 if TYPE_CHECKING:
+    from asr.data import Example, LeftOut
     from asr.parallel import Group
 
 MOST_PROCESSES = 4  # more would get too little of a batch each
@@ -45,54 +47,74 @@ def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     if is_started(arguments.out) and not arguments.resume and "RANK" not in os.environ:
         raise ConfigError(f"--out {arguments.out}: holds an experiment; add --resume, or another")
 
+    # Waiting threads must sleep: spinning ones take the core from the thread that loads data.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
     from asr.parallel import start_processes
 
     processes, threads = share_cores(config, choose_device(config))
-    # Waiting threads must sleep: spinning ones take the core from the thread that loads data.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    material = prepare(config, arguments)
     with start_processes(processes, "asr.cli.train", words) as group:
-        return train(config, arguments, group)
+        return train(config, arguments.out, arguments.resume, material, group)
 
 
-def train(config: Config, arguments: argparse.Namespace, group: "Group") -> int:
-    """Train this process's share; the exit status."""
-    import torch
+@dataclass(frozen=True)
+class Material:
+    """What is trained on, judged on and written with."""
 
-    from asr.acoustic import AcousticTask
-    from asr.checkpoint import create_experiment
-    from asr.data import Frames, Loader, make_examples, trainable
-    from asr.train import Trainer
+    train: "list[Example]"
+    left_out: "LeftOut"
+    valid: "list[Example]"
+    vocabulary: Vocabulary
 
-    torch.manual_seed(config.train.seed)
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+def prepare(config: Config, arguments: argparse.Namespace) -> Material:
+    """Read the manifests, and match transcripts and vocabulary."""
+    from asr.data import make_examples, trainable
+
     train_set, valid_set = read_manifest(arguments.train), read_manifest(arguments.valid)
     normalizer = Normalizer(**vars(config.text))
     if arguments.resume:
         vocabulary = resumed_vocabulary(arguments.out, config)
     else:
-        vocabulary = Vocabulary.from_texts(normalizer(u.text) for u in train_set)
+        texts = (normalizer(utterance.text) for utterance in train_set)
+        vocabulary = Vocabulary.from_texts(texts, config.model.unit)
     examples, left_out = trainable(make_examples(train_set, normalizer, vocabulary), config)
     valid_examples = make_examples(valid_set, normalizer, vocabulary)
+    return Material(examples, left_out, valid_examples, vocabulary)
+
+
+def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
+    """Train this process's share; the exit status."""
+    import torch
+
+    from asr.acoustic import AcousticTask
+    from asr.checkpoint import create_experiment
+    from asr.data import Frames, Loader
+    from asr.train import Trainer
+
+    torch.manual_seed(config.train.seed)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     frames = Frames(config)
     task = AcousticTask(
         config,
-        vocabulary,
-        Loader(examples, frames, config, group),
-        Loader(valid_examples, frames, config, group),
+        material.vocabulary,
+        Loader(material.train, frames, config, group),
+        Loader(material.valid, frames, config, group),
         choose_device(config),
     )
-    trainer = Trainer(task, config.train, arguments.out, group)
-    if arguments.resume:
+    trainer = Trainer(task, config.train, folder, group)
+    if resume:
         trainer.resume()
     elif group.rank == 0:
-        create_experiment(arguments.out, config, vocabulary)
+        create_experiment(folder, config, material.vocabulary)
     if group.rank == 0:
-        hours = sum(example.utterance.duration for example in examples) / 3600
+        hours = sum(example.utterance.duration for example in material.train) / 3600
         weights = sum(parameter.numel() for parameter in task.model.parameters()) / 1e6
         say(
-            f"training on {len(examples)} utterances, {hours:.2f} hours (left out: {left_out}); "
-            f"{len(vocabulary)} tokens, {weights:.2f} million weights; {task.device}, "
+            f"training on {len(material.train)} utterances, {hours:.2f} hours "
+            f"(left out: {material.left_out}); "
+            f"{len(material.vocabulary)} tokens, {weights:.2f} million weights; {task.device}, "
             f"{group.size} processes of {torch.get_num_threads()} threads"
         )
     trainer.run()

@@ -1,0 +1,69 @@
+"""Generated speech for tests: a word is a tone, an utterance a few of them with pauses between."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from asr.config import Config, config_from_dict
+from asr.manifest import Utterance, write_manifest
+
+RATE_HZ = 8000
+WORDS = {"A": 400.0, "B": 900.0, "C": 2000.0}  # Hz
+SMALL = {
+    "features": {"sample_rate_hz": RATE_HZ, "num_mels": 16, "num_ceps": 13, "deltas": 0},
+    "model": {"layers": 2, "hidden": 16, "stack": 3, "dropout": 0.0},
+    "data": {"batch_s": 6.0, "max_utterance_s": 3.0},
+    "train": {"epochs": 4, "learning_rate": 0.02, "warmup_steps": 5, "processes": 1},
+}
+
+
+def small_config(**sections: dict[str, Any]) -> Config:
+    """Return a configuration for a network that trains within seconds, with changes to it."""
+    names = SMALL.keys() | sections.keys()
+    return config_from_dict({n: {**SMALL.get(n, {}), **sections.get(n, {})} for n in names})
+
+
+def write_conf(folder: Path) -> Path:
+    """Write the small configuration as TOML; return its path."""
+    path = folder / "small.toml"
+    with path.open("w", encoding="utf-8") as file:
+        for section, values in SMALL.items():
+            lines = (f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+            file.write(f"[{section}]\n" + "".join(lines))
+    return path
+
+
+def tone(hz: float, seconds: float) -> np.ndarray:
+    """Return a sine with soft edges, float32."""
+    time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    edge = np.minimum(1, np.minimum(time, time[::-1]) / 0.02)
+    return (0.3 * edge * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def utter(text: str, rng: np.random.Generator) -> np.ndarray:
+    """Return the tones of a text in faint noise, with pauses of random length."""
+    pieces = []
+    for word in text.split():
+        pieces += [np.zeros(round(rng.uniform(0.08, 0.15) * RATE_HZ), np.float32)]
+        pieces += [tone(WORDS[word], rng.uniform(0.12, 0.2))]
+    waveform = np.concatenate([*pieces, pieces[0]])
+    return (waveform + 1e-3 * rng.standard_normal(len(waveform))).astype(np.float32)
+
+
+def write_tones(folder: Path, count: int, seed: int = 0) -> Path:
+    """Write WAV files and their manifest; return the manifest's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    utterances = []
+    for number in range(count):
+        text = " ".join(rng.choice(list(WORDS), rng.integers(1, 5)))
+        audio = folder / f"{number}.wav"
+        waveform = utter(text, rng)
+        soundfile.write(audio, waveform, RATE_HZ)
+        duration = len(waveform) / RATE_HZ
+        utterances.append(Utterance(id=f"u{number}", audio=audio, duration=duration, text=text))
+    write_manifest(folder / "tones.jsonl", utterances)
+    return folder / "tones.jsonl"

@@ -1,0 +1,167 @@
+"""Augmentation: each key does what it says, and nothing else."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from asr.augment import Augmenter, mel_band_centres
+from asr.config import AugmentConfig, FeaturesConfig
+from asr.features import LOG_OFFSET, Mfcc
+from asr.torchaudio_compat import torchaudio
+
+FEATURES = FeaturesConfig(num_mels=30)
+LENGTHS = torch.tensor([100, 40, 1, 73])
+
+
+def log_mels() -> Tensor:
+    """(4, 100, 30) log-mel frames like those of speech, padding zero."""
+    generator = torch.Generator().manual_seed(5)
+    frames = 2 * torch.randn(4, 100, 30, generator=generator)
+    for row, length in zip(frames, LENGTHS, strict=True):
+        row[length:] = 0
+    return frames
+
+
+def augmented(seed: int = 0, frames: Tensor | None = None, **config: object) -> Tensor:
+    frames = log_mels() if frames is None else frames
+    generator = torch.Generator().manual_seed(seed)
+    return Augmenter(AugmentConfig(**config), FEATURES)(frames, LENGTHS, generator)
+
+
+def spans(hidden: Tensor) -> list[int]:
+    """Return the lengths of the runs of true values."""
+    text = "".join("x" if value else " " for value in hidden.tolist())
+    return [len(run) for run in text.split()]
+
+
+def test_nothing_asked_for_changes_nothing():
+    assert torch.equal(augmented(), log_mels())
+
+
+EVERYTHING = {
+    "noise_prob": 0.5,
+    "band_limit_prob": 0.5,
+    "freq_masks": 1,
+    "time_masks": 1,
+}
+
+
+def test_same_seed_same_result():
+    assert torch.equal(augmented(1, **EVERYTHING), augmented(1, **EVERYTHING))
+    assert not torch.equal(augmented(1, **EVERYTHING), augmented(2, **EVERYTHING))
+
+
+def test_padding_stays_zero_and_is_never_read():
+    result = augmented(1, **EVERYTHING)
+    dirty = log_mels()
+    for row, length in zip(dirty, LENGTHS, strict=True):
+        row[length:] = 50.0
+    from_dirty = augmented(1, dirty, **EVERYTHING)
+    for i, length in enumerate(LENGTHS.tolist()):
+        assert not result[i, length:].any()
+        torch.testing.assert_close(from_dirty[i], result[i])
+
+
+@pytest.mark.parametrize(
+    ("base", "key", "value"),
+    [
+        ({}, "noise_prob", 1.0),
+        ({"noise_prob": 1.0}, "noise_snr_db", (0.0, 5.0)),
+        ({}, "band_limit_prob", 1.0),
+        ({"band_limit_prob": 1.0}, "band_limit_hz", (1000.0, 2000.0)),
+        ({}, "freq_masks", 2),
+        ({"freq_masks": 2}, "freq_mask_mels", 20),
+        ({}, "time_masks", 2),
+        ({"time_masks": 2}, "time_mask_ms", 50.0),
+        ({"time_masks": 2}, "time_mask_fraction", 0.02),
+    ],
+)
+def test_every_key_changes_the_frames(base: dict[str, object], key: str, value: object):
+    assert not torch.equal(augmented(**base), augmented(**base, **{key: value}))
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 10.0, 20.0])
+def test_noise_has_the_energy_asked_for(snr_db: float):
+    noisy = augmented(noise_prob=1.0, noise_snr_db=(snr_db, snr_db))
+    for before, after, length in zip(log_mels(), noisy, LENGTHS.tolist(), strict=True):
+        if length < 40:
+            continue  # one frame's noise fluctuates by more than can be measured
+        speech = before[:length].double().exp().sum()
+        noise = after[:length].double().exp().sum() - speech
+        # the fluctuation of the noise (log-normal, 0.4 nats) raises its mean by 0.35 dB
+        measured_db = float(10 * torch.log10(speech / noise)) + 0.35
+        assert measured_db == pytest.approx(snr_db, abs=0.7)
+
+
+def test_noise_never_takes_energy_away():
+    assert (augmented(noise_prob=1.0) >= log_mels()).all()
+
+
+def test_probability_is_the_share_of_utterances():
+    frames = torch.randn(1000, 2, 30, generator=torch.Generator().manual_seed(0))
+    augmenter = Augmenter(AugmentConfig(noise_prob=0.3, band_limit_prob=0.3), FEATURES)
+    lengths, generator = torch.full((1000,), 2), torch.Generator().manual_seed(0)
+    for change in (
+        augmenter.add_noise(frames, lengths, generator),
+        augmenter.limit_band(frames, generator),
+    ):
+        assert (change != frames).any(2).any(1).float().mean() == pytest.approx(0.3, abs=0.05)
+
+
+def test_band_limit_leaves_the_floor_above_the_cutoff():
+    limited = augmented(band_limit_prob=1.0, band_limit_hz=(3400.0, 3400.0))
+    above = mel_band_centres(FEATURES) > 3400
+    assert 0 < int(above.sum()) < 15
+    floor = torch.tensor(LOG_OFFSET).log()
+    for before, after, length in zip(log_mels(), limited, LENGTHS.tolist(), strict=True):
+        assert (after[:length][:, above] == floor).all()
+        assert torch.equal(after[:, ~above], before[:, ~above])
+
+
+def test_band_centres_are_those_of_the_filterbank():
+    # a triangle of the HTK scale peaks at its centre: the bank's strongest bin is within half a bin
+    bank = torchaudio.functional.melscale_fbanks(2001, 20.0, 8000.0, 30, 16000)
+    peaks_hz = bank.argmax(0) * 4.0  # 2001 bins over 8000 Hz
+    torch.testing.assert_close(mel_band_centres(FEATURES), peaks_hz, atol=2.1, rtol=0)
+    assert Mfcc(FEATURES).mfcc.MelSpectrogram.mel_scale.fb.shape[1] == 30
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), st.integers(1, 3))
+def test_time_masks_hold_their_widths(seed: int, masks: int):
+    limits = {"time_mask_ms": 200.0, "time_mask_fraction": 0.15}
+    result = augmented(seed, time_masks=masks, **limits)
+    for before, after, length in zip(log_mels(), result, LENGTHS.tolist(), strict=True):
+        hidden = (after != before).all(1)
+        assert not hidden[length:].any()
+        runs = spans(hidden)
+        assert len(runs) <= masks
+        # at most 20 frames, and the fraction rounded up
+        assert sum(runs) <= masks * min(20, int(0.15 * length) + 1)
+        assert torch.allclose(after[hidden], before[:length].mean(0), atol=1e-5)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), st.integers(1, 3))
+def test_frequency_masks_hold_their_widths(seed: int, masks: int):
+    result = augmented(seed, freq_masks=masks, freq_mask_mels=5)
+    for before, after, length in zip(log_mels(), result, LENGTHS.tolist(), strict=True):
+        if length == 1:
+            continue  # the mean of one frame is the frame
+        hidden = (after != before)[:length].all(0)
+        runs = spans(hidden)
+        assert len(runs) <= masks
+        assert sum(runs) <= masks * 5
+        assert torch.equal(after[:, ~hidden], before[:, ~hidden])
+
+
+def test_masks_reach_their_widest_and_every_place():
+    width, seen = 0, torch.zeros(100, dtype=torch.bool)
+    for seed in range(200):
+        hidden = (augmented(seed, time_masks=1, time_mask_ms=100.0)[0] != log_mels()[0]).all(1)
+        width = max(width, int(hidden.sum()))
+        seen |= hidden
+    assert width == 10
+    assert seen.all()

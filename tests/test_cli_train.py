@@ -1,0 +1,180 @@
+"""asr-train from the command line: what it writes, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+from speech import write_conf
+
+import asr.parallel
+from asr.checkpoint import load_model
+from asr.cli.train import main, share_cores
+from asr.config import Config, TrainConfig
+from asr.manifest import read_manifest, write_manifest
+from asr.parallel import start_processes
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    return write_conf(tmp_path)
+
+
+def asr_train(conf: Path, manifest: Path, out: Path, *more: str) -> int:
+    words = [str(conf), "--train", str(manifest), "--valid", str(manifest), "--out", str(out)]
+    return main([*words, "train.epochs=1", *more])
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what was said, which must be one line."""
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("asr-train: error: ")
+    return lines[0]
+
+
+def test_trains_into_a_folder(conf: Path, tones: Path, tmp_path: Path, capsys):
+    out = tmp_path / "deep" / "exp"
+    assert asr_train(conf, tones, out, "train.epochs=2") == 0
+    names = {path.name for path in out.iterdir() if not path.name.startswith("events")}
+    assert names == {"config.json", "tokens.txt", "best", "last", "log.jsonl"}
+    assert (out / "tokens.txt").read_text() == "<blank>\n<space>\nA\nB\nC\n"
+    assert json.loads((out / "config.json").read_text())["train"]["epochs"] == 2
+    _, vocabulary = load_model(out)
+    assert len(vocabulary) == 5
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "training on 24 utterances, 0.01 hours" in captured.err
+    assert "left out: 0 longer than data.max_utterance_s" in captured.err
+    assert "epoch 2/2" in captured.err
+
+
+def test_an_experiment_is_not_overwritten_and_can_be_resumed(
+    conf: Path, tones: Path, tmp_path: Path, capsys
+):
+    out = tmp_path / "exp"
+    assert asr_train(conf, tones, out) == 0
+    log = (out / "log.jsonl").read_text()
+    capsys.readouterr()
+
+    assert asr_train(conf, tones, out) == 2
+    assert f"--out {out}: holds an experiment; add --resume" in complaint(capsys)
+    assert asr_train(conf, tones, out, "--resume", "model.hidden=17") == 2
+    assert "config.json differs from what was given now" in complaint(capsys)
+    assert asr_train(conf, tones, out, "--resume") == 0  # all epochs are done
+    assert (out / "log.jsonl").read_text() == log
+
+
+def test_resuming_what_was_never_begun(conf: Path, tones: Path, tmp_path: Path, capsys):
+    assert asr_train(conf, tones, tmp_path / "none", "--resume") == 1
+    assert "none/config.json: cannot be read" in complaint(capsys)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.hiden=5", "[model]: unknown name 'hiden'; did you mean 'hidden'?"),
+        ("modle.hidden=5", "unknown name 'modle'; did you mean 'model'?"),
+        ("model.hidden=many", "model.hidden is 'many'; it must be of type int"),
+        ("hidden", "override 'hidden': write section.key=value"),
+    ],
+)
+def test_overrides_that_are_refused(
+    conf: Path, tmp_path: Path, capsys, override: str, message: str
+):
+    assert asr_train(conf, tmp_path / "not-read.jsonl", tmp_path / "exp", override) == 2
+    assert message in complaint(capsys)
+    assert not (tmp_path / "exp").exists()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_manifest_that_cannot_be_read(
+    conf: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], processes: int
+):
+    missing = tmp_path / "none.jsonl"
+    assert asr_train(conf, missing, tmp_path / "exp", f"train.processes={processes}") == 1
+    assert "none.jsonl: No such file" in complaint(capfd)
+
+
+def test_a_recording_that_cannot_be_read(conf: Path, tones: Path, tmp_path: Path, capsys):
+    bad = read_manifest(tones)[3].audio
+    bad.write_bytes(b"nothing")
+    assert asr_train(conf, tones, tmp_path / "exp") == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("asr-train: error: ")
+    assert bad.name in last
+
+
+def test_validation_text_that_the_vocabulary_cannot_write(
+    conf: Path, tones: Path, tmp_path: Path, capsys
+):
+    other = tmp_path / "other.jsonl"
+    write_manifest(other, read_manifest(tones))
+    other.write_text(other.read_text().replace('"text": "', '"text": "Zoo '))
+    words = [str(conf), "--train", str(tones), "--valid", str(other), "--out", str(tmp_path / "e")]
+    assert main(words) == 1
+    line = complaint(capsys)
+    assert "24 of 24 transcripts hold characters that the vocabulary lacks" in line
+    assert "'Z' (U+005A) 24x" in line
+
+
+def test_nothing_to_train_on(conf: Path, tones: Path, tmp_path: Path, capsys):
+    assert asr_train(conf, tones, tmp_path / "exp", "data.max_utterance_s=0.1") == 1
+    assert "no utterance can be trained on: 24 longer" in complaint(capsys)
+
+
+def test_an_out_folder_that_cannot_be_made(conf: Path, tones: Path, tmp_path: Path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert asr_train(conf, tones, tmp_path / "file") == 1
+    assert "file/config.json: cannot be written" in complaint(capsys)
+
+
+def test_usage(capsys):
+    for words in ([], ["conf.toml"]):
+        with pytest.raises(SystemExit) as caught:
+            main(words)
+        assert caught.value.code == 2
+    assert "--train" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there(
+    conf: Path, tones: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert asr_train(conf, tones, tmp_path / "exp", "train.device=cuda") == 2
+    assert "train.device is 'cuda', and torch finds no CUDA device" in complaint(capsys)
+
+
+@pytest.mark.parametrize(
+    ("cores", "asked", "device", "expected"),
+    [
+        (1, 0, "cpu", (1, 1)),
+        (2, 0, "cpu", (2, 1)),
+        (16, 0, "cpu", (4, 4)),
+        (16, 0, "cuda", (1, 16)),
+        (4, 3, "cpu", (3, 1)),
+        (2, 8, "cpu", (8, 1)),
+    ],
+)
+def test_sharing_of_cores(
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    asked: int,
+    device: str,
+    expected: tuple[int, int],
+):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert share_cores(Config(train=TrainConfig(processes=asked)), device) == expected
+
+
+def test_processes_are_those_asked_for(
+    conf: Path, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[object] = []
+
+    def watched(count: int, module: str, arguments: list[str]):
+        asked.extend((count, module, arguments[-1]))
+        return start_processes(1, module, arguments)
+
+    monkeypatch.setattr(asr.parallel, "start_processes", watched)
+    assert asr_train(conf, tones, tmp_path / "exp", "train.processes=3") == 0
+    assert asked == [3, "asr.cli.train", "train.processes=3"]

@@ -1,0 +1,139 @@
+"""asr-transcribe and asr-evaluate as their users type them."""
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import jiwer
+import pytest
+
+from asr.cli import evaluate, score, transcribe
+from asr.manifest import read_manifest
+
+BADINPUT = Path(__file__).parents[2] / "shared" / "badinput"
+
+
+@pytest.fixture
+def folder(smoke: Path, tmp_path: Path) -> Path:
+    """Three good recordings and one that is none."""
+    for utterance in read_manifest(smoke / "data" / "test.jsonl")[:3]:
+        shutil.copy(utterance.audio, tmp_path)
+    (tmp_path / "test-001b.wav").write_text("this is no audio")
+    return tmp_path
+
+
+def texts(smoke: Path) -> dict[str, str]:
+    return {u.id: u.text for u in read_manifest(smoke / "data" / "test.jsonl")}
+
+
+def run(smoke: Path, *arguments: object) -> int:
+    return transcribe.main(["--model", str(smoke / "exp"), *map(str, arguments)])
+
+
+def test_one_recording_gives_its_text(smoke: Path, folder: Path, capsys):
+    assert run(smoke, folder / "test-000.wav") == 0
+    assert capsys.readouterr() == (texts(smoke)["test-000"] + "\n", "")
+
+
+def test_bad_one_among_good_ones(smoke: Path, folder: Path, capsys):
+    assert run(smoke, folder) == 1
+    captured = capsys.readouterr()
+    expected = [f"{folder / name}.wav\t{texts(smoke)[name]}" for name in sorted(texts(smoke))[:3]]
+    assert captured.out.splitlines() == expected
+    errors = [line for line in captured.err.splitlines() if "error:" in line]
+    assert len(errors) == 1
+    assert "test-001b.wav" in errors[0]
+    assert captured.err.splitlines()[-1] == "1 of 4 recordings could not be transcribed"
+
+
+def test_globs_folders_files_and_a_missing_one(smoke: Path, folder: Path, capsys):
+    arguments = [folder / "*0.wav", folder / "test-002.wav", folder / "missing.wav", folder]
+    assert run(smoke, "--format", "jsonl", *arguments) == 1
+    captured = capsys.readouterr()
+    records = [json.loads(line) for line in captured.out.splitlines()]
+    assert [record["id"] for record in records[:2]] == ["test-000", "test-002"]
+    assert all(record["text"] == texts(smoke)[record["id"]] for record in records)
+    assert "missing.wav: does not exist" in captured.err
+
+
+def test_standard_input(smoke: Path, folder: Path, capsys, monkeypatch):
+    content = (folder / "test-001.wav").read_bytes()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+    assert run(smoke, "-") == 0
+    assert capsys.readouterr().out == texts(smoke)["test-001"] + "\n"
+
+
+def test_folder_of_one_still_prints_its_path(smoke: Path, folder: Path, capsys):
+    shutil.copytree(folder, folder / "one", ignore=shutil.ignore_patterns("test-001*", "*2.wav"))
+    assert run(smoke, "--format", "txt", folder / "one") == 0
+    assert capsys.readouterr().out == f"{folder}/one/test-000.wav\t{texts(smoke)['test-000']}\n"
+
+
+def test_quiet_leaves_out_findings(smoke: Path, tmp_path: Path, capsys):
+    import numpy as np
+    import soundfile
+
+    soundfile.write(tmp_path / "zeros.wav", np.zeros(8000), 8000)
+    assert run(smoke, tmp_path / "zeros.wav") == 0
+    assert "resampled from 8000 Hz" in capsys.readouterr().err
+    assert run(smoke, "--quiet", tmp_path / "zeros.wav") == 0
+    assert capsys.readouterr() == ("\n", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--format", "docx", "a.wav"], ["--modell", "x", "-"]])
+def test_usage_is_status_2(arguments: list[str]):
+    with pytest.raises(SystemExit) as left:
+        transcribe.main(arguments)
+    assert left.value.code == 2
+
+
+def test_model_that_is_none(tmp_path: Path, capsys):
+    assert transcribe.main(["--model", str(tmp_path), "a.wav"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "config.json" in error
+
+
+@pytest.mark.skipif(not BADINPUT.exists(), reason="needs the files that broke other programs")
+def test_files_that_broke_other_programs(smoke: Path, folder: Path, capfd):
+    (folder / "test-001b.wav").unlink()
+    files = [path for path in sorted(BADINPUT.rglob("*")) if path.is_file()]
+    assert run(smoke, "--format", "jsonl", *files, folder) == 1
+    captured = capfd.readouterr()
+    done = {json.loads(line)["path"] for line in captured.out.splitlines()}
+    failed = [line for line in captured.err.splitlines() if line.startswith("asr-transcribe: err")]
+    assert {str(path) for path in folder.glob("*.wav")} <= done
+    assert len(done) + len(failed) == len(files) + 3
+    assert "Traceback" not in captured.err
+
+
+def test_evaluate_counts_agree_with_jiwer(smoke: Path, tmp_path: Path, capsys):
+    manifest = smoke / "data" / "valid.jsonl"
+    out = tmp_path / "out"
+    assert evaluate.main([str(smoke / "exp"), str(manifest), "--out", str(out), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result == json.loads((out / "score.json").read_text())
+    refs, hyps = (
+        [line.rpartition(" (")[0] for line in (out / f"{name}.trn").read_text().splitlines()]
+        for name in ("ref", "hyp")
+    )
+    assert refs == [utterance.text for utterance in read_manifest(manifest)]
+    assert result["wer"] == pytest.approx(jiwer.wer(refs, hyps))
+    assert result["cer"] == pytest.approx(jiwer.cer(refs, hyps))
+    assert result["errors"] == result["ins"] + result["del"] + result["sub"]
+    assert score.main([str(out / "ref.trn"), str(out / "hyp.trn"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["errors"] == result["errors"]
+
+
+def test_evaluate_does_not_shrink_the_test_set(smoke: Path, tmp_path: Path, capsys):
+    shutil.copytree(smoke / "data", tmp_path / "data")
+    (tmp_path / "data" / "test" / "test-007.wav").unlink()
+    arguments = [str(smoke / "exp"), str(tmp_path / "data" / "test.jsonl")]
+    assert evaluate.main([*arguments, "--out", str(tmp_path / "out")]) == 1
+    captured = capsys.readouterr()
+    assert "test-007.wav" in captured.err
+    assert captured.out == ""
+    assert not (tmp_path / "out").exists()
