@@ -9,9 +9,9 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:
-    """Iterate with a bar on stderr; silent when stderr is not a terminal."""
-    return iter(tqdm(items, title, total=total, leave=False, disable=not sys.stderr.isatty()))
+def progress(items: Iterable[T], title: str, *, shown: bool = True) -> Iterator[T]:
+    """Iterate with a bar on stderr; silent when it is not to be shown, or stderr no terminal."""
+    return iter(tqdm(items, title, leave=False, disable=not (shown and sys.stderr.isatty())))
 
 
 def say(message: str) -> None:

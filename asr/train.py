@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -83,14 +84,16 @@ class Trainer:
         Raises:
             TrainingError: the loss or the gradient was not finite for PATIENCE steps in a row.
         """
-        for epoch in range(self.first_epoch, self.config.epochs):
-            started = time.perf_counter()
-            figures = self._train_epoch(epoch)
-            figures |= {f"valid_{k}": v for k, v in self.task.validate(self.average).items()}
-            self.spent_s += time.perf_counter() - started
-            if self.group.rank == 0:
-                self._record(epoch, figures)
-                self._save(epoch, figures)
+        speaks = self.group.rank == 0
+        with SummaryWriter(str(self.folder)) if speaks else nullcontext() as board:
+            for epoch in range(self.first_epoch, self.config.epochs):
+                started = time.perf_counter()
+                figures = self._train_epoch(epoch)
+                figures |= {f"valid_{k}": v for k, v in self.task.validate(self.average).items()}
+                self.spent_s += time.perf_counter() - started
+                if board:
+                    self._record(board, epoch, figures)
+                    self._save(epoch, figures)
 
     def resume(self) -> None:
         """Go on after the last epoch that was finished.
@@ -120,7 +123,8 @@ class Trainer:
         sums = torch.zeros(3)  # loss, tokens, seconds of data
         skipped = 0
         started = time.perf_counter()
-        bar = progress(batches, f"epoch {epoch + 1}/{self.config.epochs}")
+        title = f"epoch {epoch + 1}/{self.config.epochs}"
+        bar = progress(batches, title, shown=self.group.rank == 0)
         for position, batch in enumerate(bar):
             self._set_learning_rate((epoch + position / len(batches)) / self.config.epochs)
             done = self._gradient(batch, seeded(self.config.seed, epoch, position, self.group.rank))
@@ -199,10 +203,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * warmup * decay
 
-    def _record(self, epoch: int, figures: dict[str, float]) -> None:
-        with SummaryWriter(str(self.folder)) as board:
-            for name, value in figures.items():
-                board.add_scalar(name, value, epoch + 1)
+    def _record(self, board: SummaryWriter, epoch: int, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            board.add_scalar(name, value, epoch + 1)
         line = {"epoch": epoch + 1, "step": self.step, **figures}
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")

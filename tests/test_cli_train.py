@@ -62,6 +62,10 @@ def test_an_experiment_is_not_overwritten_and_can_be_resumed(
     assert "config.json differs from what was given now" in complaint(capsys)
     assert asr_train(conf, tones, out, "--resume") == 0  # all epochs are done
     assert (out / "log.jsonl").read_text() == log
+    epochs = log.count("\n")
+    assert asr_train(conf, tones, out, "--resume", f"train.epochs={epochs + 1}") == 0
+    assert (out / "log.jsonl").read_text().count("\n") == epochs + 1
+    assert json.loads((out / "config.json").read_text())["train"]["epochs"] == epochs + 1
 
 
 def test_resuming_what_was_never_begun(conf: Path, tones: Path, tmp_path: Path, capsys):

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,9 +106,8 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
     trainer = Trainer(task, config.train, folder, group)
     if resume:
         trainer.resume()
-    elif group.rank == 0:
-        create_experiment(folder, config, material.vocabulary)
     if group.rank == 0:
+        create_experiment(folder, config, material.vocabulary)
         hours = sum(example.utterance.duration for example in material.train) / 3600
         weights = sum(parameter.numel() for parameter in task.model.parameters()) / 1e6
         say(
@@ -127,12 +126,15 @@ def is_started(folder: Path) -> bool:
 
 
 def resumed_vocabulary(folder: Path, config: Config) -> Vocabulary:
-    """The vocabulary of an experiment that is to go on under the same configuration."""
+    """The vocabulary of an experiment that is to go on as it began, for more epochs if wanted."""
     from asr.checkpoint import load_experiment
 
     before, vocabulary = load_experiment(folder)
-    if before != config:
-        raise ConfigError(f"--resume: {folder}/config.json differs from what was given now")
+    if replace(before, train=replace(before.train, epochs=config.train.epochs)) != config:
+        raise ConfigError(
+            f"--resume: {folder}/config.json differs from what was given now in more than "
+            "train.epochs; give the same configuration, or another --out"
+        )
     return vocabulary
 
 
