@@ -4,7 +4,8 @@ Of all alignments, one with the fewest errors is taken (the Levenshtein distance
 the field), and among those one with the most correct words, as NIST's sclite does.
 
 A reference may hold NIST's alternatives, `{ a / b c / @ }`, where @ stands for no word; they may
-be nested. The one that suits the hypothesis best is aligned.
+be nested. The one that suits the hypothesis best is aligned. A reference's `Deletable` word is
+correct, too, where the hypothesis has nothing in its place.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from asr.errors import ScoreError
 
 Step = tuple[Literal["cor", "sub", "del", "ins"], str | None, str | None]
+"""Operation, word of the reference, word of the hypothesis; None for a word that is not there."""
 Node = tuple[str, tuple[int, ...]]  # a word of the reference, and the rows of costs before it
 
 # A substitution costs one more than an insertion or a deletion, and far less than two of them:
@@ -23,6 +25,12 @@ Node = tuple[str, tuple[int, ...]]  # a word of the reference, and the rows of c
 ERROR_COST = 1 << 24
 SUBSTITUTION_COST = ERROR_COST + 1
 _MAX_CELLS = 10**8  # 800 MB; an hour of speech as one line
+
+
+class Deletable(str):
+    """A word of the reference that may as well be left out."""
+
+    __slots__ = ()
 
 
 def align(ref_words: Sequence[str], hyp_words: Sequence[str]) -> list[Step]:
@@ -46,23 +54,13 @@ def align(ref_words: Sequence[str], hyp_words: Sequence[str]) -> list[Step]:
             step: Step = ("cor", ref, hyp) if ref == hyp else ("sub", ref, hyp)
             cost = 0 if ref == hyp else SUBSTITUTION_COST
             moves += [(rows[p][column - 1] + cost, p, column - 1, step) for p in before]
-        moves += [(rows[p][column] + ERROR_COST, p, column, ("del", ref, None)) for p in before]
+        step = ("cor" if isinstance(ref, Deletable) else "del", ref, None)
+        moves += [(rows[p][column] + _deletion(ref), p, column, step) for p in before]
         if hyp is not None:
             moves.append((rows[row][column - 1] + ERROR_COST, row, column - 1, ("ins", None, hyp)))
         _, row, column, step = min(moves, key=lambda move: move[0])
         steps.append(step)
     return steps[::-1]
-
-
-def choose_alternatives(ref_words: Sequence[str], hyp_words: Sequence[str]) -> Sequence[str]:
-    """Return the reference with its alternatives decided in favour of the hypothesis.
-
-    Raises:
-        ScoreError: as `align` does.
-    """
-    if "{" not in ref_words:
-        return ref_words
-    return [ref for _, ref, _ in align(ref_words, hyp_words) if ref is not None]
 
 
 def check_size(ref_units: int, hyp_units: int, limit: int) -> None:
@@ -82,10 +80,14 @@ def _costs(nodes: Sequence[Node], hyp_words: Sequence[str]) -> list[NDArray[np.i
     rows = [inserted]
     for word, before in nodes:
         entry = np.minimum.reduce([rows[p] for p in before])
-        best = entry + ERROR_COST
+        best = entry + _deletion(word)
         np.minimum(best[1:], entry[:-1] + np.where(hyp == word, 0, SUBSTITUTION_COST), out=best[1:])
         rows.append(np.minimum.accumulate(best - inserted) + inserted)
     return rows
+
+
+def _deletion(word: str | None) -> int:
+    return 0 if isinstance(word, Deletable) else ERROR_COST
 
 
 def _network(words: Sequence[str]) -> tuple[list[Node], tuple[int, ...]]:

@@ -8,6 +8,9 @@ joined by single spaces, the spaces included.
 
 Empty references: their hypotheses' words all count as insertions, and add no reference words. A
 corpus without any reference word has rate 0 without errors, else infinity (null in JSON).
+
+Deletable words of a reference, `(uh)`, are plain words unless asked for; then one that is left out
+is a correct word all the same, and none of its characters is missed.
 """
 
 import math
@@ -16,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asr.alignment import ERROR_COST, SUBSTITUTION_COST, check_size, choose_alternatives
+from asr.alignment import ERROR_COST, SUBSTITUTION_COST, Deletable, Step, align, check_size
 from asr.errors import ScoreError
+from asr.interval import Interval
 from asr.transcripts import match
 
 Transcripts = Sequence[str] | Mapping[str, str]
@@ -61,11 +65,12 @@ class ErrorCounts:
             "sub": self.sub,
         }
 
-    def nist_line(self, name: str = "WER") -> str:
-        """Return a line such as `%WER 11.39 [ 938 / 8234, 119 ins, 127 del, 692 sub ]`."""
+    def nist_line(self, name: str = "WER", interval: Interval | None = None) -> str:
+        """Return `%WER 11.39 [ 938 / 8234, 119 ins, 127 del, 692 sub ] (95 % CI 10.21-12.63)`."""
         return (
             f"%{name} {100 * self.rate:.2f} [ {self.errors} / {self.words}, "
             f"{self.ins} ins, {self.dels} del, {self.sub} sub ]"
+            f"{f' {interval}' if interval else ''}"
         )
 
 
@@ -91,10 +96,12 @@ class Score:
             self.wrong_utterances + other.wrong_utterances,
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, interval: Interval | None = None) -> dict[str, Any]:
         """Return rates (fractions, null for infinity) and word counts, ready for JSON."""
         return {
             "wer": _finite(self.word.rate),
+            "wer_ci": [interval.low, interval.high] if interval else None,
+            "ci_units": interval.units if interval else None,
             **self.word.as_dict(),
             "cer": _finite(self.char.rate),
             "characters": self.char.as_dict(),
@@ -103,11 +110,11 @@ class Score:
             "wrong_utterances": self.wrong_utterances,
         }
 
-    def nist_lines(self) -> list[str]:
-        """Return the %WER, %CER and %SER lines."""
+    def nist_lines(self, interval: Interval | None = None) -> list[str]:
+        """Return the %WER, %CER and %SER lines; the interval is the WER's."""
         ser = f"%SER {100 * self.sentence_error_rate:.2f}"
         return [
-            self.word.nist_line("WER"),
+            self.word.nist_line("WER", interval),
             self.char.nist_line("CER"),
             f"{ser} [ {self.wrong_utterances} / {self.utterances} ]",
         ]
@@ -128,11 +135,38 @@ def score_utterance(ref: str, hyp: str) -> Score:
     Raises:
         ScoreError: an alternative is not closed, or the texts are too long to compare.
     """
-    hyp_words = _words(hyp)
-    ref_words = choose_alternatives(_words(ref), hyp_words)
-    word = count(ref_words, hyp_words)
-    char = count(" ".join(ref_words), " ".join(hyp_words))
+    return score_words(split_words(ref), split_words(hyp))
+
+
+def split_words(text: str, deletable: bool = False) -> list[str]:
+    """Return the words of a text; with `deletable`, `(uh)` is a deletable `uh`."""
+    words = unicodedata.normalize("NFC", text).split()
+    if not deletable:
+        return words
+    return [Deletable(w[1:-1]) if w[:1] + w[-1:] == "()" and w[1:-1] else w for w in words]
+
+
+def score_words(ref: Sequence[str], hyp: Sequence[str]) -> Score:
+    """Score one utterance as words, of which the reference's may be alternatives or deletable.
+
+    Raises:
+        ScoreError: as `score_utterance` does.
+    """
+    if "{" in ref or any(isinstance(word, Deletable) for word in ref):
+        steps = align(ref, hyp)
+        word = count_steps(steps)
+        ref = [said for op, said, heard in steps if said and (op != "cor" or heard)]
+    else:
+        word = count(ref, hyp)
+    char = count(" ".join(ref), " ".join(hyp))
     return Score(word, char, utterances=1, wrong_utterances=int(word.errors > 0))
+
+
+def count_steps(steps: Sequence[Step]) -> ErrorCounts:
+    """Count the errors of an alignment."""
+    ops = [op for op, _, _ in steps]
+    ins = ops.count("ins")
+    return ErrorCounts(len(ops) - ins, ins, ops.count("del"), ops.count("sub"))
 
 
 def count(ref: Sequence[str], hyp: Sequence[str]) -> ErrorCounts:
@@ -166,10 +200,6 @@ def pair(refs: Transcripts, hyps: Transcripts) -> list[tuple[str, str, str]]:
     if len(refs) != len(hyps):
         raise ScoreError(f"{len(refs)} references, {len(hyps)} hypotheses; as many are needed")
     return [(str(i), ref, hyp) for i, (ref, hyp) in enumerate(zip(refs, hyps, strict=True), 1)]
-
-
-def _words(text: str) -> list[str]:
-    return unicodedata.normalize("NFC", text).split()
 
 
 def _ratio(errors: int, units: int) -> float:

@@ -2,8 +2,11 @@
 
     plain text     one utterance a line, an empty line being an empty utterance; ids 1, 2, 3 ...
     NIST .trn      text (id)           lines that open with ;; are comments
+    NIST .stm      file channel speaker start end [<label>] text       segments (asr/timed.py)
+    NIST .ctm      file channel start duration word [confidence]       words, joined by their time
     JSON lines     {"id": ..., "text": ...}      manifests and asr-transcribe's jsonl
     table          CSV or TSV whose first line names the columns: id (or audio, or path) and text
+                   JSON and tables may tell the "speaker", too
     path<TAB>text  what asr-transcribe prints for several recordings; the path is the id
 
 The first line that is not blank decides, and the others have to follow it. Files are UTF-8 with
@@ -14,12 +17,52 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from asr.errors import ScoreError, TextError
+from asr.timed import (
+    Segment,
+    TimedWord,
+    divide_words,
+    is_ctm,
+    is_stm,
+    join_words,
+    read_ctm,
+    read_stm,
+)
 
-Entry = tuple[int, str, str]  # line number, id, text
+
+class Entry(NamedTuple):
+    """An utterance, and the number of its line."""
+
+    line: int
+    id: str
+    text: str
+    speaker: str | None = None
+
+
+@dataclass(frozen=True)
+class TranscriptFile:
+    """The texts of a file by utterance id, in its order, and what else it tells."""
+
+    texts: dict[str, str]
+    speakers: dict[str, str | None]
+    segments: Sequence[Segment] = ()  # of a .stm, with those that are not to be scored
+    words: Sequence[TimedWord] = ()  # of a .ctm
+
+    def against(self, refs: "TranscriptFile") -> dict[str, str]:
+        """Return these hypotheses' texts by the references' ids: a .ctm is divided by a .stm.
+
+        Raises:
+            ScoreError: a file and channel has words or segments only.
+        """
+        if self.words and refs.segments:
+            return divide_words(refs.segments, self.words)
+        return self.texts
+
 
 _TRN = re.compile(r"(.*)\(([^()\s]+)\)\s*")
 _ID_COLUMNS = ("id", "audio", "path")
@@ -30,12 +73,21 @@ def read_transcripts(path: str | Path) -> dict[str, str]:
     """Return the text of each utterance by its id, in the order of the file.
 
     Raises:
+        TextError, ScoreError: as `read_file` does.
+    """
+    return read_file(path).texts
+
+
+def read_file(path: str | Path) -> TranscriptFile:
+    """Read a file of transcripts.
+
+    Raises:
         TextError: the file cannot be read, is empty, or a line has not the form of the first.
         ScoreError: an id stands there twice.
     """
     text = _read(Path(path))
     try:
-        return _unique(_entries(text))
+        return _content(text)
     except (TextError, ScoreError) as error:
         raise type(error)(f"{path}: {error}") from error
 
@@ -79,19 +131,37 @@ def _read(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _entries(text: str) -> Iterator[Entry]:
+def _content(text: str) -> TranscriptFile:
     lines = text.removesuffix("\n").split("\n")
-    first = next((line for line in lines if line.strip() and not line.startswith(";;")), "")
+    first = next((line for _, line in _spoken(lines)), "")
+    # a .stm of an empty text whose speaker is a number looks like a .ctm
+    if is_ctm(first) and (not is_stm(first) or all(is_ctm(line) for _, line in _spoken(lines))):
+        words = read_ctm(_spoken(lines))
+        return _unique((Entry(*entry) for entry in join_words(words)), words=words)
+    if is_stm(first):
+        segments = read_stm(_spoken(lines))
+        scored = (s for s in segments if not s.ignored)
+        return _unique((Entry(s.line, s.id, s.text, s.speaker) for s in scored), segments)
+    return _unique(_entries(text, lines, first))
+
+
+def _entries(text: str, lines: list[str], first: str) -> Iterator[Entry]:
     if _JSON.match(first):
         return _json_entries(lines)
     for delimiter in ",\t":
         if _id_column(first.replace('"', "").split(delimiter)):
             return _table_entries(text, delimiter)
-    if "\t" in first:
-        return _tab_entries(lines)
-    if _TRN.fullmatch(first):
+    tabs, trn = "\t" in first, bool(_TRN.fullmatch(first))
+    if trn and (not tabs or all(_TRN.fullmatch(line) for _, line in _spoken(lines))):
         return _trn_entries(lines)
-    return ((number, str(number), line) for number, line in enumerate(lines, 1))
+    if tabs:
+        return _tab_entries(lines)
+    return (Entry(number, str(number), line) for number, line in enumerate(lines, 1))
+
+
+def _spoken(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines that NIST's files count: neither blank nor comments."""
+    return ((number, line) for number, line in _filled(lines) if not line.startswith(";;"))
 
 
 def _filled(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -107,7 +177,10 @@ def _json_entries(lines: Iterable[str]) -> Iterator[Entry]:
         fields = [record.get("id"), record.get("text")] if isinstance(record, dict) else [None]
         if not all(isinstance(field, str) for field in fields):
             raise TextError(f'line {number} lacks an "id" or a "text" that is a string')
-        yield number, *fields
+        speaker = record.get("speaker")
+        yield Entry(
+            number, record["id"], record["text"], speaker if isinstance(speaker, str) else None
+        )
 
 
 def _id_column(columns: Iterable[str]) -> str | None:
@@ -123,13 +196,15 @@ def _table_entries(text: str, delimiter: str) -> Iterator[Entry]:
     try:
         columns = [name.strip() for name in next(rows)]
         name_at, text_at = columns.index(str(_id_column(columns))), columns.index("text")
+        speaker_at = columns.index("speaker") if "speaker" in columns else None
         for row in rows:
             if len(row) != len(columns):
                 raise TextError(
                     f"line {reader.line_num} has {len(row)} columns, the header {len(columns)}; "
                     f"quote a text that holds a {delimiter!r}"
                 )
-            yield reader.line_num, row[name_at].strip(), row[text_at]
+            speaker = row[speaker_at].strip() or None if speaker_at is not None else None
+            yield Entry(reader.line_num, row[name_at].strip(), row[text_at], speaker)
     except csv.Error as error:
         raise TextError(f"line {reader.line_num}: {error}") from error
 
@@ -141,28 +216,31 @@ def _tab_entries(lines: Iterable[str]) -> Iterator[Entry]:
             raise TextError(
                 f"line {number} is not path<TAB>text with one tab, as the first line is"
             )
-        yield number, name, text
+        yield Entry(number, name, text)
 
 
 def _trn_entries(lines: Iterable[str]) -> Iterator[Entry]:
-    for number, line in _filled(lines):
+    for number, line in _spoken(lines):
         found = _TRN.fullmatch(line)
-        if found:
-            yield number, found[2], found[1].strip()
-        elif not line.startswith(";;"):
+        if not found:
             raise TextError(f"line {number} does not end in (id), as the first line does")
+        yield Entry(number, found[2], found[1].strip())
 
 
-def _unique(entries: Iterable[Entry]) -> dict[str, str]:
-    texts: dict[str, str] = {}
+def _unique(
+    entries: Iterable[Entry], segments: Sequence[Segment] = (), words: Sequence[TimedWord] = ()
+) -> TranscriptFile:
+    found: dict[str, Entry] = {}
     doubled: list[str] = []
-    for number, name, text in entries:
-        if name in texts:
-            doubled.append(f"{name} in line {number}")
-        texts[name] = text
+    for entry in entries:
+        if entry.id in found:
+            doubled.append(f"{entry.id} in line {entry.line}")
+        found[entry.id] = entry
     if doubled:
         raise ScoreError(f"{len(doubled)} ids stand there again, such as {', '.join(doubled[:3])}")
-    return texts
+    texts = {name: entry.text for name, entry in found.items()}
+    speakers = {name: entry.speaker for name, entry in found.items()}
+    return TranscriptFile(texts, speakers, segments, words)
 
 
 def _by_lower_id(texts: Iterable[str]) -> dict[str, str]:

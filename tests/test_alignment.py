@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import asr.alignment
-from asr.alignment import align, choose_alternatives
+from asr.alignment import Deletable, align
 from asr.errors import ScoreError
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=5)
@@ -28,6 +28,10 @@ def cheapest(ref: str, hyp: str) -> tuple[int, int]:
 def cost(steps: list[asr.alignment.Step]) -> tuple[int, int]:
     ops = [op for op, _, _ in steps]
     return len(ops) - ops.count("cor"), ops.count("sub")
+
+
+def chosen_of(ref: list[str], hyp: list[str]) -> list[str]:
+    return [word for _, word, _ in align(ref, hyp) if word is not None]
 
 
 def test_steps_by_hand() -> None:
@@ -84,7 +88,7 @@ def test_alternatives_equal_the_best_expansion(
     expansions = [list(itertools.chain(*choice)) for choice in itertools.product(*segments)]
     best = min(cheapest("".join(expansion), "".join(hyp)) for expansion in expansions)
     assert cost(align(ref, hyp)) == best
-    chosen = list(choose_alternatives(ref, hyp))
+    chosen = chosen_of(ref, hyp)
     assert chosen in expansions
     assert cheapest("".join(chosen), "".join(hyp)) == best
 
@@ -95,7 +99,14 @@ def test_alternatives_equal_the_best_expansion(
 )
 def test_nested_alternatives(hyp: str, chosen: str) -> None:
     ref = ["x", "{", "a", "/", "b", "{", "c", "/", "d", "}", "/", "@", "}", "y"]
-    assert choose_alternatives(ref, hyp.split()) == chosen.split()
+    assert chosen_of(ref, hyp.split()) == chosen.split()
+
+
+def test_a_deletable_word_may_be_left_out_but_not_misheard() -> None:
+    ref = ["a", Deletable("uh"), "b"]
+    assert align(ref, ["a", "uh", "b"])[1] == ("cor", "uh", "uh")
+    assert align(ref, ["a", "b"])[1] == ("cor", "uh", None)
+    assert cost(align(ref, ["a", "x", "b"])) == (1, 0)
 
 
 def test_marks_outside_alternatives_are_words() -> None:

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "asr"
 LAYERS = [
     "errors atomic",
-    "config numerals text container findings audio manifest alignment transcripts score formats "
-    "progress",
+    "config numerals text container findings audio manifest alignment timed transcripts interval "
+    "speakers score system significance breakdown report formats progress",
     "corpora torchaudio_compat features lstm model ctc parallel",
     "augment data decode checkpoint",
     "evaluate acoustic train recognize",

@@ -20,7 +20,7 @@ def files(tmp_path: Path) -> list[str]:
 def test_prints_three_lines(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(files) == 0
     assert capsys.readouterr().out == (
-        "%WER 25.00 [ 1 / 4, 0 ins, 0 del, 1 sub ]\n"
+        "%WER 25.00 [ 1 / 4, 0 ins, 0 del, 1 sub ] (95 % CI 0.33-139.09)\n"
         "%CER 6.67 [ 1 / 15, 0 ins, 0 del, 1 sub ]\n"
         "%SER 50.00 [ 1 / 2 ]\n"
     )
@@ -31,6 +31,8 @@ def test_prints_json(files: list[str], capsys: pytest.CaptureFixture[str]) -> No
     fields = json.loads(capsys.readouterr().out)
     assert fields["wer"] == 0.25
     assert (fields["errors"], fields["words"], fields["sub"]) == (1, 4, 1)
+    assert fields["ci_units"] == "utterances"
+    assert fields["wer_ci"] == pytest.approx([0.025 / 4, 5.572 / 4], abs=0.01)  # Garwood, 1 error
 
 
 def test_case_counts_when_asked(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,3 +61,52 @@ def test_wrong_usage_is_status_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+
+
+def test_two_systems_get_a_verdict(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.trn").write_text("THE CAT SAT (u1)\nYES (u2)\n")
+    other = str(tmp_path / "b.trn")
+    assert main([*files, other]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == files[1]
+    assert lines[4] == other
+    assert lines[8] == (
+        f"{other} is better than {files[1]}: 0.00 against 25.00 % WER, which may be chance "
+        "(MAPSSWE p = 1.000)"
+    )
+    assert main([*files, other, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [system["wer"] for system in record["systems"]] == [0.25, 0]
+    assert record["comparisons"][0]["better"] is None
+    assert main([*files, other, files[1]]) == 0
+    assert f"{files[1]} and {files[1]} have the same WER" in capsys.readouterr().out
+
+
+def test_options_show_more(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*files, "--table", "--align"]) == 0
+    output = capsys.readouterr().out
+    assert "| Sum/Avg |" in output
+    assert "HYP:  the hat sits\nEval:     S\n" in output
+    assert main([*files, "--json", "--align"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["confused"] == [["cat", "hat", 1]]
+    assert record["aligned"]["u2"] == [["cor", "yes", "yes"]]
+
+
+def test_deletable_words_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ref").write_text("a (uh) b (s-1)\n(uh) c (s-2)\n")
+    (tmp_path / "hyp").write_text("a b (s-1)\nuh c (s-2)\n")
+    arguments = [str(tmp_path / "ref"), str(tmp_path / "hyp")]
+    assert main([*arguments, "--deletable"]) == 0
+    assert capsys.readouterr().out.startswith("%WER 0.00 [ 0 / 5, 0 ins, 0 del, 0 sub ]")
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith("%WER 40.00 [ 2 / 5, 0 ins, 1 del, 1 sub ]")
+
+
+def test_the_help_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "%WER with its 95 % confidence" in " ".join(capsys.readouterr().out.split())

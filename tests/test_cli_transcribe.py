@@ -124,6 +124,9 @@ def test_evaluate_counts_agree_with_jiwer(smoke: Path, tmp_path: Path, capsys):
     assert result["wer"] == pytest.approx(jiwer.wer(refs, hyps))
     assert result["cer"] == pytest.approx(jiwer.cer(refs, hyps))
     assert result["errors"] == result["ins"] + result["del"] + result["sub"]
+    low, high = result["wer_ci"]
+    assert low <= result["wer"] < high
+    assert result["ci_units"] in ("speakers", "utterances")
     assert score.main([str(out / "ref.trn"), str(out / "hyp.trn"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["errors"] == result["errors"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asr.errors import ScoreError, TextError
-from asr.transcripts import match, read_transcripts
+from asr.transcripts import match, read_file, read_transcripts
 
 
 def read(folder: Path, content: str | bytes) -> dict[str, str]:
@@ -32,6 +32,8 @@ def read(folder: Path, content: str | bytes) -> dict[str, str]:
         ),
         (";; first\na (s1)\n", {"s1": "a"}),
         ("{ a / @ } b (s1)\n", {"s1": "{ a / @ } b"}),
+        ("a\tb (s1)\n c\t(s2)", {"s1": "a\tb", "s2": "c"}),
+        ("x/a.wav\tone (two)\nx/b.wav\tone\n", {"x/a.wav": "one (two)", "x/b.wav": "one"}),
         ("x/a.wav\tone two\nx/b.wav\t\n", {"x/a.wav": "one two", "x/b.wav": ""}),
         ("id,text\nu1,one two\nu2,\n", {"u1": "one two", "u2": ""}),
         ('"text","id"\n"a, ""b""\nc",u1\n', {"u1": 'a, "b"\nc'}),
@@ -109,3 +111,15 @@ def test_match_names_a_few_without_partner() -> None:
 def test_match_refuses_ids_that_differ_in_case_only() -> None:
     with pytest.raises(ScoreError, match="u1 and U1 differ"):
         match({"u1": "", "U1": ""}, {"u1": ""})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"id": "u1", "text": "a", "speaker": "anna"}\n{"id": "u2", "text": "b"}\n',
+        "id,speaker,text\nu1,anna,a\nu2,,b\n",
+    ],
+)
+def test_speakers_are_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "file").write_text(content)
+    assert read_file(tmp_path / "file").speakers == {"u1": "anna", "u2": None}

@@ -31,17 +31,22 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from asr.atomic import write_atomically
     from asr.checkpoint import load_model
     from asr.evaluate import evaluate_manifest
+    from asr.system import score_system
 
     model, vocabulary = load_model(arguments.model)
     started = time.perf_counter()
     result = evaluate_manifest(model, vocabulary, utterances)
     elapsed = time.perf_counter() - started
-    summary = json.dumps(result.score.as_dict())
+    speakers = {utterance.id: utterance.speaker for utterance in utterances}
+    system = score_system(str(arguments.model), result.references, result.hypotheses, speakers)
+    summary = json.dumps(system.as_dict())
     result.save(arguments.out)
     write_atomically(arguments.out / "score.json", summary + "\n")
     audio_s = sum(utterance.duration for utterance in utterances)
     say(f"{audio_s / 3600:.2f} hours in {elapsed:.0f} s, {audio_s / elapsed:.0f} times real time")
-    print(summary if arguments.json else "\n".join(result.score.nist_lines()))
+    if remark := system.remark():
+        say(remark)
+    print(summary if arguments.json else "\n".join(system.nist_lines()))
     return 0
 
 

@@ -1,42 +1,110 @@
-"""asr-score: word, character and sentence error rate of a hypothesis file against a reference."""
+"""asr-score: word, character and sentence error rate, and whether two systems differ."""
 
 import argparse
 import json
 import sys
+from itertools import combinations
+from typing import TYPE_CHECKING
 
 from asr.cli.run import run
+
+if TYPE_CHECKING:
+    from asr.significance import Comparison
+    from asr.system import System
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="asr-score",
-        description="Print %WER, %CER and %SER of HYP against REF. Both may be plain text, .trn, "
-        "JSON lines, CSV or TSV; the content decides.",
+        description="Print %WER with its 95 % confidence interval, %CER and %SER of each HYP "
+        "against REF; of several HYPs, which is better and whether that is more than chance. Files "
+        "may be plain text, .trn, .stm, .ctm, JSON lines, CSV or TSV; the content decides.",
     )
     parser.add_argument("ref", metavar="REF", help="reference transcripts")
-    parser.add_argument("hyp", metavar="HYP", help="recognised transcripts")
+    parser.add_argument("hyps", metavar="HYP", nargs="+", help="recognised transcripts")
+    parser.add_argument("--table", action="store_true", help="errors by speaker, length and word")
+    parser.add_argument("--align", action="store_true", help="each text below its reference")
     parser.add_argument("--json", action="store_true", help="print one JSON object; rates are 0..1")
     parser.add_argument(
         "--case-sensitive", action="store_true", help="tell A from a; NIST's sclite does not"
+    )
+    parser.add_argument(
+        "--deletable", action="store_true", help="(word) in REF may be left out; as sclite's -D"
     )
     arguments = parser.parse_args(argv)
     return run("asr-score", lambda: _score(arguments))
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    from asr.score import score
-    from asr.transcripts import read_transcripts
+    from asr.progress import say
+    from asr.significance import compare
 
-    refs, hyps = read_transcripts(arguments.ref), read_transcripts(arguments.hyp)
-    if not arguments.case_sensitive:
-        refs, hyps = _lower(refs), _lower(hyps)
-    result = score(refs, hyps)
-    print(json.dumps(result.as_dict()) if arguments.json else "\n".join(result.nist_lines()))
+    systems = _systems(arguments)
+    if remark := systems[0].remark():
+        say(f"asr-score: {remark}")
+    comparisons = [compare(a, b) for a, b in combinations(systems, 2)]
+    if arguments.json:
+        print(json.dumps(_record(systems, comparisons, arguments.align), ensure_ascii=False))
+    else:
+        print("\n".join(_lines(systems, comparisons, arguments)))
     return 0
 
 
-def _lower(transcripts: dict[str, str]) -> dict[str, str]:
+def _systems(arguments: argparse.Namespace) -> "list[System]":
+    from asr.system import score_system
+    from asr.transcripts import read_file
+
+    ref_file = read_file(arguments.ref)
+    refs = _folded(ref_file.texts, arguments.case_sensitive)
+    return [
+        score_system(
+            name,
+            refs,
+            _folded(read_file(name).against(ref_file), arguments.case_sensitive),
+            ref_file.speakers,
+            deletable=arguments.deletable,
+        )
+        for name in arguments.hyps
+    ]
+
+
+def _lines(
+    systems: "list[System]", comparisons: "list[Comparison]", arguments: argparse.Namespace
+) -> list[str]:
+    from asr import report
+
+    lines = []
+    for system in systems:
+        lines += [system.name] if len(systems) > 1 else []
+        lines += system.nist_lines()
+        lines += ["", *report.table(system)] if arguments.table else []
+        lines += ["", *report.aligned(system)] if arguments.align else []
+    if len(comparisons) > 1:
+        return [*lines, *report.matrix(comparisons)]
+    return [*lines, *(line for found in comparisons for line in report.comparison(found))]
+
+
+def _record(
+    systems: "list[System]", comparisons: "list[Comparison]", align: bool
+) -> dict[str, object]:
+    """Return everything; one system's scores stand at the top, those of several in a list."""
+    from asr import breakdown
+
+    records = []
+    for system in systems:
+        record = {"name": system.name, **system.as_dict(), **breakdown.as_dict(system)}
+        if align:
+            record["aligned"] = {u.id: u.steps for u in system.utterances}
+        records.append(record)
+    if len(records) == 1:
+        return records[0]
+    return {"systems": records, "comparisons": [found.as_dict() for found in comparisons]}
+
+
+def _folded(transcripts: dict[str, str], case_sensitive: bool) -> dict[str, str]:
+    if case_sensitive:
+        return transcripts
     return {name: text.lower() for name, text in transcripts.items()}
 
 

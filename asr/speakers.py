@@ -1,0 +1,37 @@
+"""Who spoke an utterance: what its file tells, else what its id tells, as NIST's sclite reads ids.
+
+Ids are read by the first rule that all of them follow:
+
+    WSJ     4t0c0201            eight characters, a digit first and a letter fourth: the first three
+    others  1089-134686-0000    what stands before the first hyphen,
+            cmh_sa01            or, without a hyphen, before the first underscore
+
+An id that is a path tells nothing, nor do ids of which some follow no rule. What the rule takes for
+one speaker may be a session or a corpus; its utterances then count together, and an interval over
+such speakers errs on the wide side.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+_RULES = (
+    re.compile(r"(\d\w\w)[a-z]\w{4}", re.ASCII | re.IGNORECASE),
+    re.compile(r"([^-/\\\s]+)-\S*|([^-_/\\\s]+)_[^-\s]*"),
+)
+
+
+def speakers_of(ids: Sequence[str], told: Mapping[str, str | None]) -> list[str | None]:
+    """Return the speaker of each utterance; None where no speaker is known.
+
+    Args:
+        ids: the utterances.
+        told: speakers by id, as far as the references' file names them; if it names any, ids
+            are not read.
+    """
+    if any(told.values()):
+        return [told.get(name) for name in ids]
+    for rule in _RULES:
+        found = [rule.fullmatch(name) for name in ids]
+        if found and all(found):
+            return [match[match.lastindex or 0].lower() for match in found if match]
+    return [None] * len(ids)
