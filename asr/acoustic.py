@@ -114,7 +114,8 @@ class AcousticTask:
     def validate(self, model: AcousticModel) -> dict[str, float]:
         """CTC loss for a token, greedy WER and CER, over the shares of all processes."""
         result = evaluate(model, self.vocabulary, self.valid)
-        word, char = result.score.word, result.score.char
+        score = result.score
+        word, char = score.word, score.char
         counts = [result.loss_sum, result.loss_tokens]
         counts += [word.errors, word.words, char.errors, char.words]
         sums = torch.tensor(counts, dtype=torch.float64, device=self.device)

@@ -20,13 +20,17 @@ from asr.text import Normalizer, Vocabulary
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Normalised references and hypotheses by utterance id, their score, and the CTC loss."""
+    """Normalised references and hypotheses by utterance id, and the CTC loss."""
 
     references: dict[str, str]
     hypotheses: dict[str, str]
-    score: Score
     loss_sum: float  # nats, over the utterances that have frames enough
     loss_tokens: int
+
+    @property
+    def score(self) -> Score:
+        """The errors of all; asr-evaluate counts them itself, by speaker."""
+        return score(self.references, self.hypotheses)
 
     def save(self, folder: Path) -> None:
         """Write ref.trn and hyp.trn, which asr-score reads."""
@@ -68,4 +72,4 @@ def evaluate(model: AcousticModel, vocabulary: Vocabulary, loader: Loader) -> Ev
             found[example.utterance.id] = vocabulary.decode(best_path(row[:count])).strip()
     references = {e.utterance.id: e.text for e in loader.examples if e.utterance.id in found}
     hypotheses = {name: found[name] for name in references}
-    return Evaluation(references, hypotheses, score(references, hypotheses), loss_sum, loss_tokens)
+    return Evaluation(references, hypotheses, loss_sum, loss_tokens)

@@ -68,6 +68,14 @@ def test_an_experiment_is_not_overwritten_and_can_be_resumed(
     assert json.loads((out / "config.json").read_text())["train"]["epochs"] == epochs + 1
 
 
+def test_words_can_be_the_tokens(conf: Path, tones: Path, tmp_path: Path):
+    for unit, tokens in (("word", []), ("character", ["<space>"])):
+        out = tmp_path / unit
+        assert asr_train(conf, tones, out, f"model.unit={unit}", "train.epochs=1") == 0
+        assert (out / "tokens.txt").read_text().split() == ["<blank>", *tokens, "A", "B", "C"]
+        assert load_model(out)[1].unit == unit
+
+
 def test_resuming_what_was_never_begun(conf: Path, tones: Path, tmp_path: Path, capsys):
     assert asr_train(conf, tones, tmp_path / "none", "--resume") == 1
     assert "none/config.json: cannot be read" in complaint(capsys)
