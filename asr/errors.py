@@ -59,3 +59,11 @@ class CheckpointError(AsrError):
 
 class TrainingError(AsrError):
     """Training that cannot start or cannot go on."""
+
+
+class LanguageModelError(AsrError):
+    """A language model or its training text that cannot be used."""
+
+
+class DecoderError(ConfigError):
+    """A lexicon, a list of hotwords or a setting that a decoder cannot work with."""

@@ -1,0 +1,198 @@
+"""asr-lm: n-gram and LSTM language models."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.cli import train_lstm
+from asr.cli.run import run
+from asr.lm.corpus import UNITS
+
+if TYPE_CHECKING:
+    from asr.lm.ngram import NgramModel, Perplexity
+
+OUT_HELP = "file to write, in the format of its name: .arpa, .arpa.gz, .arpa.xz or .bin"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        "asr-lm",
+        usage="asr-lm COMMAND ...",
+        description="Make, measure and convert language models.",
+        epilog="asr-lm COMMAND --help says more.",
+    )
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=", ".join(COMMANDS))
+    command = parser.parse_args(words[:1]).command
+    return COMMANDS[command](words[1:])
+
+
+def train(words: list[str]) -> int:
+    """Estimate an n-gram model."""
+    parser = argparse.ArgumentParser(
+        "asr-lm train", description="Estimate an n-gram model by modified Kneser-Ney smoothing."
+    )
+    add_texts(parser)
+    parser.add_argument("--out", required=True, help=OUT_HELP)
+    parser.add_argument("--order", type=int, default=3, help="words of the longest n-gram, 1 to 6")
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument("--vocab", metavar="FILE", help="the words to know, one a line")
+    limit.add_argument("--vocab-size", type=int, metavar="N", help="know the N most frequent words")
+    parser.add_argument(
+        "--min-count",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="leave out n-grams that occur less often; a number for each order",
+    )
+    parser.add_argument(
+        "--memory-mb", type=int, default=2000, metavar="N", help="for sorting (default: 2000)"
+    )
+    return run("asr-lm", lambda: _train(parser.parse_intermixed_args(words)))
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from asr.lm.corpus import read_sentences, read_words
+    from asr.lm.kneser_ney import estimate
+
+    return write(
+        arguments.out,
+        lambda: estimate(
+            read_sentences(arguments.texts, arguments.unit),
+            arguments.order,
+            vocabulary=read_words(arguments.vocab) if arguments.vocab else None,
+            vocabulary_size=arguments.vocab_size,
+            min_counts=arguments.min_count,
+            memory_mb=arguments.memory_mb,
+        ),
+    )
+
+
+def prune(words: list[str]) -> int:
+    """Make an n-gram model smaller."""
+    parser = argparse.ArgumentParser(
+        "asr-lm prune", description="Leave out n-grams that hardly change what a model predicts."
+    )
+    parser.add_argument("lm", metavar="LM", help="ARPA or binary model")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        required=True,
+        help="relative rise of the perplexity that leaving out an n-gram may cost, such as 1e-8",
+    )
+    parser.add_argument("--out", required=True, help=OUT_HELP)
+    return run("asr-lm", lambda: _prune(parser.parse_args(words)))
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from asr.lm.binary import load_lm
+    from asr.lm.prune import prune
+
+    return write(arguments.out, lambda: prune(load_lm(arguments.lm), arguments.threshold))
+
+
+def convert(words: list[str]) -> int:
+    """Write an n-gram model in another format."""
+    parser = argparse.ArgumentParser(
+        "asr-lm convert", description="Write an n-gram model in another format."
+    )
+    parser.add_argument("lm", metavar="LM", help="ARPA or binary model")
+    parser.add_argument("--out", required=True, help=OUT_HELP)
+    parser.add_argument(
+        "--quantize", action="store_true", help="a smaller .bin, with probabilities of 8 bits"
+    )
+    return run("asr-lm", lambda: _convert(parser.parse_args(words)))
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from asr.lm.binary import load_lm
+
+    return write(arguments.out, lambda: load_lm(arguments.lm), arguments.quantize)
+
+
+def perplexity(words: list[str]) -> int:
+    """Print how well a model predicts texts."""
+    parser = argparse.ArgumentParser(
+        "asr-lm perplexity", description="Print how well a model predicts texts."
+    )
+    parser.add_argument(
+        "lm", metavar="LM", help="ARPA or binary model, or folder of an LSTM, which knows its unit"
+    )
+    add_texts(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return run("asr-lm", lambda: _perplexity(parser.parse_intermixed_args(words)))
+
+
+def _perplexity(arguments: argparse.Namespace) -> int:
+    found = measure(arguments.lm, arguments.texts, arguments.unit)
+    if arguments.json:
+        print(json.dumps(found.as_dict()))
+    else:
+        print(
+            f"perplexity {found.perplexity:.2f}, without unknown words "
+            f"{found.perplexity_without_oov:.2f} [ {found.words} words, {found.oov} unknown, "
+            f"{found.sentences} sentences ]"
+        )
+    return 0
+
+
+def measure(lm: str, texts: Sequence[str], unit: str) -> "Perplexity":
+    """Perplexity of an n-gram model, or of the LSTM of an experiment folder."""
+    from asr.lm.corpus import read_sentences
+
+    if Path(lm).is_dir():
+        from asr.lm.neural import NeuralScorer
+
+        scorer = NeuralScorer.load(lm)
+        return scorer.perplexity(read_sentences(texts, scorer.vocabulary.unit))
+
+    from asr.lm.binary import load_lm
+    from asr.lm.ngram import perplexity
+
+    return perplexity(load_lm(lm), read_sentences(texts, unit))
+
+
+def add_texts(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which text is read, and how."""
+    parser.add_argument(
+        "texts",
+        metavar="TEXT",
+        nargs="+",
+        help="UTF-8 text, one sentence a line, plain, .gz or .xz; - is standard input",
+    )
+    parser.add_argument(
+        "--unit",
+        choices=UNITS,
+        default="word",
+        help="what counts as a word of the model (default: word)",
+    )
+
+
+def write(out: str, make: "Callable[[], NgramModel]", quantized: bool = False) -> int:
+    """Make a model and write it; a name without a format is found before the work."""
+    from asr.lm.binary import saver
+    from asr.progress import say
+
+    save = saver(out, quantized)
+    model = make()
+    save(model)
+    say(f"{out}: " + ", ".join(f"{count} {n}-grams" for n, count in enumerate(model.counts, 1)))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "prune": prune,
+    "convert": convert,
+    "perplexity": perplexity,
+    "train-lstm": train_lstm.main,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

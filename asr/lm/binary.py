@@ -1,0 +1,166 @@
+"""Binary n-gram models: a file whose arrays are used where they lie, mapped into memory.
+
+    8 bytes    the magic number
+    2 x 4      version of the format, length of the header (little-endian)
+    ...        the header in JSON: size of the file, ids, and of each array type, shape and offset
+    ...        the arrays, each at a multiple of 64 bytes; the words are one, in UTF-8
+
+The arrays of a quantised file are smaller ones, which are turned into those when it is loaded.
+"""
+
+import json
+import math
+import mmap
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.errors import ConfigError, LanguageModelError
+from asr.lm.arpa import read_arpa, write_arpa
+from asr.lm.files import created
+from asr.lm.ngram import NgramModel
+from asr.lm.quantize import dequantize, quantize
+from asr.lm.query import NgramArrays
+
+VERSION = 1
+_MAGIC = b"\x93ASRNGRM"  # the first byte is no text
+_PREFIX = struct.Struct("<8sII")
+_ALIGNMENT = 64
+_DTYPES = ("|u1", "<i4", "<f4")
+
+
+def load_lm(path: Path | str) -> NgramModel:
+    """Load a binary or ARPA model, whichever the file is.
+
+    Raises:
+        LanguageModelError: the file cannot be read, or is neither.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except OSError as error:
+        raise LanguageModelError(
+            f"{path}: cannot be read ({error.strerror}); give a model in ARPA or of asr-lm"
+        ) from error
+    return read_binary(path) if start == _MAGIC else read_arpa(path)
+
+
+def saver(path: Path | str, quantized: bool = False) -> Callable[[NgramModel], None]:
+    """What writes a model to a file, in the format that its name ends in.
+
+    Raises:
+        ConfigError: the name ends in something else, or ARPA is to be quantised.
+    """
+    name = str(path)
+    if name.endswith(".bin"):
+        return lambda model: write_binary(model, path, quantized)
+    if not name.endswith((".arpa", ".arpa.gz", ".arpa.xz")):
+        raise ConfigError(f"--out is {name}; allowed: a name in .arpa, .arpa.gz, .arpa.xz or .bin")
+    if quantized:
+        raise ConfigError(f"--out is {name}, and ARPA cannot be quantised; give a name in .bin")
+    return lambda model: write_arpa(model, path)
+
+
+def write_binary(model: NgramModel, path: Path | str, quantized: bool = False) -> None:
+    """Write a model for `read_binary`.
+
+    Raises:
+        LanguageModelError: the file cannot be written.
+    """
+    stored = quantize(model.arrays, model.counts) if quantized else model.arrays._asdict()
+    stored["words"] = np.frombuffer("\n".join(model.words).encode(), np.uint8)
+    entries: dict[str, dict[str, Any]] = {}
+    end = 0
+    for name, array in stored.items():
+        offset = end + -end % _ALIGNMENT
+        entries[name] = {"dtype": array.dtype.str, "shape": array.shape, "offset": offset}
+        end = offset + array.nbytes
+    ids = {"unk": model.unk, "bos": model.bos, "eos": model.eos}
+    header = {"counts": model.counts, **ids, "quantized": quantized, "arrays": entries, "size": end}
+    text = json.dumps(header).encode()
+    text += b" " * (-(_PREFIX.size + len(text)) % _ALIGNMENT)
+    with created(path) as file:
+        file.write(_PREFIX.pack(_MAGIC, VERSION, len(text)) + text)
+        written = 0
+        for name, array in stored.items():
+            padding = entries[name]["offset"] - written
+            file.write(bytes(padding) + array.tobytes())
+            written += padding + array.nbytes
+
+
+def read_binary(path: Path | str) -> NgramModel:
+    """Map a file into memory as a model; reading of its numbers waits until they are needed.
+
+    The file's size is checked, and that its parts fit together, but not each number.
+
+    Raises:
+        LanguageModelError: the file cannot be read, is of another version, or is damaged.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return _model(content)
+    except OSError as error:
+        raise LanguageModelError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise LanguageModelError(
+            f"{path}: not a binary model that can be used ({error}); "
+            "make it again with asr-lm convert"
+        ) from error
+
+
+def _model(content: mmap.mmap) -> NgramModel:
+    """The model in a file; errors of many kinds where the header is damaged."""
+    header, start = _header(content)
+    stored = {name: _array(content, start, **kind) for name, kind in header["arrays"].items()}
+    words = tuple(stored.pop("words").tobytes().decode().split("\n"))
+    if header["quantized"]:
+        stored = dequantize(stored, header["counts"])
+    model = NgramModel(words, NgramArrays(**stored), header["unk"], header["bos"], header["eos"])
+    if not _fits(model, header["counts"]):
+        raise ValueError("its parts do not fit together")
+    return model
+
+
+def _header(content: mmap.mmap) -> tuple[dict[str, Any], int]:
+    """The header of a file, and where the arrays begin."""
+    if len(content) < _PREFIX.size:
+        raise ValueError(f"it has {len(content)} bytes")
+    magic, version, length = _PREFIX.unpack_from(content)
+    if magic != _MAGIC:
+        raise ValueError("it begins with other bytes")
+    if version != VERSION:
+        raise ValueError(f"its format is {version}, and this asr reads {VERSION}")
+    start = _PREFIX.size + length
+    header = json.loads(content[_PREFIX.size : start])
+    size = start + header["size"]
+    if len(content) != size:
+        raise ValueError(f"it has {len(content)} bytes instead of {size}")
+    return header, start
+
+
+def _array(
+    content: mmap.mmap, start: int, dtype: str, shape: list[int], offset: int
+) -> NDArray[Any]:
+    if dtype not in _DTYPES or offset < 0 or offset % _ALIGNMENT:
+        raise ValueError(f"an array of type {dtype} at {offset}")
+    flat: NDArray[Any] = np.frombuffer(content, dtype, math.prod(shape), start + offset)
+    return flat.reshape(shape)
+
+
+def _fits(model: NgramModel, counts: list[int]) -> bool:
+    """Whether types, sizes and ids are those of a model."""
+    word, prob, suffix, first_child, backoff = model.arrays
+    num_nodes = 1 + sum(counts)
+    kinds = [(array.dtype.str, array.ndim) for array in model.arrays]
+    return (
+        kinds == [("<i4", 1), ("<f4", 1), ("<i4", 1), ("<i4", 1), ("<f4", 1)]
+        and len(word) == len(prob) == len(suffix) == first_child[-1] == num_nodes
+        and len(first_child) - 1 == len(backoff) == num_nodes - counts[-1]
+        and len(model.words) == counts[0]
+        and all(0 <= i < counts[0] for i in (model.unk, model.bos, model.eos))
+    )

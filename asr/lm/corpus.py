@@ -1,0 +1,76 @@
+"""Text for language models: one sentence a line, from files or standard input."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from asr.errors import LanguageModelError
+from asr.lm.files import opened
+from asr.text import SPACE_TOKEN
+
+UNITS = ("word", "character")
+_RESERVED = {"<s>", "</s>"}
+
+
+def read_sentences(paths: Sequence[Path | str], unit: str = "word") -> Iterator[list[str]]:
+    """Iterate over the sentences of UTF-8 files, plain or packed by gzip or xz.
+
+    Blank lines are skipped. The word <unk> stands for an unknown one.
+
+    Args:
+        paths: files; `-` is standard input.
+        unit: "word" for what white space separates; "character" for the characters of these
+            words, with SPACE_TOKEN between words.
+
+    Raises:
+        LanguageModelError: a file cannot be read or is not UTF-8, a word is <s> or </s>, or there
+            is no sentence at all.
+    """
+    lines = (words for path in paths for _, words in _read(path))
+    sentences = map(_characters, lines) if unit == "character" else lines
+    first = next(sentences, None)
+    if first is None:
+        names = ", ".join(map(str, paths))
+        raise LanguageModelError(f"{names}: no sentence in it; give text, one sentence a line")
+    return chain([first], sentences)
+
+
+def read_words(path: Path | str) -> list[str]:
+    """Read a list of words, one a line.
+
+    Raises:
+        LanguageModelError: as of `read_sentences`; a line holds several words.
+    """
+    words = []
+    for number, line in _read(path):
+        if len(line) > 1:
+            raise LanguageModelError(
+                f"{path}: line {number}: {' '.join(line)!r}; give one word a line"
+            )
+        words += line
+    if not words:
+        raise LanguageModelError(f"{path}: no word in it; give words, one a line")
+    return words
+
+
+def _read(path: Path | str) -> Iterator[tuple[int, list[str]]]:
+    """Number and words of each line that is not blank."""
+    with opened(path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                words = line.decode("utf-8-sig" if number == 1 else "utf-8").split()
+            except UnicodeDecodeError as error:
+                raise LanguageModelError(
+                    f"{path}: line {number}: not UTF-8 ({error.reason}); convert the file to UTF-8"
+                ) from error
+            if not _RESERVED.isdisjoint(words):
+                raise LanguageModelError(
+                    f"{path}: line {number}: holds <s> or </s>, which mark the ends of sentences "
+                    "by themselves; remove them"
+                )
+            if words:
+                yield number, words
+
+
+def _characters(words: list[str]) -> list[str]:
+    return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]

@@ -1,0 +1,80 @@
+"""Large files of language models and their texts: compressed or not, whole or not there."""
+
+import gzip
+import io
+import lzma
+import os
+import secrets
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from asr.atomic import sync_folder
+from asr.errors import LanguageModelError
+
+STANDARD_INPUT = "-"
+_UNPACK: dict[bytes, Callable[..., Any]] = {  # by the first bytes
+    b"\x1f\x8b": gzip.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+_COMPRESS: dict[str, Callable[..., Any]] = {  # by the suffix
+    ".gz": partial(gzip.open, compresslevel=6),
+    ".xz": lzma.open,
+}
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[BinaryIO]:
+    """Open a file for reading, `-` for standard input; gzip and xz are unpacked.
+
+    Raises:
+        LanguageModelError: it cannot be read, or while it is read, turns out damaged.
+    """
+    try:
+        with ExitStack() as stack:
+            if str(path) == STANDARD_INPUT:
+                file = cast(io.BufferedReader, sys.stdin.buffer)
+            else:
+                file = stack.enter_context(Path(path).open("rb"))
+            start = file.peek(8)
+            for magic, unpack in _UNPACK.items():
+                if start.startswith(magic):
+                    file = stack.enter_context(unpack(file))
+            yield file
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise LanguageModelError(f"{path}: cannot be read ({error}); give a whole file") from error
+
+
+@contextmanager
+def created(path: Path | str) -> Iterator[BinaryIO]:
+    """Create a file, compressed if its name ends in .gz or .xz; it gets its name once it is whole.
+
+    Raises:
+        LanguageModelError: it cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as raw:
+            compress = _COMPRESS.get(path.suffix)
+            if compress:
+                with compress(raw, "wb") as file:
+                    yield file
+            else:
+                yield raw
+            raw.flush()
+            os.fsync(raw.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise LanguageModelError(
+            f"{path}: cannot be written ({error.strerror}); make room, or give another --out"
+        ) from error
+    finally:
+        with suppress(OSError):  # it has its name, or was never made
+            temporary.unlink()

@@ -1,0 +1,136 @@
+"""Interpolated modified Kneser-Ney estimation of n-gram models.
+
+Sources: Chen & Goodman 1998 (the smoothing); Heafield et al. 2013 (counts of n-grams that begin
+with <s>, interpolation of the unigrams). Agrees with KenLM's lmplz but for two things: a word
+outside the vocabulary is the word <unk> with a count, and where the text is too small or too odd
+to estimate discounts, fixed ones are used without asking.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.errors import LanguageModelError
+from asr.lm.counts import BOS_ID, NgramCounts, count_ngrams
+from asr.lm.ngram import LOG_10, Level, NgramModel
+from asr.progress import say
+
+MAX_ORDER = 6
+FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # of counts 1, 2, and 3 or more
+_BOS_LOG_PROB = -99.0 * LOG_10  # how ARPA files write that <s> is never predicted
+
+
+def estimate(
+    sentences: Iterable[Sequence[str]],
+    order: int,
+    *,
+    vocabulary: Sequence[str] | None = None,
+    vocabulary_size: int | None = None,
+    min_counts: Sequence[int] = (),
+    memory_mb: int = 2000,
+) -> NgramModel:
+    """Estimate a model of sentences.
+
+    Args:
+        sentences: lists of words, read once.
+        order: words of the longest n-gram, 1..6.
+        vocabulary: the words of the model, others being <unk>; None for all.
+        vocabulary_size: so many of the most frequent words instead.
+        min_counts: leave out n-grams that occur less often than this, a number an order, none
+            below the one before, the last for all higher orders. Words always stay.
+        memory_mb: for sorting; the n-grams found come on top, with about 100 bytes each.
+
+    Raises:
+        LanguageModelError: a setting out of its range, or a text that cannot be used.
+    """
+    if not 1 <= order <= MAX_ORDER:
+        raise LanguageModelError(f"order is {order}; allowed: 1..{MAX_ORDER}")
+    if vocabulary is not None and vocabulary_size is not None:
+        raise LanguageModelError("vocabulary and vocabulary_size are both given; give one of them")
+    for name, value in (("vocabulary_size", vocabulary_size), ("memory_mb", memory_mb)):
+        if value is not None and value < 1:
+            raise LanguageModelError(f"{name} is {value}; give 1 or more")
+    thresholds = _thresholds(min_counts, order)
+    words, counted = count_ngrams(
+        sentences,
+        order,
+        vocabulary=vocabulary,
+        vocabulary_size=vocabulary_size,
+        memory_mb=memory_mb,
+    )
+    return NgramModel.from_levels(words, _smooth(counted, thresholds))
+
+
+def _thresholds(min_counts: Sequence[int], order: int) -> list[int]:
+    """The least count of each order. It may not fall, or a context would be rarer than allowed."""
+    if len(min_counts) > order or list(min_counts) != sorted(min_counts):
+        raise LanguageModelError(
+            f"min_counts is {list(min_counts)}; give at most {order} numbers, none below the one "
+            "before"
+        )
+    given = [*min_counts] or [0]
+    return [0, *(given + given[-1:] * order)[1:order]]
+
+
+def discounts(counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """What counts of 0, 1, 2, and 3 or more give up; None where that cannot be estimated.
+
+    Source: Chen & Goodman 1998, equation 26.
+    """
+    n = np.bincount(np.minimum(counts, 5), minlength=6)  # counts of counts
+    if not n[1:4].all():
+        return None
+    i = np.arange(1, 4)
+    amounts = i - (i + 1) * n[1] / (n[1] + 2 * n[2]) * n[2:5] / n[1:4]
+    # a discount of 0 would leave nothing to words that were not seen
+    return np.append(0.0, amounts) if (amounts > 0).all() else None
+
+
+def _smooth(counted: Sequence[NgramCounts], thresholds: Sequence[int]) -> list[Level]:
+    """Turn counts into probabilities and back-off weights, from low orders to high."""
+    rows = [np.empty((1, 0), np.int32)]  # of the only n-gram of order 0
+    probs = [np.array([1 / (counted[0].num_words - 1)])]  # uniform, over all words but <s>
+    weights = []  # of the n-grams one order below
+    for n, (grams, least) in enumerate(zip(counted, thresholds, strict=True), 1):
+        context = grams.context
+        rows.append(np.column_stack([rows[-1][context], grams.word]))
+        counts = grams.counts if n == len(counted) else _adjusted(grams, counted[n], rows[-1])
+        discount = _discounts_of_order(n, counts)[np.minimum(counts, 3)]
+        left = np.where(grams.counts < least, counts, discount)  # to the lower order
+        total = np.bincount(context, counts, minlength=len(probs[-1]))
+        weight = np.bincount(context, left, minlength=len(probs[-1]))
+        weights.append(np.divide(weight, total, out=np.ones(len(total)), where=total > 0))
+        seen = (counts - left) / total[context]
+        probs.append(seen + weights[-1][context] * probs[-1][grams.suffix])
+    weights.append(np.ones_like(probs[-1]))
+    keeps = [grams.counts >= least for grams, least in zip(counted, thresholds, strict=True)]
+    levels = [*map(_level, rows[1:], probs[1:], weights[1:], keeps)]
+    levels[0].log_prob[BOS_ID] = _BOS_LOG_PROB
+    return levels
+
+
+def _adjusted(
+    grams: NgramCounts, higher: NgramCounts, rows: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    """The number of different words before each n-gram; that of sentences where <s> begins it."""
+    words_before = np.bincount(higher.suffix, minlength=len(rows))
+    return np.where(rows[:, 0] == BOS_ID, grams.counts, words_before)
+
+
+def _discounts_of_order(n: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    found = discounts(counts)
+    if found is None:
+        found = np.array([0.0, *FALLBACK_DISCOUNTS])
+        say(f"too few {n}-grams to estimate discounts; they are {FALLBACK_DISCOUNTS}")
+    return found
+
+
+def _level(
+    rows: NDArray[np.int32],
+    probs: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    keep: NDArray[np.bool_],
+) -> Level:
+    log_prob, backoff = (np.log(array[keep]).astype(np.float32) for array in (probs, weights))
+    return Level(rows[keep], log_prob, backoff)

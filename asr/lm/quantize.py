@@ -1,0 +1,87 @@
+"""N-gram arrays in fewer bits, for files, and back.
+
+Log-probabilities and back-off weights of orders 2 and up become codes of one byte; a codebook of
+256 values for each order says what they stand for. Its values are the means of bins that hold
+equally many (Federico and Bertoldi 2006, 'How many bits are needed to store probabilities for
+phrase-based translation?'), and zero, so that it stays exact. The unigrams' stay as they are. Whole
+numbers are stored exactly, as planes of bytes: all lowest bytes, all second ones, and so on.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.lm.query import NgramArrays
+
+Arrays = dict[str, NDArray[Any]]
+
+_INTEGERS = ("word", "suffix", "first_child")
+_FLOATS = ("prob", "backoff")
+_VALUES = 256
+
+
+def quantize(arrays: NgramArrays, counts: Sequence[int]) -> Arrays:
+    """Return what `dequantize` turns into nearly the given arrays.
+
+    Args:
+        arrays: a model's arrays.
+        counts: its number of n-grams of each order.
+    """
+    stored: Arrays = {name: _planes(getattr(arrays, name)) for name in _INTEGERS}
+    for name in _FLOATS:
+        unigrams, *levels = _split(getattr(arrays, name), counts)
+        books = [_codebook(level) for level in levels]
+        codes = [_nearest(book, level) for book, level in zip(books, levels, strict=True)]
+        stored[f"{name}_unigrams"] = unigrams
+        stored[f"{name}_books"] = np.array(books, np.float32).reshape(-1, _VALUES)
+        stored[f"{name}_codes"] = np.concatenate([np.zeros(len(unigrams), np.uint8), *codes])
+    return stored
+
+
+def dequantize(stored: Arrays, counts: Sequence[int]) -> Arrays:
+    """Return arrays under their names in `NgramArrays`; nobody may write to them."""
+    arrays: Arrays = {name: _whole(stored[name]) for name in _INTEGERS}
+    for name in _FLOATS:
+        _, *codes = _split(stored[f"{name}_codes"], counts)
+        levels = map(np.take, stored[f"{name}_books"], codes)
+        arrays[name] = np.concatenate([stored[f"{name}_unigrams"], *levels])
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
+
+
+def _split(values: NDArray[Any], counts: Sequence[int]) -> list[NDArray[Any]]:
+    """Values of nodes, or of contexts, by order; the root's stands with the unigrams'."""
+    ends = np.cumsum([1 + counts[0], *counts[1:]])
+    return np.split(values, ends[ends < len(values)])
+
+
+def _codebook(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """256 ascending values; where fewer do, the last one fills up."""
+    distinct = np.unique(values)
+    if len(distinct) > _VALUES:
+        bins = np.array_split(np.sort(values[values != 0.0]), _VALUES - 1)
+        distinct = np.unique([0.0, *map(np.mean, bins)]).astype(np.float32)
+    return np.pad(distinct, (0, _VALUES - len(distinct)), mode="edge")
+
+
+def _nearest(book: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The places of the nearest values in a codebook."""
+    return np.searchsorted((book[1:] + book[:-1]) / 2, values).astype(np.uint8)
+
+
+def _planes(numbers: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Whole numbers (count,) as bytes (planes, count), the lowest first."""
+    num_planes = max(1, -(-int(numbers.max()).bit_length() // 8))
+    return np.stack([(numbers >> 8 * plane).astype(np.uint8) for plane in range(num_planes)])
+
+
+def _whole(planes: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """The inverse of `_planes`."""
+    numbers: NDArray[np.int32] = planes[-1].astype(np.int32)
+    for plane in planes[-2::-1]:
+        numbers <<= 8
+        numbers |= plane
+    return numbers

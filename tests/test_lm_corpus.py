@@ -1,0 +1,98 @@
+"""Text for language models: files, packing, standard input, mistakes."""
+
+import gzip
+import io
+import lzma
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from asr.errors import LanguageModelError
+from asr.lm.corpus import read_sentences, read_words
+
+TEXT = "the cat\n\n  größe\tmatters \r\n \n字 a"
+SENTENCES = [["the", "cat"], ["größe", "matters"], ["字", "a"]]
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+def test_one_sentence_a_line(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = write(tmp_path / "text", pack(TEXT.encode()))
+    assert list(read_sentences([path])) == SENTENCES
+
+
+def test_several_files_one_after_the_other(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.txt", "\ufeffone two")  # with a byte order mark
+    second = write(tmp_path / "b.xz", lzma.compress(b"three\n"))
+    empty = write(tmp_path / "c.txt", "")
+    assert list(read_sentences([empty, first, second])) == [["one", "two"], ["three"]]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_standard_input(monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]) -> None:
+    pipe = io.BufferedReader(io.BytesIO(pack(TEXT.encode())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe))
+    assert list(read_sentences(["-"])) == SENTENCES
+
+
+def test_characters_with_a_token_for_the_space(tmp_path: Path) -> None:
+    path = write(tmp_path / "text", " ab  c\n字\n")
+    assert list(read_sentences([path], "character")) == [
+        ["a", "b", "<space>", "c"],
+        ["字"],
+    ]
+
+
+def test_the_unknown_word_is_allowed(tmp_path: Path) -> None:
+    assert list(read_sentences([write(tmp_path / "text", "a <unk>\n")])) == [["a", "<unk>"]]
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+@pytest.mark.parametrize("word", ["<s>", "</s>"])
+def test_marks_of_sentence_ends_are_refused(tmp_path: Path, word: str, unit: str) -> None:
+    path = write(tmp_path / "text", f"a b\na {word} b\n")
+    with pytest.raises(LanguageModelError, match=r"text: line 2: .*<s> or </s>.*; remove them"):
+        list(read_sentences([path], unit))
+
+
+@pytest.mark.parametrize("content", ["größe".encode("latin-1"), "a".encode("utf-16")])
+def test_text_that_is_not_utf_8(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path / "text", b"a b\n\n" + content)
+    with pytest.raises(LanguageModelError, match="text: line 3: not UTF-8"):
+        list(read_sentences([path]))
+
+
+@pytest.mark.parametrize("content", ["", "\n \n\t\n"])
+def test_text_without_a_sentence(tmp_path: Path, content: str) -> None:
+    path = write(tmp_path / "text", content)
+    with pytest.raises(LanguageModelError, match=r"text, .*text: no sentence in it; give text"):
+        read_sentences([path, path])
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(LanguageModelError, match=r"absent: cannot be read \(.*No such file"):
+        read_sentences([tmp_path / "absent"])
+    with pytest.raises(LanguageModelError, match="cannot be read"):
+        read_sentences([tmp_path])
+    packed = gzip.compress(bytes(1000) + TEXT.encode())
+    for name, content in {
+        "truncated.gz": packed[:-12],
+        "damaged.gz": packed[:-8] + b"12345678",
+        "truncated.xz": lzma.compress(TEXT.encode())[:-20],
+    }.items():
+        with pytest.raises(LanguageModelError, match=rf"{name}: cannot be read .*whole file"):
+            list(read_sentences([write(tmp_path / name, content)]))
+
+
+def test_a_list_of_words(tmp_path: Path) -> None:
+    assert read_words(write(tmp_path / "words", "cat\n\n dog \n")) == ["cat", "dog"]
+    with pytest.raises(LanguageModelError, match=r"words: line 2: 'dog 2'; give one word a line"):
+        read_words(write(tmp_path / "words", "cat\ndog 2\n"))
+    with pytest.raises(LanguageModelError, match="words: no word in it"):
+        read_words(write(tmp_path / "words", "\n"))
