@@ -10,6 +10,7 @@ from asr.augment import Augmenter
 from asr.config import Config
 from asr.ctc import ctc_loss
 from asr.data import Batch, Epoch, Loader
+from asr.decode.greedy import GreedyDecoder
 from asr.evaluate import evaluate
 from asr.features import frame_mask
 from asr.model import AcousticModel
@@ -113,7 +114,7 @@ class AcousticTask:
 
     def validate(self, model: AcousticModel) -> dict[str, float]:
         """CTC loss for a token, greedy WER and CER, over the shares of all processes."""
-        result = evaluate(model, self.vocabulary, self.valid)
+        result = evaluate(model, self.valid, GreedyDecoder(self.vocabulary))
         score = result.score
         word, char = score.word, score.char
         counts = [result.loss_sum, result.loss_tokens]

@@ -8,7 +8,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.text import BLANK
+from asr.decode.hypothesis import Hypothesis
+from asr.text import BLANK, Vocabulary
 
 
 def best_path(log_probs: NDArray[np.float32]) -> list[int]:
@@ -27,3 +28,17 @@ def best_path(log_probs: NDArray[np.float32]) -> list[int]:
         raise ValueError(f"log_probs has {log_probs.ndim} axes; it must be (T, V)")
     best = log_probs.argmax(axis=1).tolist()
     return [token for token, _ in groupby(best) if token != BLANK]
+
+
+class GreedyDecoder:
+    """The best path alone: no language model, no alternatives."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+
+    def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
+        """The one hypothesis, scored by its best path, whatever nbest is."""
+        tokens = best_path(log_probs)
+        words = tuple(self.vocabulary.decode(tokens).split())
+        score = float(log_probs.max(axis=1, initial=-np.inf).sum())
+        return [Hypothesis(words, tuple(tokens), score, score)]

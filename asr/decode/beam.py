@@ -1,0 +1,206 @@
+"""Beam search decoding of CTC log-probabilities, with a lexicon, an n-gram model and hotwords.
+
+    decoder = BeamDecoder(vocabulary, lm=load_lm("lm.bin"))
+    best, *others = decoder.decode(log_probs, nbest=10)
+
+What is known of the language is prepared once; every utterance or stream has a search of its own.
+Shapes: T frames, V tokens; token 0 is the blank. Probabilities are natural logarithms.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.compiled import is_cached
+from asr.decode.hypothesis import Hypothesis
+from asr.decode.knowledge import gather_knowledge, reweighted
+from asr.decode.lexicon import Lexicon
+from asr.decode.prefixes import (
+    NEVER,
+    NODES,
+    PARENT,
+    SLOTS,
+    TOKEN,
+    WORD,
+    compact,
+    make_room,
+    new_state,
+)
+from asr.decode.scoring import NO_WORD, OOV, Knowledge
+from asr.decode.search import advance, finish
+from asr.decode.settings import DecoderConfig
+from asr.lm.ngram import NgramModel
+from asr.progress import say
+from asr.text import Vocabulary
+
+_BLOCK = 256  # frames between two looks at the room left in the tree
+_MANY_NODES = 2**21  # a tree so large is rid of what the beam no longer needs
+
+
+class BeamDecoder:
+    """Decodes utterances with one vocabulary, language model, lexicon and list of hotwords.
+
+    Args:
+        vocabulary: tokens of the acoustic model.
+        config: weights and thresholds.
+        lm: n-gram model over words, or over characters where it knows the token <space>.
+        lexicon: words and their spellings; by default all words of the language model that the
+            vocabulary can write, or without a word model any string of tokens.
+        hotwords: words and phrases to be preferred, written as the model writes text. A word that
+            lexicon and language model lack is added to the lexicon.
+
+    Raises:
+        DecoderError: a hotword cannot be spelled, or a setting does not fit the vocabulary.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        config: DecoderConfig | None = None,
+        *,
+        lm: NgramModel | None = None,
+        lexicon: Lexicon | None = None,
+        hotwords: Sequence[str] = (),
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.config = config or DecoderConfig()
+        self.knowledge, self.words, self.starts = gather_knowledge(
+            vocabulary, self.config, lm, lexicon, hotwords
+        )
+
+    def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
+        """The best hypotheses of an utterance, float (T, V), best first: at least one.
+
+        Raises:
+            ValueError: log_probs is not (T, V), or holds NaN.
+        """
+        search = self.start()
+        search.advance(log_probs)
+        return search.hypotheses(nbest)
+
+    def decode_all(
+        self, utterances: Iterable[NDArray[np.float32]], nbest: int = 1, threads: int | None = None
+    ) -> list[list[Hypothesis]]:
+        """Decode several utterances, on all cores unless told otherwise."""
+        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+            return list(pool.map(lambda log_probs: self.decode(log_probs, nbest), utterances))
+
+    def reweighted(self, lm_weight: float, word_score: float) -> "BeamDecoder":
+        """The same decoder with other weights; what it knows is shared."""
+        other = copy(self)
+        other.config = replace(self.config, lm_weight=lm_weight, word_score=word_score)
+        other.knowledge = reweighted(self.knowledge, other.config)
+        return other
+
+    def start(self) -> "BeamSearch":
+        """Begin an utterance or stream that arrives in parts."""
+        return BeamSearch(self)
+
+
+class BeamSearch:
+    """One utterance or stream: `advance` by what arrives, look at `hypotheses` at any time."""
+
+    def __init__(self, decoder: BeamDecoder) -> None:
+        self.decoder = decoder
+        size, most = decoder.config.beam_size, _most_candidates(decoder.knowledge)
+        self.state = new_state(size, size * most, len(decoder.vocabulary), *decoder.starts)
+
+    def advance(self, log_probs: NDArray[np.float32]) -> None:
+        """Go on over float (T, V) natural-log probabilities; parts give what the whole gives.
+
+        Raises:
+            ValueError: log_probs is not (T, V), or holds NaN.
+        """
+        frames = np.ascontiguousarray(log_probs, np.float32).view()
+        frames.flags.writeable = False  # one type for the compiled code
+        if frames.ndim != 2 or frames.shape[1] != len(self.decoder.vocabulary):
+            raise ValueError(f"log_probs is {frames.shape}; (T, {len(self.decoder.vocabulary)})")
+        if np.isnan(frames).any():
+            raise ValueError("log_probs hold NaN")
+        for begin in range(0, len(frames), _BLOCK):
+            if self.state.counts[NODES] > _MANY_NODES:
+                self.state = compact(self.state)
+            self.state = make_room(self.state, _BLOCK * len(self.state.slots))
+            advance(self.decoder.knowledge, self.state, frames[begin : begin + _BLOCK])
+
+    def hypotheses(self, nbest: int = 1) -> list[Hypothesis]:
+        """The best hypotheses if the utterance ended here, best first; the search can go on.
+
+        Where the lexicon allows no hypothesis to end here, unfinished words are taken as spelled.
+        """
+        knowledge = self.decoder.knowledge
+        used = int(self.state.counts[SLOTS])
+        words, totals = np.empty(used, np.int32), np.empty(used)
+        finish(knowledge, self.state, words, totals)
+        if (totals == NEVER).all():
+            anything = knowledge.weights._replace(open_vocabulary=True)
+            finish(knowledge._replace(weights=anything), self.state, words, totals)
+        found: dict[tuple[str, ...], Hypothesis] = {}
+        for slot in np.argsort(-totals, kind="stable").tolist():
+            if totals[slot] > NEVER and len(found) < nbest:
+                self._add(found, slot, int(words[slot]), float(totals[slot]))
+        return sorted(found.values(), key=lambda hypothesis: -hypothesis.score)
+
+    def _add(
+        self, found: dict[tuple[str, ...], Hypothesis], slot: int, last_word: int, total: float
+    ) -> None:
+        """Add a hypothesis, or its probability to that of another one with the same words."""
+        tokens, words = self._trace(int(self.state.slots[slot]), last_word)
+        acoustic = float(np.logaddexp(self.state.blank[slot], self.state.token[slot]))
+        if same := found.get(words):
+            tokens = same.tokens
+            acoustic = float(np.logaddexp(acoustic, same.acoustic))
+            total = float(np.logaddexp(total, same.score))
+        found[words] = Hypothesis(words, tokens, acoustic, total)
+
+    def _trace(self, node: int, last_word: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """Tokens and words on the way from the root to a node."""
+        path = []
+        while node:
+            path.append(node)
+            node = int(self.state.nodes[node, PARENT])
+        nodes = self.state.nodes[path[::-1]]
+        separator = self.decoder.knowledge.weights.separator
+        tokens, words, spelled = nodes[:, TOKEN].tolist(), [], list[int]()
+        for token, word in zip(tokens, nodes[:, WORD].tolist(), strict=True):
+            if token != separator:
+                spelled.append(token)
+            if word != NO_WORD:
+                words.append(self._name(word, spelled))
+                spelled = []
+        if spelled:
+            words.append(self._name(last_word, spelled))
+        elif tokens and tokens[-1] == separator:
+            tokens.pop()
+        return tuple(tokens), tuple(words)
+
+    def _name(self, word: int, spelled: list[int]) -> str:
+        decoder = self.decoder
+        return decoder.vocabulary.decode(spelled) if word == OOV else decoder.words[word]
+
+
+def _most_candidates(knowledge: Knowledge) -> int:
+    """How many children a prefix can have in one frame, at most."""
+    trie = knowledge.trie
+    words = np.diff(trie.first_word)
+    below = np.concatenate(([0], np.cumsum(words)))[trie.first_child]
+    homophones = int(np.diff(below).max() + words.max())
+    return len(knowledge.lm_of_token) + homophones
+
+
+def compile_search() -> None:
+    """Compile the frame loop, or load it from the cache that an earlier process left.
+
+    numba keeps it beside the package, or in the user's cache folder where that cannot be written;
+    NUMBA_CACHE_DIR moves it. Files there are renamed into place, so processes do not disturb one
+    another.
+    """
+    if not is_cached(advance):
+        say("compiling the decoder: once after an install, some seconds")
+    vocabulary = Vocabulary(("<blank>", " ", "A"))
+    BeamDecoder(vocabulary).decode(np.full((2, 3), -1.0, np.float32))

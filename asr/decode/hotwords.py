@@ -1,0 +1,83 @@
+"""Words and phrases to be preferred, as one automaton: its cost does not grow with their number.
+
+Aho and Corasick 1975 over tokens. Each token of a phrase that has been matched from its start adds
+the boost; what was added is taken back when the phrase breaks off, and stays when it is complete.
+With a separator between words, phrases begin and end with words.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.text import BLANK
+
+START = 0  # nothing matched
+
+
+class HotwordArrays(NamedTuple):
+    """States are beginnings of phrases; read only."""
+
+    next_state: NDArray[np.int32]  # (states, V)
+    partial: NDArray[np.float32]  # (states,) boost of the unfinished phrase
+    complete: NDArray[np.float32]  # (states,) boost of the phrases that end here
+
+
+def build_hotwords(
+    phrases: Sequence[tuple[int, ...]], boost: float, separator: int, num_tokens: int
+) -> HotwordArrays:
+    """The automaton of phrases, given as token ids with separators between their words.
+
+    Args:
+        phrases: none has a separator at its start or end.
+        boost: natural-log score of each token of a phrase, separators within it included.
+        separator: the token between words; BLANK where there is none.
+        num_tokens: V.
+    """
+    edge = () if separator == BLANK else (separator,)
+    children: list[dict[int, int]] = [{}]
+    lengths, complete = [0], [0.0]
+    for phrase in sorted(set(phrases)):
+        state = START
+        for depth, token in enumerate((*edge, *phrase, *edge)):
+            if token not in children[state]:
+                children[state][token] = len(children)
+                children.append({})
+                lengths.append(min(depth + 1 - len(edge), len(phrase)))
+                complete.append(0.0)
+            state = children[state][token]
+        complete[state] = boost * len(phrase)
+    return _automaton(children, boost * np.array(lengths), np.array(complete), num_tokens)
+
+
+def begin(hotwords: HotwordArrays, separator: int) -> int:
+    """The state before the first word."""
+    return START if separator == BLANK else int(hotwords.next_state[START, separator])
+
+
+def _automaton(
+    children: list[dict[int, int]],
+    partial: NDArray[np.float64],
+    complete: NDArray[np.float64],
+    num_tokens: int,
+) -> HotwordArrays:
+    """Add to the trie where each state goes on for the tokens that break its phrase off."""
+    next_state = np.zeros((len(children), num_tokens), np.int32)
+    level = [(START, START)]  # states, each with the longest other one that its tokens end in
+    while level:
+        deeper = []
+        for state, other in level:
+            if state != START:
+                next_state[state] = next_state[other]
+                complete[state] += complete[other]
+                if not children[state]:  # complete: nothing is left to be taken back but `other`'s
+                    partial[state] = partial[other]
+            for token, child in children[state].items():
+                deeper.append((child, int(next_state[state, token])))
+                next_state[state, token] = child
+        level = deeper
+    arrays = HotwordArrays(next_state, partial.astype(np.float32), complete.astype(np.float32))
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays

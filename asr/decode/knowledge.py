@@ -1,0 +1,165 @@
+"""What a search must know, from what a user gives: language model, lexicon, hotwords, weights."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.decode.hotwords import begin, build_hotwords
+from asr.decode.lexicon import Lexicon, build_trie
+from asr.decode.scoring import LM_OFF, LM_ON_TOKENS, LM_ON_WORDS, Knowledge, Weights
+from asr.decode.settings import DecoderConfig
+from asr.errors import DecoderError
+from asr.lm.ngram import NgramModel
+from asr.lm.query import ROOT as NO_CONTEXT
+from asr.lm.query import NgramArrays
+from asr.progress import say
+from asr.text import BLANK, SPACE_TOKEN, Vocabulary
+
+
+def gather_knowledge(
+    vocabulary: Vocabulary,
+    config: DecoderConfig,
+    lm: NgramModel | None,
+    lexicon: Lexicon | None,
+    hotwords: Sequence[str],
+) -> tuple[Knowledge, tuple[str, ...], tuple[int, int]]:
+    """Return it, the words of the lexicon, and the first states of language model and hotwords.
+
+    Raises:
+        DecoderError: a hotword cannot be spelled, or a setting does not fit the vocabulary.
+    """
+    separator = vocabulary.tokens.index(" ") if " " in vocabulary.tokens else BLANK
+    unit = lm_unit(lm)
+    if lexicon is None:
+        lexicon = _lexicon_of(lm if unit == LM_ON_WORDS else None, vocabulary)
+    anything = not lexicon.words
+    if config.open_vocabulary and not anything and separator == BLANK:
+        raise DecoderError(
+            "decoder.open_vocabulary is true, but the model has no token between words, so words "
+            "outside of the lexicon have no end; set it to false"
+        )
+    phrases = [phrase for line in hotwords if (phrase := line.split())]
+    if not anything:
+        lexicon = lexicon.with_words((word for phrase in phrases for word in phrase), vocabulary)
+    spelled = [s for phrase in phrases for s in _spellings(phrase, lexicon, vocabulary, separator)]
+    boosted = build_hotwords(spelled, config.hotword_boost, separator, len(vocabulary))
+    lm_of_word, log_probs = _in_language_model(lexicon.words, lm if unit == LM_ON_WORDS else None)
+    knowledge = Knowledge(
+        _weights(config, lm, unit, separator, anything),
+        lm.arrays if lm else _NO_MODEL,
+        build_trie(lexicon, log_probs),
+        boosted,
+        lm_of_word,
+        _tokens_in_language_model(vocabulary, lm if unit == LM_ON_TOKENS else None),
+    )
+    first_state = lm.begin if lm else NO_CONTEXT
+    return knowledge, lexicon.words, (first_state, begin(boosted, separator))
+
+
+def lm_unit(lm: NgramModel | None) -> int:
+    """Whether a language model is over words, or over tokens: then it knows <space>."""
+    if lm is None:
+        return LM_OFF
+    return LM_ON_TOKENS if SPACE_TOKEN in lm.words else LM_ON_WORDS
+
+
+def _lexicon_of(lm: NgramModel | None, vocabulary: Vocabulary) -> Lexicon:
+    """All words of a model that the vocabulary can write; without a model none."""
+    if lm is None:
+        return Lexicon.of_spellings((), ())
+    special = {lm.unk, lm.bos, lm.eos}
+    words = [word for index, word in enumerate(lm.words) if index not in special]
+    lexicon, left_out = Lexicon.of_words(words, vocabulary)
+    if not lexicon.words:
+        raise DecoderError(
+            f"the language model has no word that the acoustic model can write: {left_out[:3]} "
+            f"against {vocabulary.tokens[1:9]}; check upper and lower case"
+        )
+    if left_out:
+        say(f"{len(left_out)} words of the language model cannot be written: {left_out[:3]} ...")
+    return lexicon
+
+
+def _spellings(
+    phrase: list[str], lexicon: Lexicon, vocabulary: Vocabulary, separator: int
+) -> list[tuple[int, ...]]:
+    """All token sequences of a phrase."""
+    between = () if separator == BLANK else (separator,)
+    spelled: list[tuple[int, ...]] = []
+    options = []
+    for word in phrase:
+        found = lexicon.of(word) or Lexicon.of_words([word], vocabulary)[0].of(word)
+        if not found:
+            raise DecoderError(
+                f"hotword {' '.join(phrase)!r}: {word!r} cannot be spelled with the model's "
+                f"tokens ({' '.join(vocabulary.tokens[1:])}); write it otherwise"
+            )
+        options.append(found)
+    for choice in product(*options):
+        joined = choice[0]
+        for tokens in choice[1:]:
+            joined += between + tokens
+        spelled.append(joined)
+    return spelled
+
+
+def _in_language_model(
+    words: tuple[str, ...], lm: NgramModel | None
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Ids and unigram log-probabilities of the lexicon's words; 0 without a model."""
+    if lm is None:
+        return _fixed(np.zeros(len(words), np.int32)), np.zeros(len(words), np.float32)
+    ids = np.array([lm.word_id(word) for word in words], np.int32)
+    return _fixed(ids), lm.arrays.prob[1 + ids]
+
+
+def _tokens_in_language_model(vocabulary: Vocabulary, lm: NgramModel | None) -> NDArray[np.int32]:
+    if lm is None:
+        return _fixed(np.zeros(len(vocabulary), np.int32))
+    names = (SPACE_TOKEN if token == " " else token for token in vocabulary.tokens)
+    return _fixed(np.array([lm.word_id(name) for name in names], np.int32))
+
+
+def reweighted(knowledge: Knowledge, config: DecoderConfig) -> Knowledge:
+    """The same with lm_weight and word_score of a configuration."""
+    weights = knowledge.weights
+    if weights.lm_unit == LM_OFF:
+        return knowledge
+    changed = weights._replace(
+        lm_weight=float(config.lm_weight), word_score=float(config.word_score)
+    )
+    return knowledge._replace(weights=changed)
+
+
+def _weights(
+    config: DecoderConfig, lm: NgramModel | None, unit: int, separator: int, anything: bool
+) -> Weights:
+    return Weights(
+        float(config.beam_threshold),
+        float(config.token_threshold),
+        float(config.lm_weight),
+        float(config.word_score) if lm else 0.0,  # it makes up for what a model costs
+        0.0 if anything else float(config.oov_score),  # no lexicon lacks a word
+        float(lm.arrays.prob[1 + lm.unk]) if lm is not None and unit == LM_ON_WORDS else 0.0,
+        separator,
+        config.open_vocabulary or anything,
+        unit,
+        lm.unk if lm else 0,
+        lm.eos if lm else 0,
+    )
+
+
+def _fixed(array: NDArray[np.int32]) -> NDArray[np.int32]:
+    array.flags.writeable = False
+    return array
+
+
+def _no_model() -> NgramArrays:
+    whole, real = _fixed(np.zeros(1, np.int32)), np.zeros(1, np.float32)
+    real.flags.writeable = False
+    return NgramArrays(whole, real, whole, _fixed(np.zeros(2, np.int32)), real)
+
+
+_NO_MODEL = _no_model()

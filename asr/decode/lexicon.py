@@ -1,0 +1,242 @@
+"""Words and how they are spelled in tokens, as a trie that the search walks.
+
+A word may have several spellings (pronunciations), and several words the same one.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import compress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.compiled import Index, constant, kernel
+from asr.errors import DecoderError
+from asr.text import Vocabulary
+
+ROOT = constant(0)
+NO_NODE = constant(-1)
+_UNKNOWN = -1  # in place of a token id
+_VARIANT = re.compile(r"\(\d+\)$")  # READ(2), as the CMU dictionary numbers pronunciations
+_STRESS = "012"
+
+
+class TrieArrays(NamedTuple):
+    """Nodes level by level, the children of each side by side and sorted by token; read only."""
+
+    token: NDArray[np.int32]  # (nodes,) last token of a node's spelling
+    first_child: NDArray[np.int32]  # (nodes + 1,) children of i: first_child[i : i + 2]
+    first_word: NDArray[np.int32]  # (nodes + 1,) words spelled as i: word[first_word[i : i + 2]]
+    word: NDArray[np.int32]  # (spellings,) indices of words
+    look_ahead: NDArray[np.float32]  # (nodes,) log-probability of the best word below; 0 at ROOT
+
+
+@kernel
+def find_child(trie: TrieArrays, node: Index, token: Index) -> Index:
+    """The node that follows for a token; NO_NODE where none does, or `node` is none."""
+    if node == NO_NODE:
+        return NO_NODE
+    low, end = trie.first_child[node], trie.first_child[node + 1]
+    high = end
+    while low < high:
+        middle = (low + high) // 2
+        if trie.token[middle] < token:
+            low = middle + 1
+        else:
+            high = middle
+    return np.int64(low) if low < end and trie.token[low] == token else NO_NODE
+
+
+@kernel
+def has_children(trie: TrieArrays, node: Index) -> bool:
+    """Whether a longer spelling begins so."""
+    return bool(trie.first_child[node] < trie.first_child[node + 1])
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """Words, and their spellings: row i of `tokens`, padded with 0, spells word `word[i]`."""
+
+    words: tuple[str, ...]
+    word: NDArray[np.int32]  # (spellings,)
+    tokens: NDArray[np.int32]  # (spellings, longest)
+
+    @classmethod
+    def of_spellings(
+        cls, words: Sequence[str], spellings: Sequence[tuple[int, Sequence[int]]]
+    ) -> "Lexicon":
+        """Make a lexicon of words, and of spellings as (index of a word, token ids)."""
+        tokens = np.zeros(
+            (len(spellings), max((len(t) for _, t in spellings), default=0)), np.int32
+        )
+        for row, (_, spelled) in zip(tokens, spellings, strict=True):
+            row[: len(spelled)] = spelled
+        return cls(tuple(words), np.array([word for word, _ in spellings], np.int32), tokens)
+
+    @classmethod
+    def of_words(
+        cls, words: Sequence[str], vocabulary: Vocabulary
+    ) -> "tuple[Lexicon, tuple[str, ...]]":
+        """Spell different words with the vocabulary's own units; return what is left out beside it.
+
+        Left out is what it cannot write, such as an accented word of a language model.
+        """
+        ids = {token: index for index, token in enumerate(vocabulary.tokens) if index}
+        ids.pop(" ", None)  # it separates words
+        if vocabulary.unit == "character":
+            tokens = _table(words, ids)
+        else:
+            tokens = np.array([ids.get(word, _UNKNOWN) for word in words], np.int32)[:, None]
+        known = (tokens != _UNKNOWN).all(axis=1) & (tokens > 0).any(axis=1)
+        kept = tuple(compress(words, known))
+        left_out = tuple(compress(words, ~known))
+        return cls(kept, np.arange(len(kept), dtype=np.int32), tokens[known]), left_out
+
+    @classmethod
+    def load(cls, path: Path | str, vocabulary: Vocabulary) -> "Lexicon":
+        """Read lines of a word and its tokens, as the CMU dictionary has them, or of words alone.
+
+        A word alone is spelled by its characters. Lines that begin with ;;; and what follows a #
+        are comments; WORD(2) is another pronunciation of WORD. Stress digits are dropped where the
+        vocabulary has none; case follows the vocabulary's.
+
+        Raises:
+            DecoderError: the file cannot be read, is empty, or holds what cannot be spelled.
+        """
+        try:
+            lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DecoderError(f"{path}: not a lexicon: {error}") from error
+        spell = _Speller(vocabulary)
+        index: dict[str, int] = {}
+        spellings: dict[tuple[int, tuple[int, ...]], None] = {}  # in order, each once
+        for number, line in enumerate(lines, start=1):
+            word, *tokens = line.split("#")[0].split() or [""]
+            if not word or word.startswith(";;;"):
+                continue
+            word = spell.cased(_VARIANT.sub("", word))
+            spelled = spell(tokens or list(word))
+            if spelled is None:
+                raise DecoderError(
+                    f"{path}: line {number}: {word} cannot be spelled with the model's tokens "
+                    f"({' '.join(tokens or list(word))}); take it out, or spell it otherwise"
+                )
+            spellings[index.setdefault(word, len(index)), spelled] = None
+        if not index:
+            raise DecoderError(f"{path}: no words; write a word a line, or a word and its tokens")
+        return cls.of_spellings(tuple(index), tuple(spellings))
+
+    def with_words(self, words: Iterable[str], vocabulary: Vocabulary) -> "Lexicon":
+        """This lexicon and the words it lacks, spelled with the vocabulary's own units."""
+        lacking = [word for word in dict.fromkeys(words) if word not in self._index]
+        more, _ = Lexicon.of_words(lacking, vocabulary)
+        longest = max(self.tokens.shape[1], more.tokens.shape[1])
+        tables = [
+            np.pad(table, ((0, 0), (0, longest - table.shape[1])))
+            for table in (self.tokens, more.tokens)
+        ]
+        word = np.concatenate((self.word, more.word + np.int32(len(self.words))))
+        return Lexicon(self.words + more.words, word, np.concatenate(tables))
+
+    def of(self, word: str) -> list[tuple[int, ...]]:
+        """All spellings of a word; none where it is unknown."""
+        if word not in self._index:
+            return []
+        rows = self.tokens[self.word == self._index[word]]
+        return [tuple(row[row > 0].tolist()) for row in rows]
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {word: index for index, word in enumerate(self.words)}
+
+
+def _table(words: Sequence[str], ids: dict[str, int]) -> NDArray[np.int32]:
+    """Token ids of the characters of words, (words, longest), padded with 0."""
+    characters = np.frombuffer("".join(words).encode("utf-32-le"), np.uint32)
+    of_character = np.full(int(characters.max(initial=0)) + 1, _UNKNOWN, np.int32)
+    for token, index in ids.items():
+        if ord(token) < len(of_character):
+            of_character[ord(token)] = index
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    tokens = np.zeros((len(words), int(lengths.max(initial=0))), np.int32)
+    tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = of_character[characters]
+    return tokens
+
+
+class _Speller:
+    """Token names to ids, as forgiving about case and stress as the vocabulary needs."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.ids = {token: index for index, token in enumerate(vocabulary.tokens) if index}
+        letters = "".join(self.ids)
+        self.upper, self.lower = letters.isupper(), letters.islower()
+
+    def cased(self, text: str) -> str:
+        return text.upper() if self.upper else text.lower() if self.lower else text
+
+    def __call__(self, tokens: Sequence[str]) -> tuple[int, ...] | None:
+        found = []
+        for token in map(self.cased, tokens):
+            known = token if token in self.ids else token.rstrip(_STRESS)
+            if known not in self.ids:
+                return None
+            found.append(self.ids[known])
+        return tuple(found)
+
+
+def build_trie(lexicon: Lexicon, log_probs: NDArray[np.float32]) -> TrieArrays:
+    """The trie of a lexicon; log_probs float (words,) are what look-ahead goes by."""
+    rows = lexicon.tokens.astype(">u4")  # bytes of which sort as the numbers do
+    in_order = np.argsort(_as_one(rows), kind="stable") if rows.size else np.arange(len(rows))
+    table, word = lexicon.tokens[in_order], lexicon.word[in_order]
+    changed = np.ones_like(table, dtype=bool)
+    changed[1:] = np.logical_or.accumulate(table[1:] != table[:-1], axis=1)
+    starts = changed & (table > 0)  # where, at each depth, another node begins
+    per_level = starts.sum(axis=0)
+    last = 1 + np.cumsum(per_level)  # the node after those of each level
+    node = np.zeros((len(table), table.shape[1] + 1), np.int64)  # column d: after d tokens
+    node[:, 1:] = np.cumsum(starts, axis=0) - 1 + last - per_level
+    token = np.zeros(1 + int(per_level.sum()), np.int32)
+    parent = np.zeros(len(token), np.int64)
+    spellings, levels = np.nonzero(starts)
+    token[node[spellings, levels + 1]] = table[spellings, levels]
+    parent[node[spellings, levels + 1]] = node[spellings, levels]
+    ends = node[np.arange(len(table)), (table > 0).sum(axis=1)]
+    by_node = np.argsort(ends, kind="stable")
+    ends, word = ends[by_node], word[by_node]
+    counted = np.arange(len(token) + 1)
+    arrays = TrieArrays(
+        token,
+        np.searchsorted(parent[1:], counted).astype(np.int32) + 1,
+        np.searchsorted(ends, counted).astype(np.int32),
+        word,
+        _best_below(parent, np.column_stack((last - per_level, last)), ends, log_probs[word]),
+    )
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
+
+
+def _as_one(rows: NDArray[np.int32]) -> NDArray[np.bytes_]:
+    """Each row as one string of bytes."""
+    whole = np.ascontiguousarray(rows)
+    return whole.view(f"S{whole.itemsize * whole.shape[1]}")[:, 0]
+
+
+def _best_below(
+    parent: NDArray[np.int64],
+    levels: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    log_probs: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """The best word at or below each node, from the deepest level up."""
+    best = np.full(len(parent), -np.inf, np.float32)
+    np.maximum.at(best, ends, log_probs)
+    for begin, end in levels[::-1]:
+        np.maximum.at(best, parent[begin:end], best[begin:end])
+    best[ROOT] = 0.0
+    return best

@@ -1,0 +1,173 @@
+"""The tree of prefixes that a search grows, and the beam: the prefixes it holds now.
+
+A prefix is a node: the prefix of its parent and one token more. Nodes that leave the beam stay in
+the tree, so a prefix that comes back is the same node. Compiled with the search.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.compiled import Index, kernel
+from asr.decode.lexicon import ROOT
+from asr.text import BLANK
+
+# Columns of a node. The first six are fixed when it is made.
+PARENT, TOKEN, WORD, SPELLED, LM_STATE, HOTWORD, FIRST_CHILD, SIBLING, SLOT = range(9)
+NODE_COLUMNS = 9
+FIXED = 6
+KNOWN = FIXED  # column of a candidate: the node it had before it left the beam, or -1
+
+NEVER = -math.inf
+
+
+class State(NamedTuple):
+    """What a search has found so far. How much of each is in use, counts say."""
+
+    nodes: NDArray[np.int64]  # (capacity, NODE_COLUMNS)
+    score: NDArray[np.float64]  # (capacity,) all but the acoustic log-probability
+    slots: NDArray[np.int64]  # (B,) the nodes in the beam
+    blank: NDArray[np.float64]  # (B,) paths that end in a blank
+    token: NDArray[np.float64]  # (B,) paths that end in the node's token
+    next_blank: NDArray[np.float64]  # (B,) the same after the frame at hand
+    next_token: NDArray[np.float64]
+    candidates: NDArray[np.int64]  # (most, FIXED + 1) nodes that are not in the beam
+    candidate_scores: NDArray[np.float64]  # (most, 2) acoustic log-probability and score
+    totals: NDArray[np.float64]  # (2, B + most) of slots and candidates; room to sort them
+    kept: NDArray[np.int64]  # (V,) tokens that the frame at hand makes worth a try
+    counts: NDArray[np.int64]  # how many of nodes, slots, candidates and kept are in use
+    best: NDArray[np.float64]  # (1,) best total of the frame at hand, so far
+
+
+NODES, SLOTS, CANDIDATES, KEPT = range(4)  # places in counts
+
+
+@kernel
+def log_add(a: float, b: float) -> float:
+    """log(exp(a) + exp(b))."""
+    high, low = max(a, b), min(a, b)
+    return high if low == NEVER else high + math.log1p(math.exp(low - high))
+
+
+@kernel
+def known_child(state: State, node: Index, token: Index, word: Index) -> Index:
+    """The child that a node already has for a token that ends a word, or none; -1 without one."""
+    child = np.int64(state.nodes[node, FIRST_CHILD])
+    while child >= 0 and (state.nodes[child, TOKEN] != token or state.nodes[child, WORD] != word):
+        child = np.int64(state.nodes[child, SIBLING])
+    return child
+
+
+@kernel
+def occupy(state: State, node: Index, blank: float, token: float) -> None:
+    """Put a node into the next slot of the beam."""
+    slot = state.counts[SLOTS]
+    state.counts[SLOTS] = slot + 1
+    state.slots[slot], state.nodes[node, SLOT] = node, slot
+    state.blank[slot], state.token[slot] = blank, token
+
+
+@kernel
+def node_of(state: State, place: Index) -> Index:
+    """The node of a candidate, made if it never was in the beam."""
+    candidates, nodes = state.candidates, state.nodes
+    node = np.int64(candidates[place, KNOWN])
+    if node < 0:
+        node = np.int64(state.counts[NODES])
+        state.counts[NODES] += 1
+        for column in range(FIXED):
+            nodes[node, column] = candidates[place, column]
+        parent = nodes[node, PARENT]
+        nodes[node, FIRST_CHILD], nodes[node, SIBLING] = -1, nodes[parent, FIRST_CHILD]
+        nodes[parent, FIRST_CHILD] = node
+        state.score[node] = state.candidate_scores[place, 1]
+    return node
+
+
+@kernel
+def nth_largest(state: State, count: Index, n: Index) -> float:
+    """The n-th largest of the first `count` totals by Hoare's selection; NEVER without so many."""
+    if count <= n:
+        return NEVER
+    work = state.totals[1]
+    for place in range(count):
+        work[place] = state.totals[0, place]
+    low, high = 0, count - 1
+    while low < high:
+        pivot = work[(low + high) // 2]
+        left, right = low, high
+        while left <= right:
+            while work[left] > pivot:
+                left += 1
+            while work[right] < pivot:
+                right -= 1
+            if left <= right:
+                work[left], work[right] = work[right], work[left]
+                left += 1
+                right -= 1
+        if n - 1 <= right:
+            high = right
+        elif n - 1 >= left:
+            low = left
+        else:
+            break
+    return float(work[n - 1])
+
+
+def new_state(size: int, most: int, num_tokens: int, lm_state: int, hotword: int) -> State:
+    """A beam of at most `size` prefixes and `most` candidates that holds the empty prefix."""
+    nodes = np.full((1, NODE_COLUMNS), -1, np.int64)
+    nodes[0, [TOKEN, SPELLED, LM_STATE, HOTWORD, SLOT]] = BLANK, ROOT, lm_state, hotword, 0
+    return State(
+        nodes,
+        np.zeros(1),
+        np.zeros(size, np.int64),
+        np.zeros(size),
+        np.full(size, NEVER),
+        np.empty(size),
+        np.empty(size),
+        np.empty((most, FIXED + 1), np.int64),
+        np.empty((most, 2)),
+        np.empty((2, size + most)),
+        np.empty(num_tokens, np.int64),
+        np.array([1, 1, 0, 0]),
+        np.empty(1),
+    )
+
+
+def make_room(state: State, more: int) -> State:
+    """The same state with room for so many more nodes."""
+    needed = int(state.counts[NODES]) + more
+    if needed <= len(state.nodes):
+        return state
+    capacity = max(needed, 2 * len(state.nodes))
+    nodes, score = np.empty((capacity, NODE_COLUMNS), np.int64), np.empty(capacity)
+    nodes[: len(state.nodes)], score[: len(state.score)] = state.nodes, state.score
+    return state._replace(nodes=nodes, score=score)
+
+
+def compact(state: State) -> State:
+    """The same state without the nodes that no prefix of the beam goes through."""
+    kept = np.zeros(state.counts[NODES], bool)
+    kept[0] = True
+    for leaf in state.slots[: state.counts[SLOTS]].tolist():
+        node = leaf
+        while not kept[node]:
+            kept[node] = True
+            node = state.nodes[node, PARENT]
+    renamed = np.where(kept, np.cumsum(kept) - 1, -1)
+    nodes = state.nodes[: len(kept)][kept]
+    nodes[1:, PARENT] = renamed[nodes[1:, PARENT]]
+    nodes[:, [FIRST_CHILD, SIBLING]] = -1
+    for node in range(1, len(nodes)):
+        parent = nodes[node, PARENT]
+        nodes[node, SIBLING], nodes[parent, FIRST_CHILD] = nodes[parent, FIRST_CHILD], node
+    slots, counts = state.slots.copy(), state.counts.copy()
+    used = slots[: counts[SLOTS]]
+    used[:] = renamed[used]
+    counts[NODES] = len(nodes)
+    return state._replace(
+        nodes=nodes, score=state.score[: len(kept)][kept], slots=slots, counts=counts
+    )

@@ -1,0 +1,107 @@
+"""How a beam search weighs and prunes; what was tuned is kept with the model, in decoder.json."""
+
+import difflib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from asr.atomic import write_atomically
+from asr.errors import DecoderError
+
+FILE = "decoder.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    """Scores and thresholds are natural logarithms; `asr-evaluate --tune` finds the weights."""
+
+    lm_weight: float = 0.8  # of the n-gram model's log-probabilities
+    word_score: float = 1.0  # for each word, against the language model's love of few words
+    oov_score: float = -5.0  # for each word that the lexicon lacks, where they are allowed
+    open_vocabulary: bool = False  # whether words outside of the lexicon are allowed
+    hotword_boost: float = 1.0  # for each token of a hotword
+    rescore_weight: float = 0.5  # of an LSTM's log-probabilities, where one rescores
+    rescore_word_score: float = 0.0  # for each word then, as two models love few words more
+    nbest: int = 50  # hypotheses that it rescores
+    beam_size: int = 100  # hypotheses kept
+    beam_threshold: float = 16.0  # ... and how far below the best one
+    token_threshold: float = -9.0  # log-probability below which a token is not tried
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _ALLOWED.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise DecoderError(f"decoder.{name} is {value}; allowed: {low:g}..{high:g}")
+
+    def changed(self, settings: Iterable[str]) -> "DecoderConfig":
+        """The same with settings of the form key=value.
+
+        Raises:
+            DecoderError: an unknown key, or a value that is not allowed.
+        """
+        table = {}
+        for setting in settings:
+            key, _, text = setting.partition("=")
+            try:
+                table[key] = json.loads(text)
+            except ValueError:
+                raise DecoderError(f"{setting!r}: write key=value, such as beam_size=200") from None
+        return self._with(table, "decoder")
+
+    def _with(self, table: dict[str, object], source: str) -> "DecoderConfig":
+        kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        for key, value in table.items():
+            if key not in kinds:
+                near = difflib.get_close_matches(key, kinds, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(kinds)}"
+                raise DecoderError(f"{source}: unknown name {key!r}; {hint}")
+            if type(value) is not kinds[key] and (type(value), kinds[key]) != (int, float):
+                kind = kinds[key].__name__
+                raise DecoderError(f"{source}: {key} is {value!r}; it must be of type {kind}")
+        return replace(self, **table)  # type: ignore[arg-type]
+
+
+_ALLOWED = {
+    "lm_weight": (0, math.inf),
+    "word_score": (-math.inf, math.inf),
+    "oov_score": (-math.inf, math.inf),
+    "hotword_boost": (0, math.inf),
+    "rescore_weight": (0, math.inf),
+    "rescore_word_score": (-math.inf, math.inf),
+    "nbest": (1, 2**20),
+    "beam_size": (1, 2**20),
+    "beam_threshold": (0, math.inf),
+    "token_threshold": (-math.inf, 0),
+}
+
+
+def load_settings(model: Path) -> DecoderConfig:
+    """The settings kept with a model; the usual ones where there are none.
+
+    Raises:
+        DecoderError: decoder.json is not what save_settings writes.
+    """
+    path = model / FILE
+    if not path.exists():
+        return DecoderConfig()
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DecoderError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(table, dict):
+        raise DecoderError(f"{path}: not a JSON object of settings")
+    return DecoderConfig()._with(table, str(path))
+
+
+def save_settings(model: Path, config: DecoderConfig) -> None:
+    """Keep settings with a model.
+
+    Raises:
+        DecoderError: its folder cannot be written.
+    """
+    try:
+        write_atomically(model / FILE, json.dumps(asdict(config), indent=1) + "\n")
+    except OSError as error:
+        raise DecoderError(f"{model / FILE}: cannot be written ({error.strerror})") from error
