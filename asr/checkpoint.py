@@ -9,9 +9,9 @@ An experiment folder holds config.json, tokens.txt, last/ (to go on) and best/ (
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import safetensors
 import safetensors.torch
@@ -20,11 +20,18 @@ from torch import Tensor
 
 from asr.atomic import write_atomically
 from asr.config import Config, config_from_dict, config_to_dict
-from asr.errors import CheckpointError
+from asr.errors import CheckpointError, ConfigError
 from asr.model import AcousticModel
 from asr.text import Vocabulary
 
 INDEX = "checkpoint.json"
+
+
+class Tokens(Protocol):
+    """The vocabulary of a model of any kind."""
+
+    def save(self, path: Path) -> None:
+        """Write one token a line."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CheckpointError(
-            f"{path}: cannot be read ({error.strerror}); give the --out folder of an asr-train run"
+            f"{path}: cannot be read ({error.strerror}); give the --out folder of a training run"
         ) from error
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON ({error})") from error
@@ -110,7 +117,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def create_experiment(folder: Path, config: Config, vocabulary: Vocabulary) -> None:
+def create_experiment(folder: Path, config: Config, vocabulary: Tokens) -> None:
     """Write what defines a model beside its weights.
 
     Raises:
@@ -120,16 +127,39 @@ def create_experiment(folder: Path, config: Config, vocabulary: Vocabulary) -> N
     vocabulary.save(folder / "tokens.txt")
 
 
-def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
-    """The inverse of create_experiment.
+def read_config(folder: Path) -> Config:
+    """The configuration of an experiment.
 
     Raises:
         CheckpointError: not an experiment folder.
     """
-    folder = Path(folder)
-    table = _read_json(folder / "config.json")
-    config = config_from_dict(table, str(folder / "config.json"))
-    return config, Vocabulary.load(folder / "tokens.txt", config.model.unit)
+    path = folder / "config.json"
+    return config_from_dict(_read_json(path), str(path))
+
+
+def check_resumed(folder: Path, config: Config) -> None:
+    """Check that an experiment is to go on as it began, for more epochs if wanted.
+
+    Raises:
+        CheckpointError: not an experiment folder.
+        ConfigError: it began with another configuration.
+    """
+    before = read_config(folder)
+    if replace(before, train=replace(before.train, epochs=config.train.epochs)) != config:
+        raise ConfigError(
+            f"--resume: {folder}/config.json differs from what was given now in more than "
+            "train.epochs; give the same configuration, or another --out"
+        )
+
+
+def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
+    """The inverse of create_experiment, for an acoustic model.
+
+    Raises:
+        CheckpointError: not an experiment folder.
+    """
+    config = read_config(Path(folder))
+    return config, Vocabulary.load(Path(folder) / "tokens.txt", config.model.unit)
 
 
 def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, Vocabulary]:
@@ -140,9 +170,19 @@ def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, 
     """
     config, vocabulary = load_experiment(folder)
     model = AcousticModel(config, len(vocabulary))
-    tensors = load_checkpoint(Path(folder) / which).tensors.get("model", {})
-    restore_parameters(model, tensors, str(Path(folder) / which))
-    return model.eval(), vocabulary
+    load_weights(model, Path(folder), which)
+    return model, vocabulary
+
+
+def load_weights(model: torch.nn.Module, folder: Path, which: str = "best") -> None:
+    """Copy the weights of an experiment into a model, and bring it into evaluation mode.
+
+    Raises:
+        CheckpointError: no such checkpoint, or weights that do not fit.
+    """
+    tensors = load_checkpoint(folder / which).tensors.get("model", {})
+    restore_parameters(model, tensors, str(folder / which))
+    model.eval()
 
 
 def restore_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: str) -> None:

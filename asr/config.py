@@ -133,6 +133,28 @@ class DataConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LmConfig:
+    """The LSTM language model and its text (asr/lm/neural.py, asr/lm_task.py)."""
+
+    unit: Literal["word", "character"] = "word"
+    vocabulary_size: int = 20_000  # most frequent units; the others are <unk>
+    embedding: int = 256
+    layers: int = 1
+    hidden: int = 512
+    dropout: float = 0.1  # on the input of every layer, and of the softmax
+    batch_tokens: int = 4000  # units in a batch, padding included; longer sentences are left out
+    epoch_words: int = 1_000_000  # words between two validations, about
+
+    def __post_init__(self) -> None:
+        for name in ("embedding", "layers", "epoch_words"):
+            _within(f"lm.{name}", getattr(self, name), 1, math.inf)
+        _within("lm.vocabulary_size", self.vocabulary_size, 1, 2**31 - 3)  # int32, two tokens more
+        _within("lm.hidden", self.hidden, 16, math.inf)  # rare words are told apart by hidden / 16
+        _within("lm.batch_tokens", self.batch_tokens, 2, math.inf)
+        _within("lm.dropout", self.dropout, 0, 0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """The loop (asr/train.py)."""
 
@@ -168,6 +190,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    lm: LmConfig = field(default_factory=LmConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
 

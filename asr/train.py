@@ -51,7 +51,7 @@ class Task(Protocol):
         """Names of what is in the batch, for messages."""
 
     def seconds(self, batch: Any) -> float:
-        """Amount of data in the batch: seconds of audio."""
+        """Amount of data in the batch: seconds of audio, or tokens of text."""
 
     def report(self) -> dict[str, float]:
         """Figures gathered while training since the last call."""
@@ -63,11 +63,19 @@ class Task(Protocol):
 class Trainer:
     """Trains a task into an experiment folder."""
 
-    def __init__(self, task: Task, config: TrainConfig, folder: Path, group: Group) -> None:
+    def __init__(
+        self,
+        task: Task,
+        config: TrainConfig,
+        folder: Path,
+        group: Group,
+        rate: str = "audio_s_per_s",  # the figure of data learnt from in a second
+    ) -> None:
         self.task = task
         self.group = group
         self.config = config
         self.folder = folder
+        self.rate = rate
         self.optimizer = torch.optim.AdamW(
             task.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -140,7 +148,7 @@ class Trainer:
             "skipped_steps": skipped,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             "seconds": elapsed,
-            "audio_s_per_s": data_s / elapsed,
+            self.rate: data_s / elapsed,
             **self.task.report(),
         }
 

@@ -1,0 +1,125 @@
+"""asr-lm train-lstm: train an LSTM language model into an experiment folder."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.cli.run import run
+from asr.cli.train import choose_device, is_started, share_cores
+from asr.config import Config, load_config
+from asr.errors import ConfigError
+from asr.progress import say
+
+if TYPE_CHECKING:
+    from asr.lm.neural import LmVocabulary
+    from asr.lm_task import Corpus
+    from asr.parallel import Group
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser("asr-lm train-lstm", description=__doc__)
+    parser.add_argument("conf", type=Path, help="TOML file, such as conf/lstm_lm.toml")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.add_argument(
+        "--train", nargs="+", required=True, metavar="TEXT", help="one sentence a line; .gz, .xz"
+    )
+    parser.add_argument("--valid", required=True, metavar="TEXT", help="text to choose epochs by")
+    parser.add_argument("--out", type=Path, required=True, help="experiment folder")
+    parser.add_argument("--resume", action="store_true", help="go on after the last whole epoch")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command."""
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser().parse_intermixed_args(words)
+    return run("asr-lm", lambda: launch(arguments, words))
+
+
+def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    """Check what can be checked at once, then train in one process or several."""
+    config = load_config(arguments.conf, arguments.overrides)
+    if config != Config(lm=config.lm, train=config.train):
+        raise ConfigError(f"{arguments.conf}: a language model has the sections [lm] and [train]")
+    if "-" in (*arguments.train, arguments.valid):
+        raise ConfigError("standard input can be read once only; give a file instead of -")
+    if is_started(arguments.out) and not arguments.resume and "RANK" not in os.environ:
+        raise ConfigError(f"--out {arguments.out}: holds an experiment; add --resume, or another")
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
+    from asr.parallel import start_processes
+
+    processes, threads = share_cores(config, choose_device(config))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    material = prepare(config, arguments)
+    with start_processes(processes, "asr.cli.train_lstm", words) as group:
+        return train(config, arguments.out, arguments.resume, material, group)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is trained on, judged on and told apart."""
+
+    train: "Corpus"
+    valid: "Corpus"
+    vocabulary: "LmVocabulary"
+
+
+def prepare(config: Config, arguments: argparse.Namespace) -> Material:
+    """Read the texts; a run that goes on keeps its vocabulary."""
+    from asr.checkpoint import check_resumed
+    from asr.lm.neural import LmVocabulary
+    from asr.lm_task import make_vocabulary, read_corpus
+
+    if arguments.resume:
+        check_resumed(arguments.out, config)
+        vocabulary = LmVocabulary.load(arguments.out / "tokens.txt", config.lm.unit)
+    else:
+        vocabulary = make_vocabulary(arguments.train, config.lm)
+    train, valid = (read_corpus(p, vocabulary) for p in (arguments.train, [arguments.valid]))
+    return Material(train, valid, vocabulary)
+
+
+def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
+    """Train this process's share; the exit status."""
+    import torch
+
+    from asr.checkpoint import create_experiment
+    from asr.lm_task import LanguageTask
+    from asr.train import Trainer
+
+    torch.manual_seed(config.train.seed)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    vocabulary = material.vocabulary
+    task = LanguageTask(
+        config,
+        vocabulary,
+        material.train,
+        material.valid,
+        group=group,
+        device=choose_device(config),
+    )
+    trainer = Trainer(task, config.train, folder, group, rate="tokens_per_s")
+    if resume:
+        trainer.resume()
+    if group.rank == 0:
+        create_experiment(folder, config, vocabulary)
+        weights = sum(parameter.numel() for parameter in task.model.parameters()) / 1e6
+        left_out = len(material.train) - len(task.usable)
+        say(
+            f"training on {len(task.usable)} sentences, {material.train.words} words "
+            f"(left out: {left_out} longer than lm.batch_tokens); "
+            f"{len(vocabulary)} tokens, {weights:.2f} million weights; {task.device}, "
+            f"{group.size} processes of {torch.get_num_threads()} threads"
+        )
+    trainer.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""LSTM language models: how likely a sentence is, word by word or character by character.
+
+Sundermeyer, Schlueter and Ney 2012, 'LSTM neural networks for language modeling'. The softmax puts
+frequent units first and rare ones in classes with fewer weights (Grave et al. 2017, 'Efficient
+softmax approximation for GPUs'): it is exact, sums to one, and over 20,000 words costs a fraction
+of a plain softmax. Input and output share no weights, for its rows differ in width.
+
+Every sentence stands for itself: it starts behind <s> in a zero state and ends with </s>. Both are
+the token BOUNDARY, read as <s> and predicted as </s>. Probabilities are natural logarithms.
+Shapes: N sentences, U tokens (</s> included), E inputs, H hidden cells, V tokens. Batch first.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from asr.atomic import write_atomically
+from asr.checkpoint import load_weights, read_config
+from asr.config import LmConfig
+from asr.errors import LanguageModelError
+from asr.lm.ngram import EOS, UNK, Perplexity
+from asr.text import SPACE_TOKEN
+
+BOUNDARY, UNKNOWN = 0, 1  # ids of </s> (and <s>), and of <unk>
+SHORTLISTS = (2_000, 10_000)  # ranks at which the softmax begins a class of rarer units
+SENTENCES_AT_ONCE = 10_000  # of a text whose perplexity is measured
+ROWS, STEPS = 64, 64  # sentences and tokens that are scored at a time, which bounds memory
+
+State = tuple[Tensor, Tensor]  # hidden and cell state, each (layers, N, H)
+
+
+@dataclass(frozen=True)
+class LmVocabulary:
+    """The units a model tells apart; a unit's place is its id, and all others are <unk>.
+
+    Args:
+        tokens: </s>, <unk>, then words, or characters with the space as <space>.
+        unit: "word" or "character".
+    """
+
+    tokens: tuple[str, ...]
+    unit: str
+
+    @classmethod
+    def load(cls, path: Path, unit: str) -> "LmVocabulary":
+        """Read one token a line.
+
+        Raises:
+            LanguageModelError: the file cannot be read, or is not the vocabulary of such a model.
+        """
+        try:
+            tokens = tuple(path.read_bytes().decode().removesuffix("\n").split("\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise LanguageModelError(f"{path}: not a token file: {error}") from error
+        if tokens[:2] != (EOS, UNK) or len(tokens) < 3 or len(set(tokens)) < len(tokens):
+            raise LanguageModelError(
+                f"{path}: begins with {tokens[:2]}; a language model's has {EOS}, {UNK}, then "
+                "other tokens once each: give the --out folder of asr-lm train-lstm"
+            )
+        return cls(tokens, unit)
+
+    def save(self, path: Path) -> None:
+        """Write one token a line."""
+        write_atomically(path, "".join(f"{token}\n" for token in self.tokens))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {token: index for index, token in enumerate(self.tokens)}
+
+    def split(self, text: str) -> list[str]:
+        """The units of a text, as `asr.lm.corpus.read_sentences` reads them."""
+        words = text.split()
+        if self.unit == "word":
+            return words
+        return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
+
+    def encode(self, units: Iterable[str]) -> list[int]:
+        """The ids of the units of a sentence, and BOUNDARY behind them."""
+        ids = self._ids
+        return [*(ids.get(unit, UNKNOWN) for unit in units), BOUNDARY]
+
+    def word_ends(self, ids: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Where a word ends in encoded sentences, one behind the other: as often as words stand."""
+        ends: NDArray[np.bool_] = ids != BOUNDARY
+        if self.unit == "character":
+            ends = np.isin(ids, (BOUNDARY, self._ids.get(SPACE_TOKEN, BOUNDARY)))
+        return ends
+
+
+@dataclass(frozen=True)
+class SentenceBatch:
+    """Padded sentences. tokens int64 (N, 1 + U), <s> first; num_tokens int64 (N,), without <s>."""
+
+    tokens: Tensor
+    num_tokens: Tensor
+
+    @classmethod
+    def of(cls, sentences: Sequence[Sequence[int] | NDArray[np.int32]]) -> "SentenceBatch":
+        """Pad encoded sentences, each with BOUNDARY behind it."""
+        rows = [torch.tensor([BOUNDARY, *sentence]) for sentence in sentences]
+        return cls(
+            nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=BOUNDARY),
+            torch.tensor([len(sentence) for sentence in sentences]),
+        )
+
+    def to(self, device: torch.device) -> "SentenceBatch":
+        """The same batch on a device."""
+        return SentenceBatch(self.tokens.to(device), self.num_tokens.to(device))
+
+    def pieces(self, steps: int) -> "list[SentenceBatch]":
+        """The batch cut in time; the last token of a piece is the first of the next."""
+        return [
+            SentenceBatch(
+                self.tokens[:, start : start + steps + 1],
+                (self.num_tokens - start).clamp(0, steps),
+            )
+            for start in range(0, self.tokens.shape[1] - 1, steps)
+        ]
+
+
+class LstmLanguageModel(nn.Module):
+    """Embedding, LSTM layers that look back only, softmax in classes by frequency."""
+
+    def __init__(self, config: LmConfig, vocabulary_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, config.embedding)
+        between = config.dropout if config.layers > 1 else 0.0
+        self.network = nn.LSTM(config.embedding, config.hidden, config.layers, dropout=between)
+        self.dropout = nn.Dropout(config.dropout)
+        # A class of one unit costs nothing: a vocabulary below the first limit has a plain softmax.
+        cutoffs = sorted({min(rank, vocabulary_size - 1) for rank in SHORTLISTS})
+        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(config.hidden, vocabulary_size, cutoffs)
+
+    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """int64 (N, U) tokens, and the state before them, zero at the start of a sentence.
+
+        Returns:
+            float (N, U, H), what is known behind each token; and the state behind all of them.
+        """
+        inputs = self.dropout(self.embedding(tokens.T))  # (U, N, E): the kernels run time first
+        hidden, state = self.network(inputs, state)
+        return self.dropout(hidden.transpose(0, 1)), state
+
+    def log_probs(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Log-probability (N, U, V) of every continuation behind each token, and the state."""
+        hidden, state = self(tokens, state)
+        return self.softmax.log_prob(hidden.flatten(0, 1)).unflatten(0, tokens.shape), state
+
+    def target_log_probs(
+        self, batch: SentenceBatch, state: State | None = None
+    ) -> tuple[Tensor, State]:
+        """Log-probability (N, U) of each token of a batch but <s>, zero in padding; the state."""
+        hidden, state = self(batch.tokens[:, :-1], state)
+        count = hidden.shape[1]
+        valid = torch.arange(count, device=hidden.device) < batch.num_tokens[:, None]  # (N, U)
+        places = valid.flatten().nonzero().squeeze(1)
+        known = hidden.flatten(0, 1).index_select(0, places)
+        targets = batch.tokens[:, 1:].flatten().index_select(0, places)
+        found = self.softmax(known, targets).output
+        log_probs = hidden.new_zeros(valid.numel()).index_copy(0, places, found)
+        return log_probs.unflatten(0, valid.shape), state
+
+
+@torch.inference_mode()
+def token_log_probs(
+    model: LstmLanguageModel, sentences: Sequence[Sequence[int] | NDArray[np.int32]]
+) -> list[NDArray[np.float32]]:
+    """Log-probability of each token of encoded sentences, </s> included.
+
+    Args:
+        model: in evaluation mode.
+        sentences: ids, each with BOUNDARY behind it; of any number and length.
+    """
+    device = next(model.parameters()).device
+    order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
+    found: dict[int, NDArray[np.float32]] = {}
+    for first in range(0, len(order), ROWS):
+        indices = order[first : first + ROWS]
+        batch = SentenceBatch.of([sentences[index] for index in indices]).to(device)
+        state, pieces = None, []
+        for piece in batch.pieces(STEPS):
+            log_probs, state = model.target_log_probs(piece, state)
+            pieces.append(log_probs)
+        rows = torch.cat(pieces, dim=1).cpu().numpy()
+        found |= {i: row[: len(sentences[i])] for i, row in zip(indices, rows, strict=True)}
+    return [found[index] for index in range(len(sentences))]
+
+
+@dataclass(frozen=True)
+class NeuralScorer:
+    """A trained model that scores whole sentences on the CPU."""
+
+    model: LstmLanguageModel
+    vocabulary: LmVocabulary
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "NeuralScorer":
+        """Read the best model of an experiment folder.
+
+        Raises:
+            CheckpointError: not an experiment folder, no such checkpoint, or it does not fit.
+            LanguageModelError: an experiment of another kind.
+        """
+        folder = Path(folder)
+        config = read_config(folder).lm
+        vocabulary = LmVocabulary.load(folder / "tokens.txt", config.unit)
+        model = LstmLanguageModel(config, len(vocabulary))
+        load_weights(model, folder)
+        return cls(model, vocabulary)
+
+    def score(self, texts: Sequence[str]) -> list[float]:
+        """Log-probability of each text as a sentence, </s> included; unknown words as <unk>."""
+        encode, split = self.vocabulary.encode, self.vocabulary.split
+        scores = token_log_probs(self.model, [encode(split(text)) for text in texts])
+        return [float(score.sum(dtype=np.float64)) for score in scores]
+
+    def perplexity(self, sentences: Iterable[Sequence[str]]) -> Perplexity:
+        """Perplexity of a word, whatever the units of the model.
+
+        Words it lacks are those that hold an unknown unit.
+
+        Args:
+            sentences: as `read_sentences` gives them for `vocabulary.unit`.
+
+        Raises:
+            LanguageModelError: there is no sentence.
+        """
+        sentences = iter(sentences)
+        counts = np.zeros(3, np.int64)  # sentences, words, words with an unknown unit
+        log_probs = np.zeros(2)  # of all tokens, of words with an unknown unit
+        while several := list(islice(sentences, SENTENCES_AT_ONCE)):
+            encoded = [self.vocabulary.encode(sentence) for sentence in several]
+            scores = np.concatenate(token_log_probs(self.model, encoded)).astype(np.float64)
+            ids: NDArray[np.int32] = np.concatenate(encoded).astype(np.int32)
+            ends = self.vocabulary.word_ends(ids)
+            word: NDArray[np.int64] = np.cumsum(ends) - ends  # the number of the word a token is in
+            lacked: NDArray[np.int64] = np.unique(word[ids == UNKNOWN])
+            within = np.isin(word, lacked) & (ids != BOUNDARY)
+            counts += [len(several), ends.sum(), len(lacked)]
+            log_probs += [scores.sum(), scores[within].sum()]
+        if not counts[0]:
+            raise LanguageModelError("no sentence to measure the perplexity on; give a text")
+        return Perplexity(*counts.tolist(), *log_probs.tolist())
