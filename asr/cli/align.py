@@ -1,0 +1,157 @@
+"""asr-align: when each word of a known text is spoken."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.atomic import write_atomically
+from asr.cli.run import complain, run
+from asr.errors import AudioError, ConfigError, ManifestError, TextError
+from asr.formats import Transcript, ctm, textgrid
+from asr.manifest import Utterance, read_manifest
+from asr.progress import progress, say
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from asr.audio import Waveform
+    from asr.recognize import Recognizer
+
+FORMATS = ("ctm", "textgrid")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(
+        "asr-align",
+        description="Align the texts of a manifest with its recordings. OUT/alignment.ctm has a "
+        "line for each word, with times from the start of the recording; OUT/<utterance>.TextGrid, "
+        "with times from the start of the utterance, is for Praat.",
+    )
+    parser.add_argument("model", type=Path, help="experiment folder of asr-train")
+    parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
+    parser.add_argument("--out", type=Path, required=True, help="folder for what is written")
+    parser.add_argument("--format", choices=FORMATS, help="write only this; default: both")
+    arguments = parser.parse_args(argv)
+    return run("asr-align", lambda: align(arguments))
+
+
+def align(arguments: argparse.Namespace) -> int:
+    """Align all utterances; 1 when any could not be, after the others are done."""
+    utterances = read_manifest(arguments.manifest)
+    formats = (arguments.format,) if arguments.format else FORMATS
+    if "ctm" in formats:
+        _check_names(utterances)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+    from asr.recognize import Recognizer
+
+    recognizer = Recognizer.load(arguments.model)
+    lines = []
+    failed = 0
+    for utterance in progress(utterances, "aligning"):
+        try:
+            aligned = align_utterance(recognizer, utterance)
+            if "textgrid" in formats:
+                _write(_textgrid_path(arguments.out, utterance), textgrid(aligned))
+        except (AudioError, ManifestError, TextError) as error:
+            complain("asr-align", f"{utterance.id}: {error}")
+            failed += 1
+            continue
+        words = tuple(
+            replace(word, start=utterance.start + word.start, end=utterance.start + word.end)
+            for word in aligned.words
+        )
+        lines += ctm(replace(aligned, words=words)).splitlines()
+    if "ctm" in formats:
+        _write(arguments.out / "alignment.ctm", "".join(f"{line}\n" for line in lines))
+    say(f"{len(utterances) - failed} of {len(utterances)} utterances aligned")
+    return 1 if failed else 0
+
+
+def align_utterance(recognizer: "Recognizer", utterance: Utterance) -> Transcript:
+    """Return the normalised text, and its words with times from the start of the utterance.
+
+    Raises:
+        AudioError: the recording cannot be read.
+        TextError: it is too short for the text, or the model cannot write the text.
+    """
+    from asr.audio import read_audio
+    from asr.decode.forced import align_words
+    from asr.text import Normalizer
+
+    rate_hz = recognizer.sample_rate_hz
+    text = Normalizer(**vars(recognizer.model.config.text))(utterance.text)
+    tokens = recognizer.vocabulary.encode(text)
+    waveform = read_audio(
+        utterance.audio,
+        sample_rate_hz=rate_hz,
+        start=utterance.start,
+        duration=utterance.duration,
+    ).waveform
+    log_probs = _log_probs(recognizer, waveform)
+    words = align_words(log_probs, tokens, recognizer.vocabulary, recognizer.frame_s)
+    duration = len(waveform) / rate_hz
+    # the last frame may reach beyond the recording
+    in_time = (replace(word, end=min(word.end, duration)) for word in words)
+    return Transcript(str(utterance.audio), text, duration, tuple(in_time))
+
+
+def _log_probs(recognizer: "Recognizer", waveform: "Waveform") -> "NDArray[np.float32]":
+    """Return the log-probabilities (T, V) of a waveform (L,) of any length.
+
+    It is cut as in recognition. Each piece may end with a frame that the next one begins with: of
+    the two the first is left out, so that frame t starts within a frame of t * frame_samples.
+    """
+    import numpy as np
+
+    from asr.recognize import pieces
+
+    frame_samples = round(recognizer.frame_s * recognizer.sample_rate_hz)
+    found = []
+    start = 0
+    for piece in pieces([waveform], recognizer.sample_rate_hz):
+        end = start + len(piece)
+        num_frames = ceil(end / frame_samples) - ceil(start / frame_samples)
+        found.append(recognizer.log_probs(piece)[:num_frames])
+        start = end
+    return np.concatenate(found)
+
+
+def _textgrid_path(folder: Path, utterance: Utterance) -> Path:
+    name = f"{utterance.id}.TextGrid"
+    if Path(name).name != name:
+        raise ManifestError(f"the id {utterance.id!r} is no file name; take / and \\ out of it")
+    return folder / name
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be written ({error.strerror}); give another --out"
+        ) from error
+
+
+def _check_names(utterances: Sequence[Utterance]) -> None:
+    """Refuse recordings of one name: their words would stand mixed in a .ctm."""
+    named: dict[str, Path] = {}
+    for audio in dict.fromkeys(utterance.audio for utterance in utterances):
+        name = Transcript(str(audio), "", 0.0).utterance
+        other = named.setdefault(name.lower(), audio)
+        if other != audio:
+            raise ManifestError(
+                f"{other} and {audio} are both {name} in a .ctm; align them with a manifest each, "
+                "or with --format textgrid"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

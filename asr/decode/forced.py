@@ -1,0 +1,219 @@
+"""Forced alignment: where in a recording each token of its known text is.
+
+The most probable CTC path that writes the tokens, by the Viterbi algorithm over the lattice blank,
+t1, blank, t2, blank ... (Graves et al. 2006, section 4.1, with the maximum in place of the sum).
+
+Time grows with T * U, memory with U * sqrt(T): the first pass keeps the scores before every
+sqrt(T)-th frame; the way back goes through the frames between once more, block by block, and only
+through the few states from which it can come.
+
+Shapes: T frames, V tokens, U tokens of the text, S = 2U + 3 states; token 0 is the blank. States 0
+and 1 are never entered: with them, every other state has one that lies two before it. Of the
+others, the even ones emit blanks, the odd ones tokens.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isqrt
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.errors import CheckpointError, TextError, VocabularyError
+from asr.formats import Word
+from asr.text import BLANK, Vocabulary
+
+TAIL_S = 0.06  # a word goes on so long after its last token, by the ends of 162 espeak-ng words
+_FIRST = 2  # the state of the blank before all tokens
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """The most probable path of a text."""
+
+    spans: NDArray[np.int32]  # (U, 2): each token's first frame, and the frame after its last
+    log_prob: float  # of the path, natural logarithm
+
+
+class _Lattice(NamedTuple):
+    labels: NDArray[np.int64]  # (S,) what a state emits
+    skips: NDArray[np.float64]  # (S,) 0 where it may follow the state two before it, else -inf
+
+
+def forced_alignment(log_probs: NDArray[np.float32], tokens: Sequence[int]) -> Alignment:
+    """Align the tokens of a text with the frames of its recording.
+
+    Args:
+        log_probs: float32 (T, V), natural-log probabilities.
+        tokens: U ids in 1..V-1, repeats included.
+
+    Raises:
+        TextError: there are fewer frames than the tokens need, or no path has a probability.
+        VocabularyError: an id is the blank or outside the vocabulary.
+        CheckpointError: log_probs hold NaN, as those of a damaged model do.
+        ValueError: log_probs is not 2-D.
+    """
+    _check(log_probs, np.array(tokens, np.int64))
+    # of one layout, and writeable: numba would compile once more for any other
+    log_probs = np.require(log_probs, np.float32, ["C", "W"])
+    lattice = _lattice(tokens)
+    block = isqrt(len(log_probs)) or 1
+    kept, scores = _forward(log_probs, lattice, block)
+    last = len(scores) - 1
+    end = last - int(scores[last - 1] > scores[last])  # the last token, or the blank after it
+    if scores[end] == -np.inf:
+        raise TextError("every path through the text has probability 0; is it another recording's?")
+    states = _trace(log_probs, lattice, kept, block, end)  # (T,), in ascending order
+    of_tokens = np.arange(_FIRST + 1, last, 2)
+    edges = [np.searchsorted(states, of_tokens, side) for side in ("left", "right")]
+    return Alignment(np.stack(edges, axis=1).astype(np.int32), float(scores[end]))
+
+
+def align_words(
+    log_probs: NDArray[np.float32], tokens: Sequence[int], vocabulary: Vocabulary, frame_s: float
+) -> tuple[Word, ...]:
+    """Return the words of a text with times and confidence.
+
+    A word starts with the first frame of its first token. CTC puts a token into few frames, with
+    blanks after it, so a word goes on after its last token: at most TAIL_S, and no further than to
+    where the next token of the text starts, which may be a space. Its confidence is the mean over
+    its tokens of the highest probability that each has within its frames.
+
+    Args:
+        log_probs: float32 (T, V), natural-log probabilities.
+        tokens: U ids in 1..V-1: characters with spaces between words, or whole words.
+        vocabulary: what the tokens are.
+        frame_s: seconds from one frame to the next.
+
+    Raises:
+        TextError, VocabularyError, CheckpointError, ValueError: as `forced_alignment` does.
+    """
+    spans = forced_alignment(log_probs, tokens).spans.tolist()
+    limits = [first for first, _ in spans[1:]] + [len(log_probs)]
+    words = []
+    for begin, end in _word_bounds(tokens, vocabulary):
+        peaks = [log_probs[slice(*spans[u]), tokens[u]].max() for u in range(begin, end)]
+        words.append(
+            Word(
+                word=vocabulary.decode(tokens[begin:end]),
+                start=spans[begin][0] * frame_s,
+                end=min(spans[end - 1][1] * frame_s + TAIL_S, limits[end - 1] * frame_s),
+                confidence=min(1.0, float(np.exp(peaks).mean())),
+            )
+        )
+    return tuple(words)
+
+
+def _check(log_probs: NDArray[np.float32], tokens: NDArray[np.int64]) -> None:
+    if log_probs.ndim != 2:
+        raise ValueError(f"log_probs has {log_probs.ndim} axes; it must be (T, V)")
+    num_frames, num_tokens = log_probs.shape
+    unknown = tokens[(tokens <= BLANK) | (tokens >= num_tokens)]
+    if len(unknown):
+        raise VocabularyError(f"id {unknown[0]} is no token; allowed: 1..{num_tokens - 1}")
+    # as asr.ctc.frames_needed, which cannot be had without torch
+    needed = len(tokens) + np.count_nonzero(tokens[1:] == tokens[:-1])
+    if needed > num_frames:
+        raise TextError(
+            f"the text needs {needed} frames, the recording has {num_frames}; is the text "
+            "another's, or the recording cut short?"
+        )
+    if np.isnan(log_probs).any():
+        raise CheckpointError("the log-probabilities hold NaN; use a checkpoint from before that")
+
+
+def _word_bounds(tokens: Sequence[int], vocabulary: Vocabulary) -> Iterator[tuple[int, int]]:
+    """Yield the place of the first token of each word, and the one after its last."""
+    if vocabulary.unit == "word":
+        yield from ((u, u + 1) for u in range(len(tokens)))
+        return
+    ends = [u for u, token in enumerate(tokens) if vocabulary.tokens[token] == " "]
+    for begin, end in zip([0, *(u + 1 for u in ends)], [*ends, len(tokens)], strict=True):
+        if begin < end:
+            yield begin, end
+
+
+def _lattice(tokens: Sequence[int]) -> _Lattice:
+    labels = np.full(_FIRST + 1 + 2 * len(tokens), BLANK, np.int64)
+    labels[_FIRST + 1 :: 2] = tokens
+    skips = np.full(len(labels), -np.inf)  # but the blank between tokens that differ may be skipped
+    skips[_FIRST + 3 :: 2][labels[_FIRST + 3 :: 2] != labels[_FIRST + 1 : -2 : 2]] = 0.0
+    return _Lattice(labels, skips)
+
+
+@numba.njit(cache=True, nogil=True)
+def _forward(
+    log_probs: NDArray[np.float32], lattice: _Lattice, block: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores (T / block, S) before each block of frames, and (S,) after the last frame.
+
+    A path climbs by at most two states a frame: states that it cannot have reached, and those from
+    which it could no longer reach the end, are left out.
+    """
+    labels, skips = lattice
+    num_frames, last = len(log_probs), len(labels) - 1
+    kept = np.empty(((num_frames + block - 1) // block, len(labels)))
+    before = np.full(len(labels), -np.inf)
+    before[_FIRST] = 0.0
+    after = before.copy()
+    for t in range(num_frames):
+        if t % block == 0:
+            _copy(before, kept[t // block])
+        low = max(0, last - 1 - 2 * (num_frames - t))
+        high = min(last, _FIRST + 1 + 2 * t) + 1
+        part = _Lattice(labels[low:high], skips[low:high])
+        _advance(before[low:high], after[low:high], log_probs[t], part)
+        before, after = after, before
+    return kept, before
+
+
+@numba.njit(cache=True, nogil=True)
+def _trace(
+    log_probs: NDArray[np.float32],
+    lattice: _Lattice,
+    kept: NDArray[np.float64],
+    block: int,
+    end: int,
+) -> NDArray[np.int64]:
+    """The state (T,) in each frame of the best path that ends in the state `end`."""
+    states = np.empty(len(log_probs), np.int64)
+    for row in range(len(kept) - 1, -1, -1):
+        frames = log_probs[row * block : (row + 1) * block]
+        base = max(0, end - 2 * len(frames))  # the lowest state that leads to `end` within them
+        near = _Lattice(lattice.labels[base : end + 1], lattice.skips[base : end + 1])
+        scores = np.full((len(frames) + 1, end + 1 - base), -np.inf)
+        _copy(kept[row, base : end + 1], scores[0])
+        for t in range(len(frames)):
+            _advance(scores[t], scores[t + 1], frames[t], near)
+        for t in range(len(frames) - 1, -1, -1):
+            states[row * block + t] = end
+            here = end - base
+            stay, step = scores[t, here], scores[t, here - 1]
+            skip = scores[t, here - 2] + near.skips[here]
+            end -= 2 if skip > max(stay, step) else int(step > stay)
+    return states
+
+
+@numba.njit(cache=True, nogil=True)
+def _advance(
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    emitted: NDArray[np.float32],
+    lattice: _Lattice,
+) -> None:
+    """Set the scores (S,) of all states but the lowest two after a frame, emitted (V,)."""
+    labels, skips = lattice
+    for state in range(_FIRST, len(before)):
+        stay, step, skip = before[state], before[state - 1], before[state - 2] + skips[state]
+        best = step if step > stay else stay
+        best = skip if skip > best else best
+        after[state] = best + emitted[labels[state]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _copy(source: NDArray[np.float64], target: NDArray[np.float64]) -> None:
+    """As `target[:] = source`, which takes numba seconds to compile."""
+    for i in range(len(source)):
+        target[i] = source[i]
