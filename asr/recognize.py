@@ -5,7 +5,9 @@ seconds, cut where they are quietest, so memory does not grow with the recording
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,10 +16,14 @@ from numpy.typing import NDArray
 from asr.audio import AudioStream, Waveform
 from asr.checkpoint import load_model
 from asr.container import Source, source_name
-from asr.decode.greedy import best_path
-from asr.formats import Transcript
+from asr.decode.greedy import GreedyDecoder
+from asr.decode.hypothesis import Decoder, Hypothesis
+from asr.formats import Transcript, Word
 from asr.model import AcousticModel
 from asr.text import Vocabulary
+
+if TYPE_CHECKING:
+    from asr.decode.confidence import Calibration
 
 ENGLISH = Path(__file__).parent / "models" / "english"
 PIECE_S = 30.0  # longest piece; training utterances are shorter still
@@ -27,11 +33,23 @@ _QUIET_S = 0.1  # window in which the energy around a cut is measured
 
 
 class Recognizer:
-    """Recognises recordings with one acoustic model and greedy decoding."""
+    """Recognises recordings with one acoustic model and a decoder, greedy if none is given.
 
-    def __init__(self, model: AcousticModel, vocabulary: Vocabulary) -> None:
+    With a calibration, fitted to model and decoder, words have the confidences that it gives;
+    without one, the mean posterior of their tokens.
+    """
+
+    def __init__(
+        self,
+        model: AcousticModel,
+        vocabulary: Vocabulary,
+        decoder: Decoder | None = None,
+        calibration: "Calibration | None" = None,
+    ) -> None:
         self.model = model.eval()
         self.vocabulary = vocabulary
+        self.decoder = decoder or GreedyDecoder(vocabulary)
+        self.calibration = calibration
         self.sample_rate_hz = model.config.features.sample_rate_hz
 
     @classmethod
@@ -43,25 +61,45 @@ class Recognizer:
         """
         return cls(*load_model(folder or ENGLISH))
 
-    def transcribe(self, source: Source) -> Transcript:
-        """Recognise a file, the bytes of one, or a binary stream.
+    @property
+    def frame_s(self) -> float:
+        """Seconds from one frame of log-probabilities to the next."""
+        # not of frame_shift_ms: at 11,025 Hz a shift of 10 ms is 110 samples, and not 110.25
+        reduction = self.model.config.model.time_reduction
+        return self.model.frontend.hop_length * reduction / self.sample_rate_hz
+
+    def transcribe(self, source: Source, *, words: bool = False) -> Transcript:
+        """Recognise a file, the bytes of one, or a binary stream; with `words`, say when each was.
 
         Raises:
             AudioError: the recording cannot be read, or not to its end.
         """
         stream = AudioStream(source, sample_rate_hz=self.sample_rate_hz, block_s=_BLOCK_S)
-        texts = [self._text(piece) for piece in pieces(stream, self.sample_rate_hz)]
+        texts, timed, start = list[str](), list[Word](), 0.0
+        for piece in pieces(stream, self.sample_rate_hz):
+            if np.abs(piece).max() >= SILENCE_PEAK:
+                log_probs = self.log_probs(piece)
+                best = self.decoder.decode(log_probs)[0]
+                texts.append(best.text)
+                if words:
+                    timed += (_later(word, start) for word in self._words(log_probs, best))
+            start += len(piece) / self.sample_rate_hz
         return Transcript(
             path=source_name(source),
             text=" ".join(filter(None, texts)),
             duration=stream.findings.duration,
+            words=tuple(timed),
             warnings=tuple(stream.findings.warnings()),
         )
 
-    def _text(self, waveform: Waveform) -> str:
-        if np.abs(waveform).max() < SILENCE_PEAK:
-            return ""
-        return self.vocabulary.decode(best_path(self.log_probs(waveform))).strip()
+    def _words(self, log_probs: NDArray[np.float32], best: Hypothesis) -> tuple[Word, ...]:
+        from asr.decode.confidence import NBEST, confident_words  # compiles at its first use
+        from asr.decode.forced import align_words
+
+        if self.calibration is None:
+            return align_words(log_probs, best.tokens, self.vocabulary, self.frame_s)
+        nbest = self.decoder.decode(log_probs, NBEST)
+        return confident_words(log_probs, nbest, self.vocabulary, self.frame_s, self.calibration)
 
     @torch.inference_mode()
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
@@ -70,6 +108,10 @@ class Recognizer:
         log_probs, _ = self.model.from_waveforms(samples, torch.tensor([len(waveform)]))
         result: NDArray[np.float32] = log_probs[0].numpy()
         return result
+
+
+def _later(word: Word, seconds: float) -> Word:
+    return replace(word, start=word.start + seconds, end=word.end + seconds)
 
 
 def pieces(

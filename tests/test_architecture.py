@@ -13,9 +13,9 @@ LAYERS = [
     "errors atomic",
     "config numerals text container findings audio manifest alignment timed transcripts interval "
     "speakers score system significance breakdown report formats progress",
-    "corpora torchaudio_compat features lstm model ctc parallel",
-    "augment data decode checkpoint",
-    "evaluate acoustic train recognize",
+    "corpora torchaudio_compat features lstm model ctc parallel compiled checkpoint lm",
+    "augment data decode",
+    "evaluate acoustic lm_task train recognize tune",
     "cli",
 ]
 LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}

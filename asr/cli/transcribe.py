@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from asr.audio import list_audio
+from asr.cli import decoding
 from asr.cli.run import complain, run
 from asr.container import Source
 from asr.errors import AudioError
-from asr.formats import FORMATS, writer
+from asr.formats import FORMATS, WITH_WORDS, writer
 from asr.progress import progress, say
 
 STDIN = "-"
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, help="experiment folder; default: English, included")
     parser.add_argument("--format", choices=list(FORMATS), default="txt")
     parser.add_argument("--quiet", action="store_true", help="say nothing about good recordings")
+    decoding.add_options(parser)
     arguments = parser.parse_args(argv)
     return run("asr-transcribe", lambda: transcribe(arguments))
 
@@ -41,13 +43,24 @@ def transcribe(arguments: argparse.Namespace) -> int:
     write = writer(arguments.format, several)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from asr.recognize import Recognizer
+    from asr.recognize import ENGLISH, Recognizer
 
-    recognizer = Recognizer.load(arguments.model)
+    folder = arguments.model or ENGLISH
+    decoding.complete_options(arguments, folder)
+    recognizer = Recognizer.load(folder)
+    recognizer.decoder = decoding.make_decoder(
+        arguments,
+        decoding.settings(arguments, folder),
+        recognizer.vocabulary,
+        recognizer.model.config.text,
+    )
+    with_words = arguments.format in WITH_WORDS
+    if with_words and arguments.lm:
+        recognizer.calibration = decoding.kept_calibration(folder)
     failed = 0
     for source in progress(sources, "transcribing"):
         try:
-            transcript = recognizer.transcribe(_opened(source))
+            transcript = recognizer.transcribe(_opened(source), words=with_words)
         except AudioError as error:
             complain("asr-transcribe", str(error))
             failed += 1

@@ -1,0 +1,45 @@
+"""N-best rescoring: a slower language model has a word on what a fast search found."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.decode.hypothesis import Decoder, Hypothesis
+from asr.decode.settings import DecoderConfig
+
+
+class Scorer(Protocol):
+    """A language model of whole sentences, such as asr.lm.neural.NeuralScorer."""
+
+    def score(self, texts: Sequence[str]) -> list[float]:
+        """Natural-log probability of each sentence, its end included."""
+
+
+class Rescorer:
+    """A decoder whose hypotheses another model scores too.
+
+    Args:
+        decoder: finds the hypotheses.
+        scorer: scores their texts.
+        config: rescore_weight, rescore_word_score and nbest are read.
+    """
+
+    def __init__(self, decoder: Decoder, scorer: Scorer, config: DecoderConfig) -> None:
+        self.decoder = decoder
+        self.scorer = scorer
+        self.config = config
+
+    def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
+        """The best of the rescored hypotheses of an utterance, float (T, V), best first."""
+        found = self.decoder.decode(log_probs, max(nbest, self.config.nbest))
+        scores = self.scorer.score([hypothesis.text for hypothesis in found])
+        rescored = [self._with(h, score) for h, score in zip(found, scores, strict=True)]
+        return sorted(rescored, key=lambda hypothesis: -hypothesis.score)[:nbest]
+
+    def _with(self, hypothesis: Hypothesis, score: float) -> Hypothesis:
+        gain = self.config.rescore_weight * score
+        gain += self.config.rescore_word_score * len(hypothesis.words)
+        return replace(hypothesis, score=hypothesis.score + gain)

@@ -1,0 +1,212 @@
+"""Weights that are tuned and kept, rescoring, and the decoder options of the commands."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr.cli import evaluate, transcribe
+from asr.decode.beam import BeamDecoder
+from asr.decode.rescore import Rescorer
+from asr.decode.settings import DecoderConfig, load_settings, save_settings
+from asr.errors import DecoderError
+from asr.lm.arpa import write_arpa
+from asr.lm.kneser_ney import estimate
+from asr.manifest import Utterance, read_manifest
+from asr.text import Vocabulary
+from asr.tune import Material, Trial, tune
+
+VOCABULARY = Vocabulary(("<blank>", " ", "A", "B"))
+TEXTS = ["A B", "A B A", "B A", "A"]
+
+
+def spoken(text: str, doubt: float = 0.1) -> np.ndarray:
+    """Log-probabilities (T, V) of a text, with a blank after each token."""
+    tokens = [token for unit in text for token in (VOCABULARY.tokens.index(unit), 0)]
+    frames = np.full((len(tokens), 4), doubt / 3)
+    frames[np.arange(len(tokens)), tokens] = 1 - doubt
+    return np.log(frames).astype(np.float32)
+
+
+class LikesLength:
+    """A sentence scores minus its distance from a number of words."""
+
+    def __init__(self, words: int) -> None:
+        self.words = words
+
+    def score(self, texts: Sequence[str]) -> list[float]:
+        return [-abs(len(text.split()) - self.words) for text in texts]
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return estimate([text.split() for text in TEXTS], 2)
+
+
+def test_rescoring_can_change_the_best(lm):
+    decoder = BeamDecoder(VOCABULARY, lm=lm)
+    log_probs = spoken("A B", doubt=0.6)
+    plain = decoder.decode(log_probs, 50)
+    rescorer = Rescorer(decoder, LikesLength(3), DecoderConfig(rescore_weight=50.0, nbest=50))
+    found = rescorer.decode(log_probs, 50)
+    assert len(plain[0].words) != 3 == len(found[0].words)
+    assert {h.words for h in found} == {h.words for h in plain}
+    before = {h.words: h.score for h in plain}
+    assert [h.score for h in found] == [
+        pytest.approx(before[h.words] - 50 * abs(len(h.words) - 3)) for h in found
+    ]
+    assert rescorer.decode(log_probs) == found[:1]
+
+
+def test_rescoring_counts_words(lm):
+    decoder = BeamDecoder(VOCABULARY, lm=lm)
+    config = DecoderConfig(rescore_weight=0.0, rescore_word_score=30.0, nbest=50)
+    found = Rescorer(decoder, LikesLength(0), config).decode(spoken("A B", doubt=0.6), 50)
+    lengths = [len(h.words) for h in found]
+    assert lengths == sorted(lengths, reverse=True)
+
+
+def test_tuning_finds_weights_that_read_the_references(lm):
+    # Doubtful where the language model knows better: AA is no word.
+    material = Material([spoken(text.replace("B", "A"), 0.6) for text in TEXTS], TEXTS)
+    decoder = BeamDecoder(VOCABULARY, DecoderConfig(lm_weight=0.0, word_score=0.0), lm=lm)
+    config, trials = tune(material, decoder)
+    best = min(trials, key=lambda trial: trial.wer)
+    assert (config.lm_weight, config.word_score) == (best.lm_weight, best.word_score)
+    untuned = next(t for t in trials if (t.lm_weight, t.word_score) == (0.0, 0.0))
+    assert best.wer < untuned.wer
+    tuned = BeamDecoder(VOCABULARY, config, lm=lm)
+    texts = [tuned.decode(log_probs)[0].text for log_probs in material.log_probs]
+    assert material.error_rate(texts) == best.wer
+
+
+def test_tuning_weighs_a_rescorer_too(lm):
+    material = Material([spoken("A B", 0.7)], ["A B A"])
+    config, trials = tune(material, BeamDecoder(VOCABULARY, lm=lm), LikesLength(3))
+    rescored = [t for t in trials if t.rescore_weight or t.rescore_word_score]
+    assert min(t.wer for t in rescored) <= min(t.wer for t in trials)
+    assert isinstance(rescored[0], Trial)
+    assert config.rescore_weight in {t.rescore_weight for t in trials}
+
+
+def test_there_must_be_something_to_tune_on(lm):
+    with pytest.raises(DecoderError, match="no utterances"):
+        tune(Material([], []), BeamDecoder(VOCABULARY, lm=lm))
+
+
+def test_reweighted_is_a_decoder_made_with_these_weights(lm):
+    log_probs = spoken("A B", 0.6)
+    first = BeamDecoder(VOCABULARY, DecoderConfig(lm_weight=0.1, word_score=0.0), lm=lm)
+    other = BeamDecoder(VOCABULARY, DecoderConfig(lm_weight=1.3, word_score=0.7), lm=lm)
+    assert first.reweighted(1.3, 0.7).decode(log_probs, 20) == other.decode(log_probs, 20)
+    assert first.decode(log_probs, 20) != other.decode(log_probs, 20)
+
+
+def test_settings_are_kept_with_a_model(tmp_path: Path):
+    assert load_settings(tmp_path) == DecoderConfig()
+    config = DecoderConfig(lm_weight=1.25, open_vocabulary=True)
+    save_settings(tmp_path, config)
+    assert load_settings(tmp_path) == config
+    assert config.changed(["beam_size=7", "lm_weight=2"]).beam_size == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read"),
+        ("[1]", "not a JSON object"),
+        ('{"beam_sise": 3}', "'beam_sise'; did you mean 'beam_size'"),
+        ('{"beam_size": "3"}', "beam_size is '3'; it must be of type int"),
+        ('{"open_vocabulary": 1}', "must be of type bool"),
+        ('{"nbest": 0}', "decoder.nbest is 0"),
+    ],
+)
+def test_kept_settings_with_mistakes(content: str, message: str, tmp_path: Path):
+    (tmp_path / "decoder.json").write_text(content)
+    with pytest.raises(DecoderError, match=message):
+        load_settings(tmp_path)
+
+
+@pytest.fixture
+def experiment(smoke: Path, tmp_path: Path) -> Path:
+    """A copy of the smoke model, which a test may change."""
+    return Path(shutil.copytree(smoke / "exp", tmp_path / "exp"))
+
+
+@pytest.fixture
+def saying(smoke: Path) -> Utterance:
+    return read_manifest(smoke / "data" / "test.jsonl")[0]
+
+
+@pytest.fixture
+def model_of_words(smoke: Path, tmp_path: Path) -> Path:
+    texts = [utterance.text.split() for utterance in read_manifest(smoke / "data" / "train.jsonl")]
+    write_arpa(estimate(texts, 2), tmp_path / "lm.arpa")
+    return tmp_path / "lm.arpa"
+
+
+def test_evaluate_tunes_keeps_and_uses(smoke, experiment, model_of_words, tmp_path, capsys):
+    manifest = str(smoke / "data" / "test.jsonl")
+    out = ["--out", str(tmp_path / "out"), "--json"]
+    command = [str(experiment), manifest, *out, "--decoder", "beam", "--lm", str(model_of_words)]
+    assert evaluate.main([*command, "--tune"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["wer"] <= 0.05
+    assert said.err.count("lm_weight") > 20
+    kept = load_settings(experiment)
+    assert f"lm_weight {kept.lm_weight}" in said.err
+    assert evaluate.main(command) == 0
+    again = capsys.readouterr()
+    assert json.loads(again.out) == json.loads(said.out)
+
+
+def test_a_language_model_in_the_folder_is_the_default(saying, experiment, model_of_words, capsys):
+    command = [str(saying.audio), "--model", str(experiment)]
+    assert transcribe.main(command) == 0
+    assert capsys.readouterr().out.strip() == saying.text
+    model_of_words.rename(experiment / "lm.bin")  # an ARPA file is recognised by its content
+    save_settings(experiment, DecoderConfig(word_score=-1000.0))
+    assert transcribe.main(command) == 0
+    assert capsys.readouterr().out.strip() != saying.text  # so the language model was there
+    assert transcribe.main([*command, "--set", "word_score=0"]) == 0
+    assert capsys.readouterr().out.strip() == saying.text
+    assert transcribe.main([*command, "--decoder", "greedy"]) == 0
+    assert capsys.readouterr().out.strip() == saying.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--decoder", "greedy", "--lm", "x"], "--lm is for a beam search"),
+        (["--set", "beam_size"], "'beam_size': write key=value"),
+        (["--set", "bean_size=3"], "did you mean 'beam_size'"),
+        (["--set", "beam_size=many"], "write key=value"),
+        (["--hotwords", "missing.txt"], "--hotwords missing.txt: cannot be read"),
+        (["--lexicon", "missing.txt"], "missing.txt: not a lexicon"),
+    ],
+)
+def test_options_with_mistakes(options, message, experiment, saying, capsys):
+    assert transcribe.main([str(saying.audio), "--model", str(experiment), *options]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_hotwords_are_normalised_and_must_be_there(saying, experiment, capsys, tmp_path):
+    hotwords = tmp_path / "hotwords.txt"
+    command = [str(saying.audio), "--model", str(experiment), "--hotwords", str(hotwords)]
+    hotwords.write_text(f"{saying.text.lower()}!\n\n")
+    assert transcribe.main(command) == 0
+    assert capsys.readouterr().out.strip() == saying.text
+    hotwords.write_text(" \n--\n")
+    assert transcribe.main(command) == 2
+    assert "no words" in capsys.readouterr().err
+
+
+def test_tuning_needs_a_language_model(experiment, smoke, tmp_path, capsys):
+    manifest = str(smoke / "data" / "test.jsonl")
+    assert evaluate.main([str(experiment), manifest, "--out", str(tmp_path), "--tune"]) == 2
+    assert "--tune weighs a language model" in capsys.readouterr().err
