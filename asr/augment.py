@@ -1,4 +1,4 @@
-"""Augmentation of log-mel frames: noise, band limits, SpecAugment. (Speed: asr/data.py.)
+"""Augmentation of log-mel frames: warping, noise, band limits, masks. (Speed: asr/data.py.)
 
 Working on mel energies rather than on samples lets the frames of a recording be computed once and
 kept. Every random number comes from the generator given, so a batch can be made again exactly.
@@ -27,6 +27,8 @@ class Augmenter:
     def __call__(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
         """(N, T, M) log-mel frames to as many; int64 (N,) valid frames, padding stays zero."""
         config = self.config
+        if config.freq_warp:
+            log_mel = self.warp(log_mel, generator)
         if config.noise_prob:
             log_mel = self.add_noise(log_mel, num_frames, generator)
         if config.band_limit_prob:
@@ -34,6 +36,20 @@ class Augmenter:
         if config.freq_masks or config.time_masks:
             log_mel = self.mask(log_mel, num_frames, generator)
         return mask_frames(log_mel, num_frames)
+
+    def warp(self, log_mel: Tensor, generator: Generator) -> Tensor:
+        """Stretch the mel axis by a random factor, as a longer or shorter vocal tract does.
+
+        Linear on mel bands instead of hertz, otherwise the vocal tract length perturbation of
+        Jaitly and Hinton 2013. Bands beyond the highest one repeat it.
+        """
+        batch, _, bands = log_mel.shape
+        factor = 1 + self.config.freq_warp * (2 * _uniform(batch, generator) - 1)
+        place = (torch.arange(bands) * factor[:, None]).clamp(max=bands - 1)  # (N, M)
+        below = place.long().clamp(max=bands - 2)
+        share = (place - below)[:, None].to(log_mel)  # (N, 1, M)
+        index = below[:, None].expand(log_mel.shape).to(log_mel.device)  # (N, T, M)
+        return torch.lerp(log_mel.gather(2, index), log_mel.gather(2, index + 1), share)
 
     def add_noise(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
         """Add stationary noise of a random colour to some utterances, at a random SNR.

@@ -92,6 +92,7 @@ class AugmentConfig:
     """What makes one utterance many (asr/augment.py)."""
 
     speeds: tuple[float, ...] = (1.0,)  # one drawn for each utterance and epoch
+    freq_warp: float = 0.0  # most by which the mel axis is stretched or shrunk
     freq_masks: int = 0
     freq_mask_mels: int = 8  # widest frequency mask
     time_masks: int = 0
@@ -107,6 +108,7 @@ class AugmentConfig:
             _within("augment.speeds", speed, 0.5, 2.0)
         for name in ("freq_masks", "freq_mask_mels", "time_masks", "time_mask_ms"):
             _within(f"augment.{name}", getattr(self, name), 0, math.inf)
+        _within("augment.freq_warp", self.freq_warp, 0, 0.5)
         for name in ("noise_prob", "band_limit_prob", "time_mask_fraction"):
             _within(f"augment.{name}", getattr(self, name), 0, 1)
         for name in ("noise_snr_db", "band_limit_hz"):

@@ -18,6 +18,7 @@ from asr.checkpoint import load_model
 from asr.container import Source, source_name
 from asr.decode.greedy import GreedyDecoder
 from asr.decode.hypothesis import Decoder, Hypothesis
+from asr.decode.settings import LM, load_settings
 from asr.formats import Transcript, Word
 from asr.model import AcousticModel
 from asr.text import Vocabulary
@@ -56,10 +57,24 @@ class Recognizer:
     def load(cls, folder: Path | str | None = None) -> "Recognizer":
         """Load an experiment folder; without one, the English model that comes with the package.
 
+        Where a language model lies in the folder, it is decoded with, by a beam search.
+
         Raises:
             CheckpointError: the folder holds no model, or a damaged one.
+            LanguageModelError, DecoderError: its language model or settings are damaged.
         """
-        return cls(*load_model(folder or ENGLISH))
+        folder = Path(folder or ENGLISH)
+        model, vocabulary = load_model(folder)
+        if not (folder / LM).exists():
+            return cls(model, vocabulary)
+
+        from asr.decode.beam import BeamDecoder, compile_search  # imports numba
+        from asr.decode.confidence import load_calibration
+        from asr.lm.binary import load_lm
+
+        compile_search()
+        decoder = BeamDecoder(vocabulary, load_settings(folder), lm=load_lm(folder / LM))
+        return cls(model, vocabulary, decoder, load_calibration(folder))
 
     @property
     def frame_s(self) -> float:

@@ -41,6 +41,7 @@ def test_nothing_asked_for_changes_nothing():
 
 
 EVERYTHING = {
+    "freq_warp": 0.2,
     "noise_prob": 0.5,
     "band_limit_prob": 0.5,
     "freq_masks": 1,
@@ -67,6 +68,7 @@ def test_padding_stays_zero_and_is_never_read():
 @pytest.mark.parametrize(
     ("base", "key", "value"),
     [
+        ({}, "freq_warp", 0.1),
         ({}, "noise_prob", 1.0),
         ({"noise_prob": 1.0}, "noise_snr_db", (0.0, 5.0)),
         ({}, "band_limit_prob", 1.0),
@@ -93,6 +95,23 @@ def test_noise_has_the_energy_asked_for(snr_db: float):
         # the fluctuation of the noise (log-normal, 0.4 nats) raises its mean by 0.35 dB
         measured_db = float(10 * torch.log10(speech / noise)) + 0.35
         assert measured_db == pytest.approx(snr_db, abs=0.7)
+
+
+def test_warping_moves_a_peak_by_at_most_its_share():
+    """An energy at band m is found at m / factor, the factor within 1 -+ freq_warp, both reached."""
+    bands = FEATURES.num_mels
+    peak = torch.zeros(400, 3, bands)
+    peak[:, :, 20] = 1.0
+    peak[:, :, 19] = peak[:, :, 21] = 0.5
+    frames = torch.full((400,), 3)
+    warped = Augmenter(AugmentConfig(freq_warp=0.25), FEATURES)(
+        peak, frames, torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(warped[:, 0], warped[:, 2])  # the same in all frames of an utterance
+    found = warped[:, 0].argmax(1)
+    assert 15 <= found.min() <= 17
+    assert 25 <= found.max() <= 27
+    assert warped.max() <= 1.0
 
 
 def test_noise_never_takes_energy_away():

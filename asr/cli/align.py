@@ -50,9 +50,10 @@ def align(arguments: argparse.Namespace) -> int:
         _check_names(utterances)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+    from asr.checkpoint import load_model
     from asr.recognize import Recognizer
 
-    recognizer = Recognizer.load(arguments.model)
+    recognizer = Recognizer(*load_model(arguments.model))
     lines = []
     failed = 0
     for utterance in progress(utterances, "aligning"):

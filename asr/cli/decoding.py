@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.decode.settings import LM
 from asr.errors import DecoderError
 from asr.text import Normalizer, Vocabulary
 
-LM = "lm.bin"
 _FOR_BEAM = ("lm", "lexicon", "hotwords", "rescore", "set")
 
 if TYPE_CHECKING:
@@ -72,13 +72,15 @@ def settings(arguments: argparse.Namespace, model: Path) -> "DecoderConfig":
     return load_settings(model).changed(arguments.set)
 
 
-def kept_calibration(model: Path) -> "Calibration | None":
-    """The calibration of word confidences that --tune left with a model.
+def kept_calibration(arguments: argparse.Namespace, model: Path) -> "Calibration | None":
+    """The calibration of confidences that --tune left with a model, for its language model.
 
     Raises:
         CheckpointError: it is damaged.
     """
-    from asr.decode.confidence import load_calibration
+    if not arguments.lm:
+        return None
+    from asr.decode.confidence import load_calibration  # imports numba
 
     return load_calibration(model)
 

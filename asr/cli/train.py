@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,15 +127,10 @@ def is_started(folder: Path) -> bool:
 
 def resumed_vocabulary(folder: Path, config: Config) -> Vocabulary:
     """The vocabulary of an experiment that is to go on as it began, for more epochs if wanted."""
-    from asr.checkpoint import load_experiment
+    from asr.checkpoint import check_resumed, load_experiment
 
-    before, vocabulary = load_experiment(folder)
-    if replace(before, train=replace(before.train, epochs=config.train.epochs)) != config:
-        raise ConfigError(
-            f"--resume: {folder}/config.json differs from what was given now in more than "
-            "train.epochs; give the same configuration, or another --out"
-        )
-    return vocabulary
+    check_resumed(folder, config)
+    return load_experiment(folder)[1]
 
 
 def share_cores(config: Config, device: str) -> tuple[int, int]:

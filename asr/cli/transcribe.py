@@ -43,20 +43,17 @@ def transcribe(arguments: argparse.Namespace) -> int:
     write = writer(arguments.format, several)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+    from asr.checkpoint import load_model
     from asr.recognize import ENGLISH, Recognizer
 
     folder = arguments.model or ENGLISH
     decoding.complete_options(arguments, folder)
-    recognizer = Recognizer.load(folder)
-    recognizer.decoder = decoding.make_decoder(
-        arguments,
-        decoding.settings(arguments, folder),
-        recognizer.vocabulary,
-        recognizer.model.config.text,
-    )
+    model, vocabulary = load_model(folder)
+    config = decoding.settings(arguments, folder)
+    decoder = decoding.make_decoder(arguments, config, vocabulary, model.config.text)
+    calibration = decoding.kept_calibration(arguments, folder)
+    recognizer = Recognizer(model, vocabulary, decoder, calibration)
     with_words = arguments.format in WITH_WORDS
-    if with_words and arguments.lm:
-        recognizer.calibration = decoding.kept_calibration(folder)
     failed = 0
     for source in progress(sources, "transcribing"):
         try:

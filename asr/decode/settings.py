@@ -10,7 +10,8 @@ from pathlib import Path
 from asr.atomic import write_atomically
 from asr.errors import DecoderError
 
-FILE = "decoder.json"
+LM = "lm.bin"  # the language model that comes with a model, in its folder
+_FILE = "decoder.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ def load_settings(model: Path) -> DecoderConfig:
     Raises:
         DecoderError: decoder.json is not what save_settings writes.
     """
-    path = model / FILE
+    path = model / _FILE
     if not path.exists():
         return DecoderConfig()
     try:
@@ -102,6 +103,6 @@ def save_settings(model: Path, config: DecoderConfig) -> None:
         DecoderError: its folder cannot be written.
     """
     try:
-        write_atomically(model / FILE, json.dumps(asdict(config), indent=1) + "\n")
+        write_atomically(model / _FILE, json.dumps(asdict(config), indent=1) + "\n")
     except OSError as error:
-        raise DecoderError(f"{model / FILE}: cannot be written ({error.strerror})") from error
+        raise DecoderError(f"{model / _FILE}: cannot be written ({error.strerror})") from error

@@ -1,22 +1,36 @@
 #!/usr/bin/env bash
-# LibriSpeech, five hours of it: MFCC, deep BiLSTM, CTC over characters. See RESULTS.md
+# LibriSpeech, five hours of it: MFCC, deep BiLSTM, CTC over characters; a 3-gram. See RESULTS.md
 # usage: ./run.sh [--stage N] [--stop-stage N] [section.key=value ...]
 #   LIBRISPEECH=folder  the corpus; without it, Mini LibriSpeech is downloaded
-#   TRAIN, DEV          names of subsets; of several in DEV, the first one chooses the epoch
+#   TRAIN, DEV          names of subsets; of several in DEV, the first one chooses epoch and weights
+#   TEXT=books.txt.xz   sentences for the language model; without it, stages 4 and 5 do nothing
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../scripts/stages.sh
 corpus=${LIBRISPEECH:-download} train=${TRAIN:-train-clean-5}
 read -ra dev <<<"${DEV:-dev-clean-2}"
-data=${DATA:-data} exp=${EXP:-exp}
+data=${DATA:-data} exp=${EXP:-exp} text=${TEXT:-}
 download=() && [ -n "${LIBRISPEECH:-}" ] || download=(--download)
 
-evaluate_all() {
-  for name in "${dev[@]}"; do asr-evaluate "$exp" "$data/$name.jsonl" --out "$exp/$name"; done
+evaluate_all() {  # FOLDER OPTION ...
+  for name in "${dev[@]}"; do asr-evaluate "$exp" "$data/$name.jsonl" --out "$exp/$1/$name" "${@:2}"; done
+}
+language_model() {
+  [ -n "$text" ] || return 0
+  asr-lm train --order 3 "$text" --out "$data/lm3.bin"
+  asr-lm prune "$data/lm3.bin" --threshold 3e-7 --out "$data/small.bin"
+  asr-lm convert "$data/small.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
+}
+with_language_model() {
+  [ -n "$text" ] || return 0
+  asr-evaluate "$exp" "$data/${dev[0]}.jsonl" --out "$exp/tune" --tune
+  evaluate_all lm
 }
 
 run_stage 1 "manifests" asr-prepare librispeech "$corpus" --subsets "$train" "${dev[@]}" \
   ${download[@]+"${download[@]}"} --out "$data"
 run_stage 2 "train" asr-train ../../conf/blstm_ctc.toml "$@" \
   --train "$data/$train.jsonl" --valid "$data/${dev[0]}.jsonl" --out "$exp"
-run_stage 3 "evaluate" evaluate_all
+run_stage 3 "evaluate greedily" evaluate_all greedy --decoder greedy
+run_stage 4 "language model" language_model
+run_stage 5 "tune and evaluate with the language model" with_language_model
