@@ -98,7 +98,7 @@ def test_noise_has_the_energy_asked_for(snr_db: float):
 
 
 def test_warping_moves_a_peak_by_at_most_its_share():
-    """An energy at band m is found at m / factor, the factor within 1 -+ freq_warp, both reached."""
+    """An energy at band m is found at m / factor; factors reach 1 - and 1 + freq_warp."""
     bands = FEATURES.num_mels
     peak = torch.zeros(400, 3, bands)
     peak[:, :, 20] = 1.0
