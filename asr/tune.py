@@ -86,12 +86,17 @@ def tune(
             rate = material.error_rate([nbest[0].text for nbest in found])
             trials[weight, word] = Trial(weight, word, rate)
     best, tried = _best(trials.values()), list(trials.values())
+    config = replace(decoder.config, lm_weight=best.lm_weight, word_score=best.word_score)
     if scorer is not None:
         rescored = _rescored(material, decoder, best, scorer)
         best = _best(rescored)
         tried += rescored
-    weights = {key: value for key, value in vars(best).items() if key != "wer"}
-    return replace(decoder.config, **weights), tried
+        config = replace(
+            config,
+            rescore_weight=best.rescore_weight,
+            rescore_word_score=best.rescore_word_score,
+        )
+    return config, tried
 
 
 @dataclass(frozen=True)

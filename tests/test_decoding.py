@@ -76,6 +76,7 @@ def test_tuning_finds_weights_that_read_the_references(lm):
     config, trials = tune(material, decoder)
     best = min(trials, key=lambda trial: trial.wer)
     assert (config.lm_weight, config.word_score) == (best.lm_weight, best.word_score)
+    assert config.rescore_weight == DecoderConfig().rescore_weight  # nothing to tune it by
     untuned = next(t for t in trials if (t.lm_weight, t.word_score) == (0.0, 0.0))
     assert best.wer < untuned.wer
     tuned = BeamDecoder(VOCABULARY, config, lm=lm)

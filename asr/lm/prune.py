@@ -122,6 +122,6 @@ def _after_shorter(
     """
     log_probs = np.empty(len(context))
     for i in range(len(context)):
-        state = int(model.suffix[context[i]])
-        log_probs[i] = query(model, state, model.word[first + i])[0]
+        state = np.int64(model.suffix[context[i]])
+        log_probs[i] = query(model, state, np.int64(model.word[first + i]))[0]
     return log_probs
