@@ -51,6 +51,12 @@ def build_hotwords(
     return _automaton(children, boost * np.array(lengths), np.array(complete), num_tokens)
 
 
+def most_gain(hotwords: HotwordArrays) -> float:
+    """The most that one token adds."""
+    after = hotwords.complete[hotwords.next_state] + hotwords.partial[hotwords.next_state]
+    return float((after - hotwords.partial[:, None]).max())
+
+
 def begin(hotwords: HotwordArrays, separator: int) -> int:
     """The state before the first word."""
     return START if separator == BLANK else int(hotwords.next_state[START, separator])

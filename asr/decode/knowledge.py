@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decode.hotwords import begin, build_hotwords
+from asr.decode.hotwords import begin, build_hotwords, most_gain
 from asr.decode.lexicon import Lexicon, build_trie
 from asr.decode.scoring import LM_OFF, LM_ON_TOKENS, LM_ON_WORDS, Knowledge, Weights
 from asr.decode.settings import DecoderConfig
@@ -47,7 +47,7 @@ def gather_knowledge(
     boosted = build_hotwords(spelled, config.hotword_boost, separator, len(vocabulary))
     lm_of_word, log_probs = _in_language_model(lexicon.words, lm if unit == LM_ON_WORDS else None)
     knowledge = Knowledge(
-        _weights(config, lm, unit, separator, anything),
+        _weights(config, lm, unit, separator, anything)._replace(hotword_gain=most_gain(boosted)),
         lm.arrays if lm else _NO_MODEL,
         build_trie(lexicon, log_probs),
         boosted,
@@ -143,6 +143,7 @@ def _weights(
         float(config.word_score) if lm else 0.0,  # it makes up for what a model costs
         0.0 if anything else float(config.oov_score),  # no lexicon lacks a word
         float(lm.arrays.prob[1 + lm.unk]) if lm is not None and unit == LM_ON_WORDS else 0.0,
+        0.0,
         separator,
         config.open_vocabulary or anything,
         unit,

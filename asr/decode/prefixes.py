@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from asr.compiled import Index, kernel
 from asr.decode.lexicon import ROOT
+from asr.decode.scoring import NO_WORD
 from asr.text import BLANK
 
 # Columns of a node. The first six are fixed when it is made.
@@ -28,9 +29,11 @@ class State(NamedTuple):
 
     nodes: NDArray[np.int64]  # (capacity, NODE_COLUMNS)
     score: NDArray[np.float64]  # (capacity,) all but the acoustic log-probability
+    ended: NDArray[np.float64]  # (capacity, 3) word that ended a node last, its score, next state
     slots: NDArray[np.int64]  # (B,) the nodes in the beam
     blank: NDArray[np.float64]  # (B,) paths that end in a blank
     token: NDArray[np.float64]  # (B,) paths that end in the node's token
+    sums: NDArray[np.float64]  # (B,) both together
     next_blank: NDArray[np.float64]  # (B,) the same after the frame at hand
     next_token: NDArray[np.float64]
     candidates: NDArray[np.int64]  # (most, FIXED + 1) nodes that are not in the beam
@@ -38,7 +41,7 @@ class State(NamedTuple):
     totals: NDArray[np.float64]  # (2, B + most) of slots and candidates; room to sort them
     kept: NDArray[np.int64]  # (V,) tokens that the frame at hand makes worth a try
     counts: NDArray[np.int64]  # how many of nodes, slots, candidates and kept are in use
-    best: NDArray[np.float64]  # (1,) best total of the frame at hand, so far
+    cutoff: NDArray[np.float64]  # (1,) total below which nothing of the frame at hand is kept
 
 
 NODES, SLOTS, CANDIDATES, KEPT = range(4)  # places in counts
@@ -83,6 +86,7 @@ def node_of(state: State, place: Index) -> Index:
         nodes[node, FIRST_CHILD], nodes[node, SIBLING] = -1, nodes[parent, FIRST_CHILD]
         nodes[parent, FIRST_CHILD] = node
         state.score[node] = state.candidate_scores[place, 1]
+        state.ended[node, 0] = NO_WORD
     return node
 
 
@@ -123,9 +127,11 @@ def new_state(size: int, most: int, num_tokens: int, lm_state: int, hotword: int
     return State(
         nodes,
         np.zeros(1),
+        np.full((1, 3), float(NO_WORD)),
         np.zeros(size, np.int64),
         np.zeros(size),
         np.full(size, NEVER),
+        np.empty(size),
         np.empty(size),
         np.empty(size),
         np.empty((most, FIXED + 1), np.int64),
@@ -144,8 +150,10 @@ def make_room(state: State, more: int) -> State:
         return state
     capacity = max(needed, 2 * len(state.nodes))
     nodes, score = np.empty((capacity, NODE_COLUMNS), np.int64), np.empty(capacity)
-    nodes[: len(state.nodes)], score[: len(state.score)] = state.nodes, state.score
-    return state._replace(nodes=nodes, score=score)
+    ended = np.empty((capacity, 3))
+    for new, old in ((nodes, state.nodes), (score, state.score), (ended, state.ended)):
+        new[: len(old)] = old
+    return state._replace(nodes=nodes, score=score, ended=ended)
 
 
 def compact(state: State) -> State:
@@ -169,5 +177,9 @@ def compact(state: State) -> State:
     used[:] = renamed[used]
     counts[NODES] = len(nodes)
     return state._replace(
-        nodes=nodes, score=state.score[: len(kept)][kept], slots=slots, counts=counts
+        nodes=nodes,
+        score=state.score[: len(kept)][kept],
+        ended=state.ended[: len(kept)][kept],
+        slots=slots,
+        counts=counts,
     )

@@ -27,6 +27,7 @@ class Weights(NamedTuple):
     word_score: float
     oov_score: float
     unknown_log_prob: float  # of <unk> in the language model, without context
+    hotword_gain: float  # the most that one token can add for hotwords
     separator: int  # the token between words, BLANK where the vocabulary has none
     open_vocabulary: bool
     lm_unit: int  # LM_OFF, LM_ON_WORDS or LM_ON_TOKENS
@@ -81,6 +82,23 @@ def look_ahead(knowledge: Knowledge, spelled: Index) -> float:
     if spelled == NO_NODE:
         return weights.oov_score + weights.lm_weight * weights.unknown_log_prob
     return weights.lm_weight * float(knowledge.trie.look_ahead[spelled])
+
+
+@kernel
+def most_gains(knowledge: Knowledge, spelled: Index) -> tuple[float, float]:
+    """The most that a token can add to a score: within a word, and where it ends one.
+
+    A language model never adds, and look-ahead grows nowhere but where a word ends, or where one
+    that the lexicon lacks is cheaper than the rest of those it has.
+    """
+    weights, ahead = knowledge.weights, look_ahead(knowledge, spelled)
+    spell = 0.0
+    if weights.open_vocabulary:
+        spell = max(spell, look_ahead(knowledge, NO_NODE) - ahead)
+    end = weights.word_score + max(0.0, weights.oov_score) - ahead
+    if weights.separator == BLANK:
+        spell = max(spell, end)
+    return spell + weights.hotword_gain, end + weights.hotword_gain
 
 
 @kernel

@@ -43,6 +43,7 @@ from asr.decode.scoring import (
     Weights,
     hotword_gain,
     look_ahead,
+    most_gains,
     word_gain,
 )
 from asr.lm.query import query
@@ -57,55 +58,87 @@ def advance(knowledge: Knowledge, state: State, log_probs: NDArray[np.float32]) 
     for t in range(len(log_probs)):
         frame = log_probs[t]
         _keep_tokens(knowledge.weights, state, frame)
-        _stay(state, frame)
-        state.counts[CANDIDATES] = 0
+        _stay(knowledge.weights, state, frame)
         for slot in range(state.counts[SLOTS]):
             _expand(knowledge, state, frame, slot)
-        _select(knowledge.weights, state)
+        _select(state)
 
 
 @kernel
 def _keep_tokens(weights: Weights, state: State, frame: NDArray[np.float32]) -> None:
-    """The tokens a frame makes worth a try: its most probable one, and all above the threshold."""
-    threshold, kept = NEVER, 0
+    """The tokens a frame makes worth a try, most probable first: one, and all above a threshold."""
+    kept, best = 0, 1
     for token in range(1, len(frame)):
-        threshold = max(threshold, frame[token])
-    threshold = min(threshold, weights.token_threshold)
-    for token in range(1, len(frame)):
-        if frame[token] >= threshold and frame[token] > NEVER:
-            state.kept[kept] = token
+        if frame[token] > frame[best]:
+            best = token
+        if frame[token] >= weights.token_threshold and frame[token] > NEVER:
+            place = kept
+            while place > 0 and frame[state.kept[place - 1]] < frame[token]:
+                state.kept[place] = state.kept[place - 1]
+                place -= 1
+            state.kept[place] = token
             kept += 1
+    if kept == 0 and frame[best] > NEVER:
+        state.kept[0] = best
+        kept = 1
     state.counts[KEPT] = kept
 
 
 @kernel
-def _stay(state: State, frame: NDArray[np.float32]) -> None:
-    """Blanks and repeats: what leaves every prefix as it is."""
-    state.best[0] = NEVER
-    for slot in range(state.counts[SLOTS]):
+def _stay(weights: Weights, state: State, frame: NDArray[np.float32]) -> None:
+    """All paths that lead to the prefixes in the beam: blanks, repeats, and from their parents.
+
+    Sets the cutoff: what is worse cannot be among the best, as a full beam of these is better.
+    """
+    slots = state.counts[SLOTS]
+    for slot in range(slots):
+        state.sums[slot] = log_add(state.blank[slot], state.token[slot])
+    best, worst = NEVER, -NEVER
+    for slot in range(slots):
         node = state.slots[slot]
-        total = log_add(state.blank[slot], state.token[slot])
-        state.next_blank[slot] = total + frame[BLANK]
-        state.next_token[slot] = state.token[slot] + frame[state.nodes[node, TOKEN]]
+        token = state.nodes[node, TOKEN]
+        state.next_blank[slot] = state.sums[slot] + frame[BLANK]
+        state.next_token[slot] = state.token[slot] + frame[token]
+        parent = state.nodes[node, PARENT]
+        if parent >= 0 and state.nodes[parent, SLOT] >= 0:
+            paths = _paths(state, state.nodes[parent, SLOT], token) + frame[token]
+            state.next_token[slot] = log_add(state.next_token[slot], paths)
         total = log_add(state.next_blank[slot], state.next_token[slot]) + state.score[node]
-        state.best[0] = max(state.best[0], total)
+        state.totals[0, slot] = total
+        best, worst = max(best, total), min(worst, total)
+    state.cutoff[0] = best - weights.beam_threshold
+    if slots == len(state.slots):
+        state.cutoff[0] = max(state.cutoff[0], worst)
+
+
+@kernel
+def _paths(state: State, slot: Index, token: Index) -> float:
+    """Log-probability of the paths to a slot that another token can follow.
+
+    A repeat without a blank between is no new token, so then only those that end in a blank.
+    """
+    if token == state.nodes[state.slots[slot], TOKEN]:
+        return float(state.blank[slot])
+    return float(state.sums[slot])
 
 
 @kernel
 def _expand(knowledge: Knowledge, state: State, frame: NDArray[np.float32], slot: Index) -> None:
-    """All prefixes that are one token longer than that of a slot."""
-    node = state.slots[slot]
-    total = log_add(state.blank[slot], state.token[slot])
+    """All prefixes that are one token longer than that of a slot and may be among the best."""
+    node, separator = state.slots[slot], knowledge.weights.separator
+    spell, end = most_gains(knowledge, state.nodes[node, SPELLED])
+    total = state.sums[slot] + state.score[node]
     for position in range(state.counts[KEPT]):
         token = state.kept[position]
-        # A repeat without a blank between is no new token: only paths that end in a blank count.
-        before = state.blank[slot] if token == state.nodes[node, TOKEN] else total
-        if before > NEVER:
-            acoustic = before + frame[token]
-            if token == knowledge.weights.separator:
-                _end_word(knowledge, state, node, acoustic)
-            else:
+        if token == separator:
+            if total + frame[token] + end >= state.cutoff[0]:
+                _end_word(knowledge, state, node, _paths(state, slot, token) + frame[token])
+        elif total + frame[token] + spell >= state.cutoff[0]:
+            acoustic = _paths(state, slot, token) + frame[token]
+            if acoustic > NEVER:
                 _spell(knowledge, state, node, token, acoustic)
+        elif separator == BLANK or frame[token] < frame[separator]:
+            break  # what follows is less probable, and no separator
 
 
 @kernel
@@ -141,48 +174,54 @@ def _end_word(knowledge: Knowledge, state: State, node: Index, acoustic: float) 
 
 @kernel
 def _propose(knowledge: Knowledge, state: State, node: Index, step: Step) -> None:
-    """Make the child of a node a candidate; where it is in the beam, these are more paths to it."""
+    """Make the child of a node a candidate, unless it is in the beam already."""
     known = known_child(state, node, step.token, step.word)
     if known >= 0 and state.nodes[known, SLOT] >= 0:
-        slot = state.nodes[known, SLOT]
-        state.next_token[slot] = log_add(state.next_token[slot], step.acoustic)
         return
     if known >= 0:
         score = state.score[known]
         lm_state, hotword = state.nodes[known, LM_STATE], state.nodes[known, HOTWORD]
     else:
-        lm_state, hotword = state.nodes[node, LM_STATE], state.nodes[node, HOTWORD]
-        gain, lm_state = word_gain(knowledge, lm_state, step.token, step.word)
+        hotword = state.nodes[node, HOTWORD]
+        gain, lm_state = _gain(knowledge, state, node, step)
         bonus, hotword = hotword_gain(knowledge.hotwords, hotword, step.token)
         score = state.score[node] + gain + bonus + look_ahead(knowledge, step.spelled)
         score -= look_ahead(knowledge, state.nodes[node, SPELLED])
-    if step.acoustic + score < state.best[0] - knowledge.weights.beam_threshold:
+    total = step.acoustic + score
+    if total < state.cutoff[0]:
         return
-    state.best[0] = max(state.best[0], step.acoustic + score)
+    state.cutoff[0] = max(state.cutoff[0], total - knowledge.weights.beam_threshold)
     place = state.counts[CANDIDATES]
     candidate = state.candidates[place]
     candidate[PARENT], candidate[TOKEN], candidate[WORD] = node, step.token, step.word
     candidate[SPELLED], candidate[LM_STATE], candidate[HOTWORD] = step.spelled, lm_state, hotword
     candidate[KNOWN] = known
     state.candidate_scores[place, 0], state.candidate_scores[place, 1] = step.acoustic, score
+    state.totals[0, state.counts[SLOTS] + place] = total
     state.counts[CANDIDATES] = place + 1
 
 
 @kernel
-def _select(weights: Weights, state: State) -> None:
+def _gain(knowledge: Knowledge, state: State, node: Index, step: Step) -> tuple[float, Index]:
+    """Score of a step from a node, and the language model's next state.
+
+    That of a word is kept: a prefix tries to end it anew in every frame until it succeeds.
+    """
+    before = state.nodes[node, LM_STATE]
+    if step.word == NO_WORD:
+        return word_gain(knowledge, before, step.token, step.word)
+    if state.ended[node, 0] != step.word:
+        gain, after = word_gain(knowledge, before, step.token, step.word)
+        state.ended[node, 0], state.ended[node, 1], state.ended[node, 2] = step.word, gain, after
+    return state.ended[node, 1], np.int64(state.ended[node, 2])
+
+
+@kernel
+def _select(state: State) -> None:
     """Fill the beam with the best of slots and candidates."""
-    slots, candidates = state.counts[SLOTS], state.counts[CANDIDATES]
-    totals, best = state.totals[0], NEVER
-    for slot in range(slots):
-        acoustic = log_add(state.next_blank[slot], state.next_token[slot])
-        totals[slot] = acoustic + state.score[state.slots[slot]]
-        best = max(best, totals[slot])
-    for place in range(candidates):
-        scores = state.candidate_scores[place]
-        totals[slots + place] = scores[0] + scores[1]
-        best = max(best, totals[slots + place])
-    room = len(state.slots)
-    cutoff = max(best - weights.beam_threshold, nth_largest(state, slots + candidates, room))
+    slots, candidates, room = state.counts[SLOTS], state.counts[CANDIDATES], len(state.slots)
+    totals = state.totals[0]
+    cutoff = max(state.cutoff[0], nth_largest(state, slots + candidates, room))
     state.counts[SLOTS] = 0
     for slot in range(slots):
         node = state.slots[slot]
@@ -192,6 +231,7 @@ def _select(weights: Weights, state: State) -> None:
     for place in range(candidates):
         if totals[slots + place] >= cutoff and state.counts[SLOTS] < room:
             occupy(state, node_of(state, place), NEVER, state.candidate_scores[place, 0])
+    state.counts[CANDIDATES] = 0
 
 
 @kernel

@@ -1,0 +1,143 @@
+"""What all decoders are given: log-probabilities, language model, words; kept between runs."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from asr.errors import ConfigError
+from asr.manifest import Utterance, read_manifest, write_manifest
+from asr.progress import progress, say
+
+ROOT = Path(__file__).parents[2]
+WORK = Path(__file__).parent / "build"  # not in git
+DATA = ROOT.parent / "shared" / "data"
+LM_ORDER, LM_PRUNING = 3, 1e-7  # some 25 MB, as a user would carry it about
+
+
+@dataclass(frozen=True)
+class Material:
+    """The utterances, in one order everywhere."""
+
+    utterances: Sequence[Utterance]
+    references: Sequence[str]  # normalised
+    tokens: Sequence[str]
+    log_probs: Path  # .npz: log_probs float32 (all T, V), num_frames int64 (N,) and what is above
+    lm: Path  # ARPA
+    words: Sequence[str]  # of the language model, as far as the tokens can write them
+
+
+def gather(model: Path, manifest: Path | None, lm: Path | None) -> Material:
+    """Find or make everything.
+
+    Raises:
+        AsrError: a model, manifest or language model cannot be read, or none is given where the
+            data of the defaults is not beside the repository.
+    """
+    manifest = manifest or _default_manifest()
+    lm = lm or _default_lm()
+    utterances = read_manifest(manifest)
+    log_probs = _log_probs(model, manifest, utterances)
+    with np.load(log_probs) as stored:
+        references, tokens = stored["references"].tolist(), stored["tokens"].tolist()
+    return Material(utterances, references, tokens, log_probs, lm, words_of(lm, tokens))
+
+
+def words_of(arpa: Path, tokens: Sequence[str]) -> list[str]:
+    """The unigrams of an ARPA model that the tokens can write.
+
+    Raises:
+        LanguageModelError: the file cannot be read.
+        ConfigError: there is none; the file is not ARPA, or in another case than the tokens.
+    """
+    from asr.lm.files import opened
+
+    characters = set(tokens) - {" "}
+    words = []
+    with opened(arpa) as file:
+        for line in file:
+            if line.startswith(b"\\2-grams:"):
+                break
+            fields = line.split(b"\t")
+            if len(fields) > 1:
+                word = fields[1].strip().decode(errors="replace")
+                words += [word] if characters.issuperset(word) else []
+    if not words:
+        raise ConfigError(f"--lm: {arpa} has no word that the model can write; give another ARPA")
+    return words
+
+
+def tokens_a_frame(log_probs: Path, token_threshold: float) -> int:
+    """How many tokens of a frame are above a log-probability on average, rounded up."""
+    with np.load(log_probs) as stored:
+        tried = stored["log_probs"] >= token_threshold  # (all T, V)
+    return math.ceil(np.count_nonzero(tried) / len(tried))
+
+
+def _default_manifest() -> Path:
+    path = WORK / "dev-wide.jsonl"
+    if not path.exists():
+        from asr.corpora.librispeech import read_librispeech
+
+        write_manifest(path, read_librispeech(_existing("LibriSpeech/dev-wide", "--manifest")))
+    return path
+
+
+def _default_lm() -> Path:
+    path = WORK / "lm.arpa"
+    if not path.exists():
+        from asr.lm.arpa import write_arpa
+        from asr.lm.corpus import read_sentences
+        from asr.lm.kneser_ney import estimate
+        from asr.lm.prune import prune
+
+        text = _existing("text/books.txt.xz", "--lm")
+        say(f"estimating a language model of order {LM_ORDER} (some minutes, once)")
+        write_arpa(prune(estimate(read_sentences([text]), LM_ORDER), LM_PRUNING), path)
+    return path
+
+
+def _existing(name: str, option: str) -> Path:
+    if not (DATA / name).exists():
+        raise ConfigError(f"{DATA / name}: not there; give {option}")
+    return DATA / name
+
+
+def _log_probs(model: Path, manifest: Path, utterances: Sequence[Utterance]) -> Path:
+    """The file with the log-probabilities of a manifest, made unless an earlier run did."""
+    from asr.checkpoint import INDEX, load_model
+
+    network, vocabulary = load_model(model)
+    content = (model / "best" / INDEX).read_bytes() + manifest.read_bytes()
+    path = WORK / f"log_probs-{hashlib.sha256(content).hexdigest()[:12]}.npz"
+    if path.exists():
+        return path
+    from asr.evaluate import manifest_loader, recognise
+
+    loader = manifest_loader(network, vocabulary, utterances)
+    found = {
+        example.utterance.id: (example.text, log_probs.copy())
+        for example, log_probs, _ in progress(recognise(network, loader), "log-probabilities")
+    }
+    texts, log_probs = zip(*(found[utterance.id] for utterance in utterances), strict=True)
+    save(path, vocabulary.tokens, texts, log_probs)
+    return path
+
+
+def save(
+    path: Path, tokens: Sequence[str], references: Sequence[str], log_probs: Sequence[np.ndarray]
+) -> None:
+    """Write what `Material.log_probs` describes; log_probs float32 (T, V) of each utterance."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(
+        temporary,
+        tokens=np.array(tokens),
+        references=np.array(references),
+        num_frames=np.array([len(part) for part in log_probs]),
+        log_probs=np.concatenate(log_probs),
+    )
+    temporary.replace(path)
