@@ -2,8 +2,9 @@
 
 A kernel works on arrays that it is given and makes none. So it needs no reference counts, which
 numba would otherwise keep at every call that passes an array: the beam search is 10 times faster
-without. numba compiles a kernel again for every combination of types that it meets, so integers
-are int64 throughout, constants too: `constant` makes one that is no literal type of its own.
+without. With all calls inlined it is half as fast again, as no tuple of arrays is copied for one.
+numba compiles a kernel again for every combination of types that it meets, so integers are int64
+throughout, constants too: `constant` makes one that is no literal type of its own.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Index = int | np.int64
-_OPTIONS: Any = {"cache": True, "nogil": True, "_nrt": False}
+_OPTIONS: Any = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
 
 
 def kernel(function: Function) -> Function:

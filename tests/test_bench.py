@@ -1,4 +1,5 @@
 import json
+import lzma
 import math
 import subprocess
 import sys
@@ -86,6 +87,22 @@ def test_words_are_those_that_the_tokens_can_write(material: ModuleType, tmp_pat
     assert material.words_of(arpa, TOKENS) == ["AB", "B"]
     with pytest.raises(ConfigError, match=r"--lm: .*lm\.arpa has no word"):
         material.words_of(arpa, ("<blank>", " ", "a", "b"))
+
+
+def test_the_default_model_is_estimated_once(
+    material: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(material, "DATA", tmp_path / "data")
+    monkeypatch.setattr(material, "WORK", tmp_path / "work")
+    with pytest.raises(ConfigError, match=r"books\.txt\.xz: not there; give --lm"):
+        material._default_lm()
+    text = tmp_path / "data" / "text" / "books.txt.xz"
+    text.parent.mkdir(parents=True)
+    text.write_bytes(lzma.compress(b"A B\nB A B\nA\n" * 9))
+    arpa = material._default_lm()
+    assert material.words_of(arpa, TOKENS) == ["A", "B"]
+    text.unlink()
+    assert material._default_lm() == arpa
 
 
 def test_log_probs_come_back_as_they_were_saved(material: ModuleType, tmp_path: Path):
