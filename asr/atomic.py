@@ -2,26 +2,40 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
-    """Write a file under a temporary name beside it, then rename it over `path`.
-
-    Text is encoded as UTF-8; missing parent folders are made. Content and name are on the disk
-    when the call returns. After an error the old file, if any, is untouched.
+    """Write a file as `created_atomically` does; text is encoded as UTF-8.
 
     Raises:
         OSError: the folder cannot be made or written, or `path` is a folder.
         UnicodeEncodeError: the text holds lone surrogates.
     """
-    path = Path(path)
     data = content.encode() if isinstance(content, str) else content
+    with created_atomically(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def created_atomically(path: Path | str) -> Iterator[BinaryIO]:
+    """Open a file under a temporary name beside `path`, and rename it over that when it is whole.
+
+    Missing parent folders are made. Content and name are on the disk when the block is left. After
+    an error the old file, if any, is untouched.
+
+    Raises:
+        OSError: the folder cannot be made or written, or `path` is a folder.
+    """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -30,6 +30,8 @@ INDEX = "checkpoint.json"
 class Tokens(Protocol):
     """The vocabulary of a model of any kind."""
 
+    def __len__(self) -> int: ...
+
     def save(self, path: Path) -> None:
         """Write one token a line."""
 

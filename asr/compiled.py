@@ -7,14 +7,16 @@ numba compiles a kernel again for every combination of types that it meets, so i
 throughout, constants too: `constant` makes one that is no literal type of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Arrays = TypeVar("Arrays", bound=Iterable[NDArray[Any]])
 Index = int | np.int64
 _OPTIONS: Any = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
 
@@ -27,6 +29,26 @@ def kernel(function: Function) -> Function:
 def constant(value: int) -> np.int64:
     """An integer for use in kernels."""
     return np.int64(value)
+
+
+@kernel
+def find_sorted(values: NDArray[np.int32], begin: Index, end: Index, wanted: Index) -> Index:
+    """Where a value is among values[begin:end], which ascend; -1 where it is not."""
+    low, high = np.int64(begin), np.int64(end)
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and values[low] == wanted else np.int64(-1)
+
+
+def read_only(arrays: Arrays) -> Arrays:
+    """Make arrays read-only, so that kernels meet them as one type; return them."""
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
 
 
 def is_cached(function: Callable[..., Any]) -> bool:

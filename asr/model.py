@@ -24,8 +24,12 @@ class AcousticModel(nn.Module):
 
     @property
     def frame_shift_ms(self) -> float:
-        """Time between two frames of log-probabilities."""
-        return self.config.features.frame_shift_ms * self.config.model.time_reduction
+        """Time between two frames of log-probabilities, a whole number of samples.
+
+        So it may differ from what is configured: at 11,025 Hz 10 ms are 110 samples, not 110.25.
+        """
+        samples = self.frontend.hop_length * self.config.model.time_reduction
+        return 1000 * samples / self.config.features.sample_rate_hz
 
     def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, F) features to natural-log probabilities (N, T', V) and int64 (N,) frames."""

@@ -17,7 +17,7 @@ from asr.audio import AudioStream, Waveform
 from asr.checkpoint import load_model
 from asr.container import Source, source_name
 from asr.decode.greedy import GreedyDecoder
-from asr.decode.hypothesis import Decoder, Hypothesis
+from asr.decode.hypothesis import NBEST, Decoder, Hypothesis
 from asr.decode.settings import LM, load_settings
 from asr.formats import Transcript, Word
 from asr.model import AcousticModel
@@ -76,13 +76,6 @@ class Recognizer:
         decoder = BeamDecoder(vocabulary, load_settings(folder), lm=load_lm(folder / LM))
         return cls(model, vocabulary, decoder, load_calibration(folder))
 
-    @property
-    def frame_s(self) -> float:
-        """Seconds from one frame of log-probabilities to the next."""
-        # not of frame_shift_ms: at 11,025 Hz a shift of 10 ms is 110 samples, and not 110.25
-        reduction = self.model.config.model.time_reduction
-        return self.model.frontend.hop_length * reduction / self.sample_rate_hz
-
     def transcribe(self, source: Source, *, words: bool = False) -> Transcript:
         """Recognise a file, the bytes of one, or a binary stream; with `words`, say when each was.
 
@@ -94,10 +87,10 @@ class Recognizer:
         for piece in pieces(stream, self.sample_rate_hz):
             if np.abs(piece).max() >= SILENCE_PEAK:
                 log_probs = self.log_probs(piece)
-                best = self.decoder.decode(log_probs)[0]
-                texts.append(best.text)
+                nbest = self.decoder.decode(log_probs, NBEST if words else 1)
+                texts.append(nbest[0].text)
                 if words:
-                    timed += (_later(word, start) for word in self._words(log_probs, best))
+                    timed += (_later(word, start) for word in self._words(log_probs, nbest))
             start += len(piece) / self.sample_rate_hz
         return Transcript(
             path=source_name(source),
@@ -107,14 +100,14 @@ class Recognizer:
             warnings=tuple(stream.findings.warnings()),
         )
 
-    def _words(self, log_probs: NDArray[np.float32], best: Hypothesis) -> tuple[Word, ...]:
-        from asr.decode.confidence import NBEST, confident_words  # compiles at its first use
+    def _words(self, log_probs: NDArray[np.float32], nbest: list[Hypothesis]) -> tuple[Word, ...]:
+        from asr.decode.confidence import confident_words  # compiles at its first use
         from asr.decode.forced import align_words
 
+        frame_s = self.model.frame_shift_ms / 1000
         if self.calibration is None:
-            return align_words(log_probs, best.tokens, self.vocabulary, self.frame_s)
-        nbest = self.decoder.decode(log_probs, NBEST)
-        return confident_words(log_probs, nbest, self.vocabulary, self.frame_s, self.calibration)
+            return align_words(log_probs, nbest[0].tokens, self.vocabulary, frame_s)
+        return confident_words(log_probs, nbest, self.vocabulary, frame_s, self.calibration)
 
     @torch.inference_mode()
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:

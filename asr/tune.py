@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from asr.decode.beam import BeamDecoder
 from asr.decode.confidence import (
-    NBEST,
     Calibration,
     expected_calibration_error,
     word_correctness,
     word_features,
 )
 from asr.decode.forced import align_words
-from asr.decode.hypothesis import Decoder, Hypothesis
+from asr.decode.hypothesis import NBEST, Decoder, Hypothesis
 from asr.decode.rescore import Scorer
 from asr.decode.settings import DecoderConfig
 from asr.errors import DecoderError

@@ -1,6 +1,5 @@
 """A small grammar as training text, and the configuration of a model that learns it in seconds."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,6 @@ SMALL = {
 def small_lm_config(**sections: dict[str, Any]) -> Config:
     """Return the configuration, with changes to it."""
     return config_from_dict({n: {**SMALL[n], **sections.get(n, {})} for n in SMALL})
-
-
-def write_lm_conf(folder: Path) -> Path:
-    """Write the configuration as TOML; return its path."""
-    path = folder / "small.toml"
-    with path.open("w", encoding="utf-8") as file:
-        for section, values in SMALL.items():
-            lines = (f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-            file.write(f"[{section}]\n" + "".join(lines))
-    return path
 
 
 def write_texts(folder: Path) -> tuple[Path, Path]:

@@ -26,11 +26,11 @@ def small_config(**sections: dict[str, Any]) -> Config:
     return config_from_dict({n: {**SMALL.get(n, {}), **sections.get(n, {})} for n in names})
 
 
-def write_conf(folder: Path) -> Path:
-    """Write the small configuration as TOML; return its path."""
+def write_conf(folder: Path, table: dict[str, dict[str, Any]] = SMALL) -> Path:
+    """Write a configuration as TOML, the small one unless told otherwise; return its path."""
     path = folder / "small.toml"
     with path.open("w", encoding="utf-8") as file:
-        for section, values in SMALL.items():
+        for section, values in table.items():
             lines = (f"{key} = {json.dumps(value)}\n" for key, value in values.items())
             file.write(f"[{section}]\n" + "".join(lines))
     return path

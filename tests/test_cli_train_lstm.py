@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from grammar import SENTENCES, write_lm_conf, write_texts
+from grammar import SENTENCES, SMALL, write_texts
+from speech import write_conf
 
 import asr.parallel
 from asr.cli import lm
@@ -34,7 +35,7 @@ class Command:
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    return Command(write_lm_conf(tmp_path), *write_texts(tmp_path), tmp_path / "exp")
+    return Command(write_conf(tmp_path, SMALL), *write_texts(tmp_path), tmp_path / "exp")
 
 
 def complaint(capsys: pytest.CaptureFixture[str]) -> str:

@@ -97,7 +97,8 @@ def align_utterance(recognizer: "Recognizer", utterance: Utterance) -> Transcrip
         duration=utterance.duration,
     ).waveform
     log_probs = _log_probs(recognizer, waveform)
-    words = align_words(log_probs, tokens, recognizer.vocabulary, recognizer.frame_s)
+    frame_s = recognizer.model.frame_shift_ms / 1000
+    words = align_words(log_probs, tokens, recognizer.vocabulary, frame_s)
     duration = len(waveform) / rate_hz
     # the last frame may reach beyond the recording
     in_time = (replace(word, end=min(word.end, duration)) for word in words)
@@ -114,7 +115,7 @@ def _log_probs(recognizer: "Recognizer", waveform: "Waveform") -> "NDArray[np.fl
 
     from asr.recognize import pieces
 
-    frame_samples = round(recognizer.frame_s * recognizer.sample_rate_hz)
+    frame_samples = round(recognizer.model.frame_shift_ms / 1000 * recognizer.sample_rate_hz)
     found = []
     start = 0
     for piece in pieces([waveform], recognizer.sample_rate_hz):

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.decode.settings import LM
+from asr.decode.settings import LM, DecoderConfig, load_settings
 from asr.errors import DecoderError
 from asr.text import Normalizer, Vocabulary
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from asr.decode.confidence import Calibration
     from asr.decode.hypothesis import Decoder
     from asr.decode.rescore import Scorer
-    from asr.decode.settings import DecoderConfig
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -61,14 +60,12 @@ def complete_options(arguments: argparse.Namespace, model: Path) -> None:
     arguments.decoder = arguments.decoder or ("beam" if given or arguments.lm else "greedy")
 
 
-def settings(arguments: argparse.Namespace, model: Path) -> "DecoderConfig":
+def settings(arguments: argparse.Namespace, model: Path) -> DecoderConfig:
     """The settings kept with a model, changed by --set.
 
     Raises:
         DecoderError: a setting has another name or a value that is not allowed.
     """
-    from asr.decode.settings import load_settings
-
     return load_settings(model).changed(arguments.set)
 
 
@@ -87,7 +84,7 @@ def kept_calibration(arguments: argparse.Namespace, model: Path) -> "Calibration
 
 def make_decoder(
     arguments: argparse.Namespace,
-    config: "DecoderConfig",
+    config: DecoderConfig,
     vocabulary: Vocabulary,
     text: "TextConfig",
 ) -> "Decoder":
@@ -110,7 +107,7 @@ def make_decoder(
 
 def make_beam(
     arguments: argparse.Namespace,
-    config: "DecoderConfig",
+    config: DecoderConfig,
     vocabulary: Vocabulary,
     text: "TextConfig",
 ) -> "BeamDecoder":

@@ -85,7 +85,6 @@ def tuned(
     from asr.decode.rescore import Rescorer
     from asr.decode.settings import save_settings
     from asr.evaluate import manifest_loader, recognise
-    from asr.recognize import Recognizer
     from asr.tune import Material, calibrate, tune
 
     decoder = decoding.make_beam(arguments, config, vocabulary, model.config.text)
@@ -97,10 +96,8 @@ def tuned(
     for trial in trials:
         say(str(trial))
     best = decoder.reweighted(found.lm_weight, found.word_score)
-    recognizer = Recognizer(model, vocabulary)
-    fit = calibrate(
-        material, Rescorer(best, scorer, found) if scorer else best, vocabulary, recognizer.frame_s
-    )
+    judged = Rescorer(best, scorer, found) if scorer else best
+    fit = calibrate(material, judged, vocabulary, model.frame_shift_ms / 1000)
     save_settings(arguments.model, found)
     save_calibration(arguments.model, fit.calibration)
     say(

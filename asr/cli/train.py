@@ -3,10 +3,10 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from asr.cli.run import run
 from asr.config import Config, load_config
@@ -16,8 +16,12 @@ from asr.progress import say
 from asr.text import Normalizer, Vocabulary
 
 if TYPE_CHECKING:
+    from asr.checkpoint import Tokens
     from asr.data import Example, LeftOut
     from asr.parallel import Group
+    from asr.train import Trainer
+
+M = TypeVar("M")  # what is trained on, and with
 
 MOST_PROCESSES = 4  # more would get too little of a batch each
 
@@ -42,19 +46,42 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    """Check what can be checked at once, then train in one process or several."""
+    """Check what can be checked at once, then train."""
     config = load_config(arguments.conf, arguments.overrides)
+    return launch_training(
+        config, arguments, words, module="asr.cli.train", prepare=prepare, train=train
+    )
+
+
+def launch_training(
+    config: Config,
+    arguments: argparse.Namespace,
+    words: Sequence[str],
+    *,
+    module: str,
+    prepare: "Callable[[Config, argparse.Namespace], M]",
+    train: "Callable[[Config, Path, bool, M, Group], int]",
+) -> int:
+    """Train in one process or several, which run `python -m module words`; the exit status.
+
+    Raises:
+        ConfigError: --out holds an experiment that is not to be resumed.
+    """
     if is_started(arguments.out) and not arguments.resume and "RANK" not in os.environ:
         raise ConfigError(f"--out {arguments.out}: holds an experiment; add --resume, or another")
 
     # Waiting threads must sleep: spinning ones take the core from the thread that loads data.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
+    import torch
+
     from asr.parallel import start_processes
 
     processes, threads = share_cores(config, choose_device(config))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     material = prepare(config, arguments)
-    with start_processes(processes, "asr.cli.train", words) as group:
+    with start_processes(processes, module, words) as group:
+        torch.manual_seed(config.train.seed)
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         return train(config, arguments.out, arguments.resume, material, group)
 
 
@@ -86,15 +113,10 @@ def prepare(config: Config, arguments: argparse.Namespace) -> Material:
 
 def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
     """Train this process's share; the exit status."""
-    import torch
-
     from asr.acoustic import AcousticTask
-    from asr.checkpoint import create_experiment
     from asr.data import Frames, Loader
     from asr.train import Trainer
 
-    torch.manual_seed(config.train.seed)
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     frames = Frames(config)
     task = AcousticTask(
         config,
@@ -103,18 +125,34 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
         Loader(material.valid, frames, config, group),
         choose_device(config),
     )
-    trainer = Trainer(task, config.train, folder, group)
+    hours = sum(example.utterance.duration for example in material.train) / 3600
+    return run_trainer(
+        Trainer(task, config.train, folder, group),
+        config,
+        material.vocabulary,
+        resume=resume,
+        data=f"{len(material.train)} utterances, {hours:.2f} hours (left out: {material.left_out})",
+    )
+
+
+def run_trainer(
+    trainer: "Trainer", config: Config, vocabulary: "Tokens", *, resume: bool, data: str
+) -> int:
+    """Make or go on with the experiment, say what is trained on which data, train; status 0."""
+    import torch
+
+    from asr.checkpoint import create_experiment
+
     if resume:
         trainer.resume()
-    if group.rank == 0:
-        create_experiment(folder, config, material.vocabulary)
-        hours = sum(example.utterance.duration for example in material.train) / 3600
-        weights = sum(parameter.numel() for parameter in task.model.parameters()) / 1e6
+    if trainer.group.rank == 0:
+        create_experiment(trainer.folder, config, vocabulary)
+        parameters = list(trainer.task.model.parameters())
+        weights = sum(parameter.numel() for parameter in parameters) / 1e6
         say(
-            f"training on {len(material.train)} utterances, {hours:.2f} hours "
-            f"(left out: {material.left_out}); "
-            f"{len(material.vocabulary)} tokens, {weights:.2f} million weights; {task.device}, "
-            f"{group.size} processes of {torch.get_num_threads()} threads"
+            f"training on {data}; {len(vocabulary)} tokens, {weights:.2f} million weights; "
+            f"{parameters[0].device}, {trainer.group.size} processes of "
+            f"{torch.get_num_threads()} threads"
         )
     trainer.run()
     return 0

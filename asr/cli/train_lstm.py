@@ -1,7 +1,6 @@
 """asr-lm train-lstm: train an LSTM language model into an experiment folder."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.run import run
-from asr.cli.train import choose_device, is_started, share_cores
+from asr.cli.train import choose_device, launch_training, run_trainer
 from asr.config import Config, load_config
 from asr.errors import ConfigError
-from asr.progress import say
 
 if TYPE_CHECKING:
     from asr.lm.neural import LmVocabulary
@@ -48,17 +46,9 @@ def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         raise ConfigError(f"{arguments.conf}: a language model has the sections [lm] and [train]")
     if "-" in (*arguments.train, arguments.valid):
         raise ConfigError("standard input can be read once only; give a file instead of -")
-    if is_started(arguments.out) and not arguments.resume and "RANK" not in os.environ:
-        raise ConfigError(f"--out {arguments.out}: holds an experiment; add --resume, or another")
-
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
-    from asr.parallel import start_processes
-
-    processes, threads = share_cores(config, choose_device(config))
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    material = prepare(config, arguments)
-    with start_processes(processes, "asr.cli.train_lstm", words) as group:
-        return train(config, arguments.out, arguments.resume, material, group)
+    return launch_training(
+        config, arguments, words, module="asr.cli.train_lstm", prepare=prepare, train=train
+    )
 
 
 @dataclass(frozen=True)
@@ -87,38 +77,26 @@ def prepare(config: Config, arguments: argparse.Namespace) -> Material:
 
 def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
     """Train this process's share; the exit status."""
-    import torch
-
-    from asr.checkpoint import create_experiment
     from asr.lm_task import LanguageTask
     from asr.train import Trainer
 
-    torch.manual_seed(config.train.seed)
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    vocabulary = material.vocabulary
     task = LanguageTask(
         config,
-        vocabulary,
+        material.vocabulary,
         material.train,
         material.valid,
         group=group,
         device=choose_device(config),
     )
-    trainer = Trainer(task, config.train, folder, group, rate="tokens_per_s")
-    if resume:
-        trainer.resume()
-    if group.rank == 0:
-        create_experiment(folder, config, vocabulary)
-        weights = sum(parameter.numel() for parameter in task.model.parameters()) / 1e6
-        left_out = len(material.train) - len(task.usable)
-        say(
-            f"training on {len(task.usable)} sentences, {material.train.words} words "
-            f"(left out: {left_out} longer than lm.batch_tokens); "
-            f"{len(vocabulary)} tokens, {weights:.2f} million weights; {task.device}, "
-            f"{group.size} processes of {torch.get_num_threads()} threads"
-        )
-    trainer.run()
-    return 0
+    left_out = len(material.train) - len(task.usable)
+    return run_trainer(
+        Trainer(task, config.train, folder, group, rate="tokens_per_s"),
+        config,
+        material.vocabulary,
+        resume=resume,
+        data=f"{len(task.usable)} sentences, {material.train.words} words "
+        f"(left out: {left_out} longer than lm.batch_tokens)",
+    )
 
 
 if __name__ == "__main__":

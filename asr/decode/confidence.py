@@ -29,7 +29,6 @@ from asr.errors import CheckpointError, DecoderError
 from asr.formats import Word
 from asr.text import BLANK, Vocabulary
 
-NBEST = 20  # hypotheses to draw confidences from; with more nothing was gained
 _FILE = "calibration.json"
 _DOUBT = 1e-3  # probability that is left for what no hypothesis says, for N is never all
 _LEAST_SURPRISE = 1e-3  # nats a letter; below it all words are equally plain

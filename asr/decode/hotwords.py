@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.compiled import read_only
 from asr.text import BLANK
 
 START = 0  # nothing matched
@@ -83,7 +84,6 @@ def _automaton(
                 deeper.append((child, int(next_state[state, token])))
                 next_state[state, token] = child
         level = deeper
-    arrays = HotwordArrays(next_state, partial.astype(np.float32), complete.astype(np.float32))
-    for array in arrays:
-        array.flags.writeable = False
-    return arrays
+    return read_only(
+        HotwordArrays(next_state, partial.astype(np.float32), complete.astype(np.float32))
+    )

@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+NBEST = 20  # hypotheses to draw confidences from; with more nothing was gained
+
 
 @dataclass(frozen=True)
 class Hypothesis:

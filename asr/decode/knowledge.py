@@ -6,7 +6,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decode.hotwords import begin, build_hotwords, most_gain
+from asr.compiled import read_only
+from asr.decode.hotwords import HotwordArrays, begin, build_hotwords, most_gain
 from asr.decode.lexicon import Lexicon, build_trie
 from asr.decode.scoring import LM_OFF, LM_ON_TOKENS, LM_ON_WORDS, Knowledge, Weights
 from asr.decode.settings import DecoderConfig
@@ -46,13 +47,15 @@ def gather_knowledge(
     spelled = [s for phrase in phrases for s in _spellings(phrase, lexicon, vocabulary, separator)]
     boosted = build_hotwords(spelled, config.hotword_boost, separator, len(vocabulary))
     lm_of_word, log_probs = _in_language_model(lexicon.words, lm if unit == LM_ON_WORDS else None)
+    lm_of_token = _tokens_in_language_model(vocabulary, lm if unit == LM_ON_TOKENS else None)
+    read_only((lm_of_word, lm_of_token))
     knowledge = Knowledge(
-        _weights(config, lm, unit, separator, anything)._replace(hotword_gain=most_gain(boosted)),
+        _weights(config, lm, separator, anything, boosted),
         lm.arrays if lm else _NO_MODEL,
         build_trie(lexicon, log_probs),
         boosted,
         lm_of_word,
-        _tokens_in_language_model(vocabulary, lm if unit == LM_ON_TOKENS else None),
+        lm_of_token,
     )
     first_state = lm.begin if lm else NO_CONTEXT
     return knowledge, lexicon.words, (first_state, begin(boosted, separator))
@@ -110,16 +113,16 @@ def _in_language_model(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Ids and unigram log-probabilities of the lexicon's words; 0 without a model."""
     if lm is None:
-        return _fixed(np.zeros(len(words), np.int32)), np.zeros(len(words), np.float32)
+        return np.zeros(len(words), np.int32), np.zeros(len(words), np.float32)
     ids = np.array([lm.word_id(word) for word in words], np.int32)
-    return _fixed(ids), lm.arrays.prob[1 + ids]
+    return ids, lm.arrays.prob[1 + ids]
 
 
 def _tokens_in_language_model(vocabulary: Vocabulary, lm: NgramModel | None) -> NDArray[np.int32]:
     if lm is None:
-        return _fixed(np.zeros(len(vocabulary), np.int32))
+        return np.zeros(len(vocabulary), np.int32)
     names = (SPACE_TOKEN if token == " " else token for token in vocabulary.tokens)
-    return _fixed(np.array([lm.word_id(name) for name in names], np.int32))
+    return np.array([lm.word_id(name) for name in names], np.int32)
 
 
 def reweighted(knowledge: Knowledge, config: DecoderConfig) -> Knowledge:
@@ -134,8 +137,13 @@ def reweighted(knowledge: Knowledge, config: DecoderConfig) -> Knowledge:
 
 
 def _weights(
-    config: DecoderConfig, lm: NgramModel | None, unit: int, separator: int, anything: bool
+    config: DecoderConfig,
+    lm: NgramModel | None,
+    separator: int,
+    anything: bool,
+    hotwords: HotwordArrays,
 ) -> Weights:
+    unit = lm_unit(lm)
     return Weights(
         float(config.beam_threshold),
         float(config.token_threshold),
@@ -143,7 +151,7 @@ def _weights(
         float(config.word_score) if lm else 0.0,  # it makes up for what a model costs
         0.0 if anything else float(config.oov_score),  # no lexicon lacks a word
         float(lm.arrays.prob[1 + lm.unk]) if lm is not None and unit == LM_ON_WORDS else 0.0,
-        0.0,
+        most_gain(hotwords),
         separator,
         config.open_vocabulary or anything,
         unit,
@@ -152,15 +160,12 @@ def _weights(
     )
 
 
-def _fixed(array: NDArray[np.int32]) -> NDArray[np.int32]:
-    array.flags.writeable = False
-    return array
-
-
-def _no_model() -> NgramArrays:
-    whole, real = _fixed(np.zeros(1, np.int32)), np.zeros(1, np.float32)
-    real.flags.writeable = False
-    return NgramArrays(whole, real, whole, _fixed(np.zeros(2, np.int32)), real)
-
-
-_NO_MODEL = _no_model()
+_NO_MODEL = read_only(
+    NgramArrays(
+        np.zeros(1, np.int32),
+        np.zeros(1, np.float32),
+        np.zeros(1, np.int32),
+        np.zeros(2, np.int32),
+        np.zeros(1, np.float32),
+    )
+)

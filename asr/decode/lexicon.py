@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import Index, constant, kernel
+from asr.compiled import Index, constant, find_sorted, kernel, read_only
 from asr.errors import DecoderError
 from asr.text import Vocabulary
 
 ROOT = constant(0)
-NO_NODE = constant(-1)
+NO_NODE = constant(-1)  # what find_sorted says, too
 _UNKNOWN = -1  # in place of a token id
 _VARIANT = re.compile(r"\(\d+\)$")  # READ(2), as the CMU dictionary numbers pronunciations
 _STRESS = "012"
@@ -40,15 +40,7 @@ def find_child(trie: TrieArrays, node: Index, token: Index) -> Index:
     """The node that follows for a token; NO_NODE where none does, or `node` is none."""
     if node == NO_NODE:
         return NO_NODE
-    low, end = trie.first_child[node], trie.first_child[node + 1]
-    high = end
-    while low < high:
-        middle = (low + high) // 2
-        if trie.token[middle] < token:
-            low = middle + 1
-        else:
-            high = middle
-    return np.int64(low) if low < end and trie.token[low] == token else NO_NODE
+    return find_sorted(trie.token, trie.first_child[node], trie.first_child[node + 1], token)
 
 
 @kernel
@@ -216,9 +208,7 @@ def build_trie(lexicon: Lexicon, log_probs: NDArray[np.float32]) -> TrieArrays:
         word,
         _best_below(parent, np.column_stack((last - per_level, last)), ends, log_probs[word]),
     )
-    for array in arrays:
-        array.flags.writeable = False
-    return arrays
+    return read_only(arrays)
 
 
 def _as_one(rows: NDArray[np.int32]) -> NDArray[np.bytes_]:

@@ -3,17 +3,15 @@
 import gzip
 import io
 import lzma
-import os
-import secrets
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from asr.atomic import sync_folder
+from asr.atomic import created_atomically
 from asr.errors import LanguageModelError
 
 STANDARD_INPUT = "-"
@@ -56,25 +54,11 @@ def created(path: Path | str) -> Iterator[BinaryIO]:
     Raises:
         LanguageModelError: it cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    compress = _COMPRESS.get(Path(path).suffix, lambda raw, _: nullcontext(raw))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as raw:
-            compress = _COMPRESS.get(path.suffix)
-            if compress:
-                with compress(raw, "wb") as file:
-                    yield file
-            else:
-                yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
+        with created_atomically(path) as raw, compress(raw, "wb") as file:
+            yield file
     except OSError as error:
         raise LanguageModelError(
             f"{path}: cannot be written ({error.strerror}); make room, or give another --out"
         ) from error
-    finally:
-        with suppress(OSError):  # it has its name, or was never made
-            temporary.unlink()

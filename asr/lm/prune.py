@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.compiled import read_only
 from asr.errors import LanguageModelError
 from asr.lm.ngram import Level, NgramModel
 from asr.lm.query import NgramArrays, query
@@ -107,8 +108,7 @@ def _normalised(model: NgramModel) -> NgramModel:
         )
         backoff = arrays.backoff.copy()
         backoff[start:end] = np.log(p_left / q_left)
-        backoff.flags.writeable = False
-        arrays = arrays._replace(backoff=backoff)
+        arrays = read_only(arrays._replace(backoff=backoff))
     return replace(model, arrays=arrays)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import Index, kernel
+from asr.compiled import Index, find_sorted, kernel
 
 ROOT = 0  # the state of an empty context
 
@@ -53,14 +53,4 @@ def find_child(model: NgramArrays, state: Index, word: Index) -> Index:
     """The node of a state's n-gram followed by a word; -1 where the model has none."""
     if state == ROOT:
         return 1 + word
-    low, end = model.first_child[state], model.first_child[state + 1]
-    high = end
-    while low < high:
-        middle = (low + high) // 2
-        if model.word[middle] < word:
-            low = middle + 1
-        else:
-            high = middle
-    if low < end and model.word[low] == word:
-        return np.int64(low)
-    return -1
+    return find_sorted(model.word, model.first_child[state], model.first_child[state + 1], word)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.compiled import read_only
 from asr.lm.query import ROOT, NgramArrays
 
 
@@ -93,10 +94,7 @@ class _Trie:
     def arrays(self) -> NgramArrays:
         """The finished trie; nobody may write to it."""
         first_child = np.append(1, 1 + np.cumsum(self.num_children)).astype(np.int32)
-        arrays = NgramArrays(self.word, self.prob, self.suffix, first_child, self.backoff)
-        for array in arrays:
-            array.flags.writeable = False
-        return arrays
+        return read_only(NgramArrays(self.word, self.prob, self.suffix, first_child, self.backoff))
 
 
 def _with_contexts(levels: Sequence[Level]) -> list[Level]:
