@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from asr.acoustics import Acoustics, open_acoustics
 from asr.audio import AudioStream, Waveform
-from asr.checkpoint import load_model
 from asr.container import Source, source_name
 from asr.decode.greedy import GreedyDecoder
 from asr.decode.hypothesis import NBEST, Decoder, Hypothesis
 from asr.decode.settings import LM, load_settings
 from asr.formats import Transcript, Word
-from asr.model import AcousticModel
-from asr.text import Vocabulary
 
 if TYPE_CHECKING:
     from asr.decode.confidence import Calibration
@@ -42,16 +39,13 @@ class Recognizer:
 
     def __init__(
         self,
-        model: AcousticModel,
-        vocabulary: Vocabulary,
+        acoustics: Acoustics,
         decoder: Decoder | None = None,
         calibration: "Calibration | None" = None,
     ) -> None:
-        self.model = model.eval()
-        self.vocabulary = vocabulary
-        self.decoder = decoder or GreedyDecoder(vocabulary)
+        self.acoustics = acoustics
+        self.decoder = decoder or GreedyDecoder(acoustics.vocabulary)
         self.calibration = calibration
-        self.sample_rate_hz = model.config.features.sample_rate_hz
 
     @classmethod
     def load(cls, folder: Path | str | None = None) -> "Recognizer":
@@ -64,17 +58,18 @@ class Recognizer:
             LanguageModelError, DecoderError: its language model or settings are damaged.
         """
         folder = Path(folder or ENGLISH)
-        model, vocabulary = load_model(folder)
+        acoustics = open_acoustics(folder)
         if not (folder / LM).exists():
-            return cls(model, vocabulary)
+            return cls(acoustics)
 
         from asr.decode.beam import BeamDecoder, compile_search  # imports numba
         from asr.decode.confidence import load_calibration
         from asr.lm.binary import load_lm
 
         compile_search()
-        decoder = BeamDecoder(vocabulary, load_settings(folder), lm=load_lm(folder / LM))
-        return cls(model, vocabulary, decoder, load_calibration(folder))
+        lm = load_lm(folder / LM)
+        decoder = BeamDecoder(acoustics.vocabulary, load_settings(folder), lm=lm)
+        return cls(acoustics, decoder, load_calibration(folder))
 
     def transcribe(self, source: Source, *, words: bool = False) -> Transcript:
         """Recognise a file, the bytes of one, or a binary stream; with `words`, say when each was.
@@ -82,16 +77,16 @@ class Recognizer:
         Raises:
             AudioError: the recording cannot be read, or not to its end.
         """
-        stream = AudioStream(source, sample_rate_hz=self.sample_rate_hz, block_s=_BLOCK_S)
+        stream = AudioStream(source, sample_rate_hz=self.acoustics.sample_rate_hz, block_s=_BLOCK_S)
         texts, timed, start = list[str](), list[Word](), 0.0
-        for piece in pieces(stream, self.sample_rate_hz):
+        for piece in pieces(stream, self.acoustics.sample_rate_hz):
             if np.abs(piece).max() >= SILENCE_PEAK:
-                log_probs = self.log_probs(piece)
+                log_probs = self.acoustics.log_probs(piece)
                 nbest = self.decoder.decode(log_probs, NBEST if words else 1)
                 texts.append(nbest[0].text)
                 if words:
                     timed += (_later(word, start) for word in self._words(log_probs, nbest))
-            start += len(piece) / self.sample_rate_hz
+            start += len(piece) / self.acoustics.sample_rate_hz
         return Transcript(
             path=source_name(source),
             text=" ".join(filter(None, texts)),
@@ -104,18 +99,12 @@ class Recognizer:
         from asr.decode.confidence import confident_words  # compiles at its first use
         from asr.decode.forced import align_words
 
-        frame_s = self.model.frame_shift_ms / 1000
+        frame_s = self.acoustics.frame_shift_ms / 1000
         if self.calibration is None:
-            return align_words(log_probs, nbest[0].tokens, self.vocabulary, frame_s)
-        return confident_words(log_probs, nbest, self.vocabulary, frame_s, self.calibration)
-
-    @torch.inference_mode()
-    def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
-        """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T, V)."""
-        samples = torch.tensor(waveform)[None]  # (1, L)
-        log_probs, _ = self.model.from_waveforms(samples, torch.tensor([len(waveform)]))
-        result: NDArray[np.float32] = log_probs[0].numpy()
-        return result
+            return align_words(log_probs, nbest[0].tokens, self.acoustics.vocabulary, frame_s)
+        return confident_words(
+            log_probs, nbest, self.acoustics.vocabulary, frame_s, self.calibration
+        )
 
 
 def _later(word: Word, seconds: float) -> Word:

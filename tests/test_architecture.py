@@ -15,7 +15,7 @@ LAYERS = [
     "speakers score system significance breakdown report formats progress",
     "corpora torchaudio_compat features lstm model ctc parallel compiled checkpoint lm",
     "augment data decode",
-    "evaluate acoustic lm_task train recognize tune",
+    "evaluate acoustic acoustics lm_task train recognize tune",
     "cli",
 ]
 LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}

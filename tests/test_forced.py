@@ -197,13 +197,13 @@ def test_words_are_in_order_and_within_the_frames(tokens: list[int], seed: int):
 
 
 def test_english_model_on_its_sample():
-    recognizer = asr.load_model()
+    acoustics = asr.load_model().acoustics
     recording = read_audio(SAMPLES / "quickstart.flac")
     text = (SAMPLES / "quickstart.txt").read_text().strip()
-    tokens = recognizer.vocabulary.encode(text)
-    frame_s = recognizer.model.frame_shift_ms / 1000
+    tokens = acoustics.vocabulary.encode(text)
+    frame_s = acoustics.frame_shift_ms / 1000
     words = align_words(
-        recognizer.log_probs(recording.waveform), tokens, recognizer.vocabulary, frame_s
+        acoustics.log_probs(recording.waveform), tokens, acoustics.vocabulary, frame_s
     )
     assert [word.word for word in words] == text.split()
     times = [time for word in words for time in (word.start, word.end)]

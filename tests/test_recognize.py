@@ -83,9 +83,9 @@ def test_silence_has_no_text(model: Recognizer, tmp_path: Path):
 
 def test_log_probs_are_probabilities(model: Recognizer, spoken: list[Utterance]):
     waveform = soundfile.read(spoken[0].audio, dtype="float32")[0]
-    log_probs = model.log_probs(waveform)
+    log_probs = model.acoustics.log_probs(waveform)
     frames = -(-(1 + len(waveform) // 160) // 3)
-    assert log_probs.shape == (frames, len(model.vocabulary))
+    assert log_probs.shape == (frames, len(model.acoustics.vocabulary))
     np.testing.assert_allclose(np.exp(log_probs).sum(1), 1, atol=1e-5)
 
 

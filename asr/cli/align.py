@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from asr.acoustics import Acoustics
     from asr.audio import Waveform
-    from asr.recognize import Recognizer
 
 FORMATS = ("ctm", "textgrid")
 
@@ -50,15 +50,14 @@ def align(arguments: argparse.Namespace) -> int:
         _check_names(utterances)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from asr.checkpoint import load_model
-    from asr.recognize import Recognizer
+    from asr.acoustics import open_acoustics
 
-    recognizer = Recognizer(*load_model(arguments.model))
+    acoustics = open_acoustics(arguments.model)
     lines = []
     failed = 0
     for utterance in progress(utterances, "aligning"):
         try:
-            aligned = align_utterance(recognizer, utterance)
+            aligned = align_utterance(acoustics, utterance)
             if "textgrid" in formats:
                 _write(_textgrid_path(arguments.out, utterance), textgrid(aligned))
         except (AudioError, ManifestError, TextError) as error:
@@ -76,7 +75,7 @@ def align(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def align_utterance(recognizer: "Recognizer", utterance: Utterance) -> Transcript:
+def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
     """Return the normalised text, and its words with times from the start of the utterance.
 
     Raises:
@@ -87,25 +86,25 @@ def align_utterance(recognizer: "Recognizer", utterance: Utterance) -> Transcrip
     from asr.decode.forced import align_words
     from asr.text import Normalizer
 
-    rate_hz = recognizer.sample_rate_hz
-    text = Normalizer(**vars(recognizer.model.config.text))(utterance.text)
-    tokens = recognizer.vocabulary.encode(text)
+    rate_hz = acoustics.sample_rate_hz
+    text = Normalizer(**vars(acoustics.text))(utterance.text)
+    tokens = acoustics.vocabulary.encode(text)
     waveform = read_audio(
         utterance.audio,
         sample_rate_hz=rate_hz,
         start=utterance.start,
         duration=utterance.duration,
     ).waveform
-    log_probs = _log_probs(recognizer, waveform)
-    frame_s = recognizer.model.frame_shift_ms / 1000
-    words = align_words(log_probs, tokens, recognizer.vocabulary, frame_s)
+    log_probs = _log_probs(acoustics, waveform)
+    frame_s = acoustics.frame_shift_ms / 1000
+    words = align_words(log_probs, tokens, acoustics.vocabulary, frame_s)
     duration = len(waveform) / rate_hz
     # the last frame may reach beyond the recording
     in_time = (replace(word, end=min(word.end, duration)) for word in words)
     return Transcript(str(utterance.audio), text, duration, tuple(in_time))
 
 
-def _log_probs(recognizer: "Recognizer", waveform: "Waveform") -> "NDArray[np.float32]":
+def _log_probs(acoustics: "Acoustics", waveform: "Waveform") -> "NDArray[np.float32]":
     """Return the log-probabilities (T, V) of a waveform (L,) of any length.
 
     It is cut as in recognition. Each piece may end with a frame that the next one begins with: of
@@ -115,13 +114,13 @@ def _log_probs(recognizer: "Recognizer", waveform: "Waveform") -> "NDArray[np.fl
 
     from asr.recognize import pieces
 
-    frame_samples = round(recognizer.model.frame_shift_ms / 1000 * recognizer.sample_rate_hz)
+    frame_samples = round(acoustics.frame_shift_ms / 1000 * acoustics.sample_rate_hz)
     found = []
     start = 0
-    for piece in pieces([waveform], recognizer.sample_rate_hz):
+    for piece in pieces([waveform], acoustics.sample_rate_hz):
         end = start + len(piece)
         num_frames = ceil(end / frame_samples) - ceil(start / frame_samples)
-        found.append(recognizer.log_probs(piece)[:num_frames])
+        found.append(acoustics.log_probs(piece)[:num_frames])
         start = end
     return np.concatenate(found)
 

@@ -43,16 +43,16 @@ def transcribe(arguments: argparse.Namespace) -> int:
     write = writer(arguments.format, several)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from asr.checkpoint import load_model
+    from asr.acoustics import open_acoustics
     from asr.recognize import ENGLISH, Recognizer
 
     folder = arguments.model or ENGLISH
     decoding.complete_options(arguments, folder)
-    model, vocabulary = load_model(folder)
+    acoustics = open_acoustics(folder)
     config = decoding.settings(arguments, folder)
-    decoder = decoding.make_decoder(arguments, config, vocabulary, model.config.text)
+    decoder = decoding.make_decoder(arguments, config, acoustics.vocabulary, acoustics.text)
     calibration = decoding.kept_calibration(arguments, folder)
-    recognizer = Recognizer(model, vocabulary, decoder, calibration)
+    recognizer = Recognizer(acoustics, decoder, calibration)
     with_words = arguments.format in WITH_WORDS
     failed = 0
     for source in progress(sources, "transcribing"):
