@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 Function = TypeVar("Function", bound=Callable[..., Any])
 Arrays = TypeVar("Arrays", bound=Iterable[NDArray[Any]])
 Index = int | np.int64
-_OPTIONS: Any = {"cache": True, "nogil": True, "forceinline": True, "_nrt": False}
+_OPTIONS: Any = {
+    "cache": True,
+    "nogil": True,
+    "forceinline": True,
+    "no_cfunc_wrapper": True,
+    "_nrt": False,
+}
 
 
 def kernel(function: Function) -> Function:
@@ -26,12 +32,19 @@ def kernel(function: Function) -> Function:
     return cast(Function, numba.njit(**_OPTIONS)(function))
 
 
+def inlined(function: Function) -> Function:
+    """Compile a part of kernels. Python must not call it: half the time to compile a kernel goes
+    into the wrapper by which it can.
+    """
+    return cast(Function, numba.njit(**_OPTIONS | {"no_cpython_wrapper": True})(function))
+
+
 def constant(value: int) -> np.int64:
     """An integer for use in kernels."""
     return np.int64(value)
 
 
-@kernel
+@inlined
 def find_sorted(values: NDArray[np.int32], begin: Index, end: Index, wanted: Index) -> Index:
     """Where a value is among values[begin:end], which ascend; -1 where it is not."""
     low, high = np.int64(begin), np.int64(end)

@@ -17,14 +17,13 @@ from asr.decode.confidence import (
     word_correctness,
     word_features,
 )
-from asr.decode.forced import align_words
+from asr.decode.forced import forced_alignment
 from asr.decode.hypothesis import NBEST, Decoder, Hypothesis
 from asr.decode.rescore import Scorer
 from asr.decode.settings import DecoderConfig
 from asr.errors import DecoderError
 from asr.progress import progress
 from asr.score import score
-from asr.text import Vocabulary
 
 LM_WEIGHTS = (0.0, 0.4, 0.8, 1.2, 1.6)
 WORD_SCORES = (-1.0, 0.0, 1.0, 2.0)
@@ -108,7 +107,7 @@ class Fit:
     words: int  # that the errors are of
 
 
-def calibrate(material: Material, decoder: Decoder, vocabulary: Vocabulary, frame_s: float) -> Fit:
+def calibrate(material: Material, decoder: Decoder, frame_s: float) -> Fit:
     """Fit word confidences to a decoder: on half of the utterances, to be judged on the others.
 
     What is returned is then fitted to all.
@@ -116,10 +115,10 @@ def calibrate(material: Material, decoder: Decoder, vocabulary: Vocabulary, fram
     features, correct, half = [], [], []
     for number, log_probs in enumerate(progress(material.log_probs, "calibrating")):
         nbest = decoder.decode(log_probs, NBEST)
-        aligned = align_words(log_probs, nbest[0].tokens, vocabulary, frame_s)
-        features.append(word_features(log_probs, nbest, aligned, frame_s))
+        alignment = forced_alignment(log_probs, nbest[0].tokens)
+        features.append(word_features(log_probs, nbest, alignment, frame_s))
         correct += word_correctness(material.references[number].split(), nbest[0].words)
-        half += [number % 2 == 0] * len(aligned)
+        half += [number % 2 == 0] * len(nbest[0].words)
     inputs, right, fitted = np.concatenate(features), np.array(correct, bool), np.array(half, bool)
     judged = [Calibration(), Calibration.fit(inputs[fitted], right[fitted])]
     before, after = (

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import best_path
+from asr.decode.hypothesis import Hypothesis
 from asr.decode.lexicon import Lexicon
 from asr.decode.prefixes import NODES, compact
 from asr.decode.settings import DecoderConfig
@@ -229,6 +232,47 @@ def test_nbest_is_sorted_without_doubles_and_starts_with_the_best():
     assert len({h.words for h in found}) == 30
     assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
     assert found[0].words == decoder.decode(log_probs)[0].words
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([(CHARACTERS, None, False), (CHARACTERS, "lm", True), (PHONES, "lm", False)]),
+    st.integers(2, 30),
+)
+def test_the_best_is_the_first_of_many(seed, decoder, beam_size):
+    """With words that end with a separator or without, spelled in several ways, or unknown."""
+    vocabulary, lm, open_vocabulary = decoder
+    spelled = [(i, s) for i, ways in enumerate(PRONUNCIATIONS.values()) for s in ways]
+    words = list(PRONUNCIATIONS) if vocabulary is PHONES else ["A", "AB", "BA"]
+    decoder = BeamDecoder(
+        vocabulary,
+        DecoderConfig(beam_size=beam_size, open_vocabulary=open_vocabulary, oov_score=-1.0),
+        lm=random_lm(words, seed) if lm else None,
+        lexicon=Lexicon.of_spellings(words, spelled) if vocabulary is PHONES else None,
+    )
+    log_probs = random_log_probs(seed, frames=12)
+    found = decoder.decode(log_probs, 10**6)
+    for nbest in (1, 2, 20):
+        assert decoder.decode(log_probs, nbest) == found[:nbest]
+    assert len({hypothesis.words for hypothesis in found}) == len(found)
+    for hypothesis in found:
+        assert len(hypothesis.spans) == len(hypothesis.words)
+        if vocabulary is CHARACTERS:
+            assert hypothesis.text == vocabulary.decode(hypothesis.tokens)
+            read = Hypothesis.of_tokens(hypothesis.tokens, vocabulary, 0.0)
+            assert (read.words, read.spans) == (hypothesis.words, hypothesis.spans)
+        for word, (begin, end) in zip(hypothesis.words, hypothesis.spans, strict=True):
+            spelled = hypothesis.tokens[begin:end]
+            if vocabulary is PHONES and word in PRONUNCIATIONS:
+                assert spelled in PRONUNCIATIONS[word]
+            else:  # where no hypothesis can end, the last word is as far as it was spelled
+                assert word == vocabulary.decode(spelled)
+                assert vocabulary is CHARACTERS or end == len(hypothesis.tokens)
+
+
+def test_without_a_lexicon_a_model_over_words_writes_its_own():
+    best = BeamDecoder(PHONES).decode(random_log_probs(3, frames=20))[0]
+    assert best.words == tuple(PHONES.tokens[token] for token in best.tokens)
 
 
 def test_a_sure_network_is_read_as_greedy_reads_it():

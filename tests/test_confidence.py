@@ -2,23 +2,26 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr.decode.beam import BeamDecoder
 from asr.decode.confidence import (
     Calibration,
-    confident_words,
     expected_calibration_error,
+    spoken_words,
     word_confidences,
     word_correctness,
     word_features,
 )
-from asr.decode.forced import align_words
+from asr.decode.forced import TAIL_S, align_words, forced_alignment
 from asr.decode.hypothesis import Hypothesis
-from asr.errors import CheckpointError, DecoderError, ScoreError
+from asr.decode.lexicon import Lexicon
+from asr.errors import CheckpointError, ScoreError
 from asr.text import Vocabulary
 
 VOCABULARY = Vocabulary(("<blank>", " ", "A", "B", "C"))
@@ -28,7 +31,7 @@ PEAKS = [0.9, 0.8, 0.7, 0.6, 0.9, 0.5, 0.8]
 
 
 def hypothesis(text: str, score: float = 0.0) -> Hypothesis:
-    return Hypothesis(tuple(text.split()), tuple(VOCABULARY.encode(text)), score, score)
+    return Hypothesis.of_tokens(VOCABULARY.encode(text), VOCABULARY, score)
 
 
 def frames_of(path: list[int], peaks: list[float]) -> np.ndarray:
@@ -81,8 +84,7 @@ def test_features_by_hand():
     """A word's surprise begins behind the word before, and ends where the next word starts."""
     log_probs = frames_of(PATH, PEAKS)
     nbest = [hypothesis("AB C", math.log(0.75)), hypothesis("AB B", math.log(0.25))]
-    aligned = align_words(log_probs, nbest[0].tokens, VOCABULARY, 1.0)
-    features = word_features(log_probs, nbest, aligned, 1.0)
+    features = word_features(log_probs, nbest, forced_alignment(log_probs, nbest[0].tokens), 1.0)
     # no posterior is above 0.999, and a thousandth of a nat is added to every surprise
     np.testing.assert_allclose(features[:, 0], [math.log(999), math.log(3)], rtol=1e-6)
     nats = [-math.log(0.9 * 0.8 * 0.7 * 0.6 * 0.9) / 2, -math.log(0.6 * 0.9 * 0.5 * 0.8)]
@@ -93,14 +95,16 @@ def test_words_have_times_and_calibrated_confidences():
     log_probs = frames_of(PATH, PEAKS)
     nbest = [hypothesis("AB C", math.log(0.75)), hypothesis("AB B", math.log(0.25))]
     aligned = align_words(log_probs, nbest[0].tokens, VOCABULARY, 0.04)
-    plain = confident_words(log_probs, nbest, VOCABULARY, 0.04, Calibration())
+    assert spoken_words(log_probs, nbest, 0.04, None) == aligned
+    plain = spoken_words(log_probs, nbest, 0.04, Calibration())
     assert [(w.word, w.start, w.end) for w in plain] == [(w.word, w.start, w.end) for w in aligned]
     assert [word.confidence for word in plain] == pytest.approx([0.999, 0.75])
     fitted = Calibration(bias=0.3, posterior=0.2, surprise=-1.4)
-    words = confident_words(log_probs, nbest, VOCABULARY, 0.04, fitted)
+    words = spoken_words(log_probs, nbest, 0.04, fitted)
+    alignment = forced_alignment(log_probs, nbest[0].tokens)
     logits = [
         0.3 + 0.2 * logit - 1.4 * surprise
-        for logit, surprise in word_features(log_probs, nbest, aligned, 0.04)
+        for logit, surprise in word_features(log_probs, nbest, alignment, 0.04)
     ]
     expected = [1 / (1 + math.exp(-logit)) for logit in logits]
     assert [word.confidence for word in words] == pytest.approx(expected)
@@ -108,21 +112,34 @@ def test_words_have_times_and_calibrated_confidences():
 
 
 def test_words_are_written_as_the_lexicon_does():
-    best = Hypothesis(("abbey", "C"), tuple(VOCABULARY.encode("AB C")), -1.0, -1.0)
-    words = confident_words(frames_of(PATH, PEAKS), [best], VOCABULARY, 0.04, Calibration())
+    best = replace(hypothesis("AB C"), words=("abbey", "C"))
+    words = spoken_words(frames_of(PATH, PEAKS), [best], 0.04, Calibration())
     assert [word.word for word in words] == ["abbey", "C"]
 
 
-def test_words_that_their_tokens_do_not_separate():
-    best = Hypothesis(("ab", "c"), (A, B, C), -1.0, -1.0)
-    with pytest.raises(DecoderError, match="'ab c' are 1 words, not 2"):
-        confident_words(frames_of(PATH, PEAKS), [best], VOCABULARY, 0.04, Calibration())
+def test_words_of_phones_have_times_without_a_token_between_them():
+    """BEE and BE sound alike, ABBEY has two pronunciations; nothing separates words."""
+    phones = Vocabulary(("<blank>", "AE", "B", "IY", "EY"), "word")
+    spellings = [(0, (2, 3)), (1, (2, 3)), (2, (1, 2, 3)), (2, (1, 2, 4))]
+    lexicon = Lexicon.of_spellings(("BEE", "BE", "ABBEY"), spellings)
+    log_probs = frames_of([0, 1, 0, 2, 4, 0, 0, 2, 3, 3, 0], [0.9] * 11)
+    nbest = BeamDecoder(phones, lexicon=lexicon).decode(log_probs, 20)
+    assert {nbest[0].text, nbest[1].text} == {"ABBEY BEE", "ABBEY BE"}
+    assert nbest[0].tokens == (1, 2, 4, 2, 3)
+    assert nbest[0].spans == ((0, 3), (3, 5))
+    for calibration in (None, Calibration()):
+        words = spoken_words(log_probs, nbest, 0.1, calibration)
+        assert [word.word for word in words] == list(nbest[0].words)
+        times = [time for word in words for time in (word.start, word.end)]
+        assert times == pytest.approx([0.1, 0.5 + TAIL_S, 0.7, 1.0 + TAIL_S])
+    assert words[0].confidence > 0.9
+    assert words[1].confidence == pytest.approx(0.5, abs=0.03)  # one of two homophones
 
 
 @pytest.mark.parametrize("num_frames", [0, 3])
 def test_no_words(num_frames):
     log_probs = frames_of([BLANK] * num_frames, [0.9] * num_frames)
-    assert confident_words(log_probs, [hypothesis("")], VOCABULARY, 0.04, Calibration()) == ()
+    assert spoken_words(log_probs, [hypothesis("")], 0.04, Calibration()) == ()
 
 
 def test_fit_recovers_the_parameters():

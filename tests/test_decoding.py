@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from asr.decode.settings import DecoderConfig, load_settings, save_settings
 from asr.errors import DecoderError
 from asr.lm.arpa import write_arpa
 from asr.lm.kneser_ney import estimate
-from asr.manifest import Utterance, read_manifest
+from asr.manifest import Utterance, read_manifest, write_manifest
 from asr.text import Vocabulary
 from asr.tune import Material, Trial, tune
 
@@ -162,6 +163,30 @@ def test_evaluate_tunes_keeps_and_uses(smoke, experiment, model_of_words, tmp_pa
     assert evaluate.main(command) == 0
     again = capsys.readouterr()
     assert json.loads(again.out) == json.loads(said.out)
+
+
+def test_with_a_lexicon_references_are_words_that_the_model_cannot_spell(
+    smoke, experiment, tmp_path, capsys
+):
+    """As for a model that writes phones; here words have names that it has no letters for."""
+    utterances = read_manifest(smoke / "data" / "test.jsonl")
+    spelled = sorted({word for utterance in utterances for word in utterance.text.split()})
+    names = {word: "Q" * (1 + number) for number, word in enumerate(spelled)}
+    renamed = [
+        replace(u, text=" ".join(names[word] for word in u.text.split())) for u in utterances
+    ]
+    write_manifest(tmp_path / "renamed.jsonl", renamed)
+    lines = (f"{name} {' '.join(word)}\n" for word, name in names.items())
+    (tmp_path / "lexicon.txt").write_text("".join(lines))
+    write_arpa(estimate([u.text.split() for u in renamed], 2), tmp_path / "lm.arpa")
+    command = [str(experiment), str(tmp_path / "renamed.jsonl"), "--out", str(tmp_path), "--json"]
+    assert evaluate.main(command) == 1
+    assert "the vocabulary lacks" in capsys.readouterr().err
+    for name in ("lm", "lexicon"):
+        command += [f"--{name}", str(next(tmp_path.glob(f"{name}.*")))]
+    for options in ([], ["--tune"]):
+        assert evaluate.main([*command, *options]) == 0
+        assert json.loads(capsys.readouterr().out)["wer"] <= 0.05
 
 
 def test_a_language_model_in_the_folder_is_the_default(saying, experiment, model_of_words, capsys):

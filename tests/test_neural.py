@@ -194,6 +194,18 @@ def test_scores_are_sums_over_a_sentence_and_its_end(tmp_path: Path):
     assert scorer.score([]) == []
 
 
+def test_words_that_the_model_lacks_share_the_probability_of_unk(tmp_path: Path):
+    save_experiment(tmp_path, WORDS)
+    alone = NeuralScorer.load(tmp_path)
+    texts = ["THE CAT", "A CAT", "A DOG"]
+    among = alone.among(["THE", "CAT", "A", "DOG", "DOG", "MAT"])  # A, DOG and MAT are lacking
+    shares = np.array([0, 1, 2]) * math.log(3)
+    assert among.score(texts) == pytest.approx(np.array(alone.score(texts)) - shares)
+    total = sum(math.exp(among.score([word])[0]) for word in ("A", "DOG", "MAT"))
+    assert total == pytest.approx(math.exp(alone.score(["A"])[0]))
+    assert alone.among(["THE"]).score(texts) == alone.score(texts)
+
+
 @pytest.mark.parametrize("vocabulary", [WORDS, CHARACTERS])
 def test_perplexity_follows_from_the_scores(
     tmp_path: Path, vocabulary: LmVocabulary, monkeypatch: pytest.MonkeyPatch

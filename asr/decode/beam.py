@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.compiled import is_cached
-from asr.decode.hypothesis import Hypothesis
+from asr.decode.ending import finish
+from asr.decode.hypothesis import Hypothesis, Span
 from asr.decode.knowledge import gather_knowledge, reweighted
 from asr.decode.lexicon import Lexicon
 from asr.decode.prefixes import (
@@ -32,7 +33,7 @@ from asr.decode.prefixes import (
     new_state,
 )
 from asr.decode.scoring import NO_WORD, OOV, Knowledge
-from asr.decode.search import advance, finish
+from asr.decode.search import advance
 from asr.decode.settings import DecoderConfig
 from asr.lm.ngram import NgramModel
 from asr.progress import say
@@ -50,7 +51,7 @@ class BeamDecoder:
         config: weights and thresholds.
         lm: n-gram model over words, or over characters where it knows the token <space>.
         lexicon: words and their spellings; by default all words of the language model that the
-            vocabulary can write, or without a word model any string of tokens.
+            vocabulary can write, or without a word model the vocabulary's words, or any string.
         hotwords: words and phrases to be preferred, written as the model writes text. A word that
             lexicon and language model lack is added to the lexicon.
 
@@ -72,6 +73,7 @@ class BeamDecoder:
         self.knowledge, self.words, self.starts = gather_knowledge(
             vocabulary, self.config, lm, lexicon, hotwords
         )
+        self.most_candidates = self.config.beam_size * _most_children(self.knowledge)
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
         """The best hypotheses of an utterance, float (T, V), best first: at least one.
@@ -107,8 +109,8 @@ class BeamSearch:
 
     def __init__(self, decoder: BeamDecoder) -> None:
         self.decoder = decoder
-        size, most = decoder.config.beam_size, _most_candidates(decoder.knowledge)
-        self.state = new_state(size, size * most, len(decoder.vocabulary), *decoder.starts)
+        size, most = decoder.config.beam_size, decoder.most_candidates
+        self.state = new_state(size, most, len(decoder.vocabulary), *decoder.starts)
 
     def advance(self, log_probs: NDArray[np.float32]) -> None:
         """Go on over float (T, V) natural-log probabilities; parts give what the whole gives.
@@ -136,55 +138,56 @@ class BeamSearch:
         knowledge = self.decoder.knowledge
         used = int(self.state.counts[SLOTS])
         words, totals = np.empty(used, np.int32), np.empty(used)
-        finish(knowledge, self.state, words, totals)
+        said = np.empty(used, np.int64)
+        finish(knowledge, self.state, words, totals, said)
         if (totals == NEVER).all():
             anything = knowledge.weights._replace(open_vocabulary=True)
-            finish(knowledge._replace(weights=anything), self.state, words, totals)
-        found: dict[tuple[str, ...], Hypothesis] = {}
-        for slot in np.argsort(-totals, kind="stable").tolist():
-            if totals[slot] > NEVER and len(found) < nbest:
-                self._add(found, slot, int(words[slot]), float(totals[slot]))
-        return sorted(found.values(), key=lambda hypothesis: -hypothesis.score)
+            finish(knowledge._replace(weights=anything), self.state, words, totals, said)
+        ended = np.flatnonzero(totals > NEVER)
+        distinct, text = np.unique(said[ended], return_inverse=True)
+        scores = np.full(len(distinct), NEVER)
+        np.logaddexp.at(scores, text, totals[ended])
+        found = []
+        for number in np.argsort(-scores, kind="stable")[:nbest]:
+            alike = ended[text == number]  # slots with the same words
+            best = alike[totals[alike].argmax()]
+            spelled = self._trace(int(self.state.slots[best]), int(words[best]))
+            acoustic = float(np.logaddexp.reduce(self.state.sums[alike]))
+            found.append(Hypothesis(*spelled, acoustic, float(scores[number])))
+        return found
 
-    def _add(
-        self, found: dict[tuple[str, ...], Hypothesis], slot: int, last_word: int, total: float
-    ) -> None:
-        """Add a hypothesis, or its probability to that of another one with the same words."""
-        tokens, words = self._trace(int(self.state.slots[slot]), last_word)
-        acoustic = float(np.logaddexp(self.state.blank[slot], self.state.token[slot]))
-        if same := found.get(words):
-            tokens = same.tokens
-            acoustic = float(np.logaddexp(acoustic, same.acoustic))
-            total = float(np.logaddexp(total, same.score))
-        found[words] = Hypothesis(words, tokens, acoustic, total)
-
-    def _trace(self, node: int, last_word: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        """Tokens and words on the way from the root to a node."""
+    def _trace(
+        self, node: int, last_word: int
+    ) -> tuple[tuple[str, ...], tuple[int, ...], tuple[Span, ...]]:
+        """Words on the way from the root to a node, their tokens, and where those are."""
         path = []
         while node:
             path.append(node)
             node = int(self.state.nodes[node, PARENT])
         nodes = self.state.nodes[path[::-1]]
         separator = self.decoder.knowledge.weights.separator
-        tokens, words, spelled = nodes[:, TOKEN].tolist(), [], list[int]()
-        for token, word in zip(tokens, nodes[:, WORD].tolist(), strict=True):
-            if token != separator:
-                spelled.append(token)
+        tokens, words, spans, begin = nodes[:, TOKEN].tolist(), list[int](), list[Span](), 0
+        for place, word in enumerate(nodes[:, WORD].tolist()):
             if word != NO_WORD:
-                words.append(self._name(word, spelled))
-                spelled = []
-        if spelled:
-            words.append(self._name(last_word, spelled))
+                words.append(word)
+                spans.append((begin, place + (tokens[place] != separator)))
+                begin = place + 1
+        if begin < len(tokens):
+            words.append(last_word)
+            spans.append((begin, len(tokens)))
         elif tokens and tokens[-1] == separator:
             tokens.pop()
-        return tuple(tokens), tuple(words)
+        names = (
+            self._name(word, tokens[slice(*span)]) for word, span in zip(words, spans, strict=True)
+        )
+        return tuple(names), tuple(tokens), tuple(spans)
 
     def _name(self, word: int, spelled: list[int]) -> str:
         decoder = self.decoder
         return decoder.vocabulary.decode(spelled) if word == OOV else decoder.words[word]
 
 
-def _most_candidates(knowledge: Knowledge) -> int:
+def _most_children(knowledge: Knowledge) -> int:
     """How many children a prefix can have in one frame, at most."""
     trie = knowledge.trie
     words = np.diff(trie.first_word)

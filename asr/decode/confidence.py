@@ -1,6 +1,6 @@
 """How sure each word of a transcript is: a confidence that is right as often as it says.
 
-    words = confident_words(log_probs, decoder.decode(log_probs, nbest=20), vocabulary, frame_s, c)
+    words = spoken_words(log_probs, decoder.decode(log_probs, nbest=20), frame_s, c)
 
 Two things tell right words from wrong ones: whether the other hypotheses of the decoder agree, and
 how improbable the best path through the text is around the word. A Calibration `c`, fitted to
@@ -23,46 +23,58 @@ from rapidfuzz.distance import Levenshtein
 
 from asr.alignment import align
 from asr.atomic import write_atomically
-from asr.decode.forced import align_words, forced_alignment
+from asr.decode.forced import Alignment, forced_alignment, timed_words
 from asr.decode.hypothesis import Hypothesis
-from asr.errors import CheckpointError, DecoderError
+from asr.errors import CheckpointError
 from asr.formats import Word
 from asr.text import BLANK, Vocabulary
 
 _FILE = "calibration.json"
 _DOUBT = 1e-3  # probability that is left for what no hypothesis says, for N is never all
-_LEAST_SURPRISE = 1e-3  # nats a letter; below it all words are equally plain
+_LEAST_SURPRISE = 1e-3  # nats a token; below it all words are equally plain
 _LARGEST_LOGIT = 30.0  # its probability is still less than one
 _RIDGE = 1.0
 _NEWTON_STEPS = 50
 
 
-def confident_words(
+def spoken_words(
     log_probs: NDArray[np.float32],
     nbest: Sequence[Hypothesis],
-    vocabulary: Vocabulary,
     frame_s: float,
-    calibration: "Calibration",
+    calibration: "Calibration | None",
 ) -> tuple[Word, ...]:
     """Return the words of the best hypothesis with times and confidence.
 
     Args:
         log_probs: float32 (T, V) that the hypotheses were found in.
         nbest: at least one hypothesis, best first; NBEST are enough.
-        vocabulary: what the tokens are.
         frame_s: seconds from one frame to the next.
-        calibration: fitted to the same model and decoder.
+        calibration: fitted to the same model and decoder; without one, the mean probability of a
+            word's tokens is its confidence.
 
     Raises:
-        DecoderError: as `word_features` does.
         TextError, VocabularyError, CheckpointError, ValueError: as `forced_alignment` does.
     """
-    aligned = align_words(log_probs, nbest[0].tokens, vocabulary, frame_s)
-    confidences = calibration(word_features(log_probs, nbest, aligned, frame_s))
+    alignment = forced_alignment(log_probs, nbest[0].tokens)
+    words = timed_words(log_probs, nbest[0], alignment, frame_s)
+    if calibration is None:
+        return words
+    confidences = calibration(word_features(log_probs, nbest, alignment, frame_s))
     return tuple(
-        replace(word, word=name, confidence=confidence)
-        for word, name, confidence in zip(aligned, nbest[0].words, confidences, strict=True)
+        replace(word, confidence=confidence)
+        for word, confidence in zip(words, confidences, strict=True)
     )
+
+
+def confident_words(
+    log_probs: NDArray[np.float32],
+    nbest: Sequence[Hypothesis],
+    _: Vocabulary,
+    frame_s: float,
+    calibration: "Calibration",
+) -> tuple[Word, ...]:
+    """As `spoken_words`, which is to replace it."""
+    return spoken_words(log_probs, nbest, frame_s, calibration)
 
 
 def word_confidences(nbest: Sequence[Hypothesis], scale: float = 1.0) -> tuple[float, ...]:
@@ -83,32 +95,24 @@ def word_confidences(nbest: Sequence[Hypothesis], scale: float = 1.0) -> tuple[f
 def word_features(
     log_probs: NDArray[np.float32],
     nbest: Sequence[Hypothesis],
-    aligned: Sequence[Word],
+    alignment: Alignment,
     frame_s: float,
 ) -> NDArray[np.float64]:
     """Return what a Calibration looks at, (W, 2): for each word of the best hypothesis
 
     - the logit of its posterior probability among the hypotheses;
     - the logarithm of its surprise: -log of the best path's probability from the end of the word
-      before to the start of the word behind it, in nats for each letter. Speech in the pauses
+      before to the start of the word behind it, in nats for each token. Speech in the pauses
       around a word counts, for it says that the word should have been another one.
 
     Args:
         log_probs: float32 (T, V) that the hypotheses were found in.
         nbest: at least one hypothesis, best first.
-        aligned: the W words of the first, as `align_words` gives them.
+        alignment: of the tokens of the first.
         frame_s: seconds from one frame to the next.
-
-    Raises:
-        DecoderError: the hypothesis has other words than its tokens, as with a lexicon of phones.
     """
-    if len(aligned) != len(nbest[0].words):
-        raise DecoderError(
-            f"the tokens of {nbest[0].text[:60]!r} are {len(aligned)} words, not "
-            f"{len(nbest[0].words)}: times and confidences need a model with a token between words"
-        )
     posteriors = np.clip(word_confidences(nbest), _DOUBT, 1 - _DOUBT)
-    surprises = _surprises(log_probs, nbest[0].tokens, aligned, frame_s)
+    surprises = _surprises(log_probs, nbest[0], alignment, frame_s)
     logits = np.log(posteriors / (1 - posteriors))
     return np.stack([logits, np.log(surprises + _LEAST_SURPRISE)], axis=1)
 
@@ -125,20 +129,21 @@ def _said_too(words: Sequence[str], other: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _surprises(
-    log_probs: NDArray[np.float32], tokens: Sequence[int], aligned: Sequence[Word], frame_s: float
+    log_probs: NDArray[np.float32], best: Hypothesis, alignment: Alignment, frame_s: float
 ) -> NDArray[np.float64]:
-    """Nats a letter, (W,), that the best path costs around each word."""
+    """Nats a token, (W,), that the best path costs around each word."""
     labels = np.full(len(log_probs), BLANK)
-    for (first, end), token in zip(forced_alignment(log_probs, tokens).spans, tokens, strict=True):
+    for (first, end), token in zip(alignment.spans, best.tokens, strict=True):
         labels[first:end] = token
     path = log_probs[np.arange(len(labels)), labels].astype(np.float64)
     spent = np.zeros(len(labels) + 1)  # before each frame
     np.cumsum(-path, out=spent[1:])
-    times = np.array([(word.start, word.end) for word in aligned]).reshape(-1, 2)
+    words = timed_words(log_probs, best, alignment, frame_s)
+    times = np.array([(word.start, word.end) for word in words]).reshape(-1, 2)
     starts, ends = np.rint(times / frame_s).astype(int).T
     before, behind = np.append(0, ends)[:-1], np.append(starts, len(labels))[1:]
     nats: NDArray[np.float64] = spent[behind] - spent[before]
-    return nats / [len(word.word) for word in aligned]
+    return nats / [end - begin for begin, end in best.spans]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ and 1 are never entered: with them, every other state has one that lies two befo
 others, the even ones emit blanks, the odd ones tokens.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import NamedTuple
@@ -21,6 +21,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.decode.hypothesis import Hypothesis
 from asr.errors import CheckpointError, TextError, VocabularyError
 from asr.formats import Word
 from asr.text import BLANK, Vocabulary
@@ -74,12 +75,7 @@ def forced_alignment(log_probs: NDArray[np.float32], tokens: Sequence[int]) -> A
 def align_words(
     log_probs: NDArray[np.float32], tokens: Sequence[int], vocabulary: Vocabulary, frame_s: float
 ) -> tuple[Word, ...]:
-    """Return the words of a text with times and confidence.
-
-    A word starts with the first frame of its first token. CTC puts a token into few frames, with
-    blanks after it, so a word goes on after its last token: at most TAIL_S, and no further than to
-    where the next token of the text starts, which may be a space. Its confidence is the mean over
-    its tokens of the highest probability that each has within its frames.
+    """Return the words of a known text with times and confidence; see `timed_words`.
 
     Args:
         log_probs: float32 (T, V), natural-log probabilities.
@@ -90,16 +86,31 @@ def align_words(
     Raises:
         TextError, VocabularyError, CheckpointError, ValueError: as `forced_alignment` does.
     """
-    spans = forced_alignment(log_probs, tokens).spans.tolist()
-    limits = [first for first, _ in spans[1:]] + [len(log_probs)]
+    alignment = forced_alignment(log_probs, tokens)
+    text = Hypothesis.of_tokens(tokens, vocabulary, alignment.log_prob)
+    return timed_words(log_probs, text, alignment, frame_s)
+
+
+def timed_words(
+    log_probs: NDArray[np.float32], text: Hypothesis, alignment: Alignment, frame_s: float
+) -> tuple[Word, ...]:
+    """Return the words of a text, aligned by its tokens, with times and confidence.
+
+    A word starts with the first frame of its first token. CTC puts a token into few frames, with
+    blanks after it, so a word goes on after its last token: at most TAIL_S, and no further than to
+    where the next token of the text starts, which may be a space. Its confidence is the mean over
+    its tokens of the highest probability that each has within its frames.
+    """
+    frames = alignment.spans.tolist()
+    limits = [first for first, _ in frames[1:]] + [len(log_probs)]
     words = []
-    for begin, end in _word_bounds(tokens, vocabulary):
-        peaks = [log_probs[slice(*spans[u]), tokens[u]].max() for u in range(begin, end)]
+    for name, (begin, end) in zip(text.words, text.spans, strict=True):
+        peaks = [log_probs[slice(*frames[u]), text.tokens[u]].max() for u in range(begin, end)]
         words.append(
             Word(
-                word=vocabulary.decode(tokens[begin:end]),
-                start=spans[begin][0] * frame_s,
-                end=min(spans[end - 1][1] * frame_s + TAIL_S, limits[end - 1] * frame_s),
+                word=name,
+                start=frames[begin][0] * frame_s,
+                end=min(frames[end - 1][1] * frame_s + TAIL_S, limits[end - 1] * frame_s),
                 confidence=min(1.0, float(np.exp(peaks).mean())),
             )
         )
@@ -122,17 +133,6 @@ def _check(log_probs: NDArray[np.float32], tokens: NDArray[np.int64]) -> None:
         )
     if np.isnan(log_probs).any():
         raise CheckpointError("the log-probabilities hold NaN; use a checkpoint from before that")
-
-
-def _word_bounds(tokens: Sequence[int], vocabulary: Vocabulary) -> Iterator[tuple[int, int]]:
-    """Yield the place of the first token of each word, and the one after its last."""
-    if vocabulary.unit == "word":
-        yield from ((u, u + 1) for u in range(len(tokens)))
-        return
-    ends = [u for u, token in enumerate(tokens) if vocabulary.tokens[token] == " "]
-    for begin, end in zip([0, *(u + 1 for u in ends)], [*ends, len(tokens)], strict=True):
-        if begin < end:
-            yield begin, end
 
 
 def _lattice(tokens: Sequence[int]) -> _Lattice:

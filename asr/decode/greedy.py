@@ -39,6 +39,5 @@ class GreedyDecoder:
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
         """The one hypothesis, scored by its best path, whatever nbest is."""
         tokens = best_path(log_probs)
-        words = tuple(self.vocabulary.decode(tokens).split())
-        score = float(log_probs.max(axis=1, initial=-np.inf).sum())
-        return [Hypothesis(words, tuple(tokens), score, score)]
+        log_prob = float(log_probs.max(axis=1, initial=-np.inf).sum())
+        return [Hypothesis.of_tokens(tokens, self.vocabulary, log_prob)]

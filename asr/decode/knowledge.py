@@ -69,9 +69,10 @@ def lm_unit(lm: NgramModel | None) -> int:
 
 
 def _lexicon_of(lm: NgramModel | None, vocabulary: Vocabulary) -> Lexicon:
-    """All words of a model that the vocabulary can write; without a model none."""
+    """All words of a model that the vocabulary can write; without one those of the vocabulary."""
     if lm is None:
-        return Lexicon.of_spellings((), ())
+        own = vocabulary.tokens[1:] if vocabulary.unit == "word" else ()
+        return Lexicon.of_words(own, vocabulary)[0]
     special = {lm.unk, lm.bos, lm.eos}
     words = [word for index, word in enumerate(lm.words) if index not in special]
     lexicon, left_out = Lexicon.of_words(words, vocabulary)

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import compress
+from itertools import chain, compress, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import Index, constant, find_sorted, kernel, read_only
+from asr.compiled import Index, constant, find_sorted, inlined, read_only
 from asr.errors import DecoderError
 from asr.text import Vocabulary
 
@@ -35,7 +35,7 @@ class TrieArrays(NamedTuple):
     look_ahead: NDArray[np.float32]  # (nodes,) log-probability of the best word below; 0 at ROOT
 
 
-@kernel
+@inlined
 def find_child(trie: TrieArrays, node: Index, token: Index) -> Index:
     """The node that follows for a token; NO_NODE where none does, or `node` is none."""
     if node == NO_NODE:
@@ -43,10 +43,18 @@ def find_child(trie: TrieArrays, node: Index, token: Index) -> Index:
     return find_sorted(trie.token, trie.first_child[node], trie.first_child[node + 1], token)
 
 
-@kernel
+@inlined
 def has_children(trie: TrieArrays, node: Index) -> bool:
     """Whether a longer spelling begins so."""
     return bool(trie.first_child[node] < trie.first_child[node + 1])
+
+
+@inlined
+def words_spelled(trie: TrieArrays, node: Index) -> tuple[Index, Index]:
+    """Where in `trie.word` the words of a node begin and end."""
+    if node == NO_NODE:
+        return np.int64(0), np.int64(0)
+    return np.int64(trie.first_word[node]), np.int64(trie.first_word[node + 1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +70,10 @@ class Lexicon:
         cls, words: Sequence[str], spellings: Sequence[tuple[int, Sequence[int]]]
     ) -> "Lexicon":
         """Make a lexicon of words, and of spellings as (index of a word, token ids)."""
-        tokens = np.zeros(
-            (len(spellings), max((len(t) for _, t in spellings), default=0)), np.int32
-        )
-        for row, (_, spelled) in zip(tokens, spellings, strict=True):
-            row[: len(spelled)] = spelled
-        return cls(tuple(words), np.array([word for word, _ in spellings], np.int32), tokens)
+        lengths = np.array([len(spelled) for _, spelled in spellings], np.int64)
+        flat = np.fromiter(chain.from_iterable(spelled for _, spelled in spellings), np.int32)
+        word = np.array([word for word, _ in spellings], np.int32)
+        return cls(tuple(words), word, _padded(flat, lengths))
 
     @classmethod
     def of_words(
@@ -100,22 +106,22 @@ class Lexicon:
             DecoderError: the file cannot be read, is empty, or holds what cannot be spelled.
         """
         try:
-            lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+            content = Path(path).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise DecoderError(f"{path}: not a lexicon: {error}") from error
-        spell = _Speller(vocabulary)
+        ids = _TokenIds(vocabulary)
         index: dict[str, int] = {}
         spellings: dict[tuple[int, tuple[int, ...]], None] = {}  # in order, each once
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(ids.cased(content).splitlines(), start=1):
             word, *tokens = line.split("#")[0].split() or [""]
             if not word or word.startswith(";;;"):
                 continue
-            word = spell.cased(_VARIANT.sub("", word))
-            spelled = spell(tokens or list(word))
-            if spelled is None:
+            word = _VARIANT.sub("", word)
+            spelled = tuple(map(ids.__getitem__, tokens or word))
+            if _UNKNOWN in spelled:
                 raise DecoderError(
                     f"{path}: line {number}: {word} cannot be spelled with the model's tokens "
-                    f"({' '.join(tokens or list(word))}); take it out, or spell it otherwise"
+                    f"({' '.join(tokens or word)}); take it out, or spell it otherwise"
                 )
             spellings[index.setdefault(word, len(index)), spelled] = None
         if not index:
@@ -125,6 +131,8 @@ class Lexicon:
     def with_words(self, words: Iterable[str], vocabulary: Vocabulary) -> "Lexicon":
         """This lexicon and the words it lacks, spelled with the vocabulary's own units."""
         lacking = [word for word in dict.fromkeys(words) if word not in self._index]
+        if not lacking:
+            return self
         more, _ = Lexicon.of_words(lacking, vocabulary)
         longest = max(self.tokens.shape[1], more.tokens.shape[1])
         tables = [
@@ -154,59 +162,56 @@ def _table(words: Sequence[str], ids: dict[str, int]) -> NDArray[np.int32]:
         if ord(token) < len(of_character):
             of_character[ord(token)] = index
     lengths = np.fromiter(map(len, words), np.int64, len(words))
-    tokens = np.zeros((len(words), int(lengths.max(initial=0))), np.int32)
-    tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = of_character[characters]
-    return tokens
+    return _padded(of_character[characters], lengths)
 
 
-class _Speller:
+def _padded(flat: NDArray[np.int32], lengths: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Rows of these lengths, one behind the other, as a table padded with 0."""
+    table = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
+    table[np.arange(table.shape[1]) < lengths[:, None]] = flat
+    return table
+
+
+class _TokenIds(dict[str, int]):
     """Token names to ids, as forgiving about case and stress as the vocabulary needs."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self.ids = {token: index for index, token in enumerate(vocabulary.tokens) if index}
-        letters = "".join(self.ids)
+        super().__init__((token, index) for index, token in enumerate(vocabulary.tokens) if index)
+        letters = "".join(self)
         self.upper, self.lower = letters.isupper(), letters.islower()
 
     def cased(self, text: str) -> str:
         return text.upper() if self.upper else text.lower() if self.lower else text
 
-    def __call__(self, tokens: Sequence[str]) -> tuple[int, ...] | None:
-        found = []
-        for token in map(self.cased, tokens):
-            known = token if token in self.ids else token.rstrip(_STRESS)
-            if known not in self.ids:
-                return None
-            found.append(self.ids[known])
-        return tuple(found)
+    def __missing__(self, token: str) -> int:
+        index = self[token] = self.get(token.rstrip(_STRESS), _UNKNOWN)
+        return index
 
 
 def build_trie(lexicon: Lexicon, log_probs: NDArray[np.float32]) -> TrieArrays:
     """The trie of a lexicon; log_probs float (words,) are what look-ahead goes by."""
-    rows = lexicon.tokens.astype(">u4")  # bytes of which sort as the numbers do
+    narrow = np.min_scalar_type(lexicon.tokens.max(initial=0)).newbyteorder(">")
+    rows = lexicon.tokens.astype(narrow)  # bytes of which sort as the numbers do
     in_order = np.argsort(_as_one(rows), kind="stable") if rows.size else np.arange(len(rows))
-    table, word = lexicon.tokens[in_order], lexicon.word[in_order]
+    word = lexicon.word[in_order]
+    table = np.ascontiguousarray(lexicon.tokens[in_order].T)  # (longest, spellings)
     changed = np.ones_like(table, dtype=bool)
-    changed[1:] = np.logical_or.accumulate(table[1:] != table[:-1], axis=1)
+    changed[:, 1:] = np.logical_or.accumulate(table[:, 1:] != table[:, :-1], axis=0)
     starts = changed & (table > 0)  # where, at each depth, another node begins
-    per_level = starts.sum(axis=0)
-    last = 1 + np.cumsum(per_level)  # the node after those of each level
-    node = np.zeros((len(table), table.shape[1] + 1), np.int64)  # column d: after d tokens
-    node[:, 1:] = np.cumsum(starts, axis=0) - 1 + last - per_level
-    token = np.zeros(1 + int(per_level.sum()), np.int32)
-    parent = np.zeros(len(token), np.int64)
-    spellings, levels = np.nonzero(starts)
-    token[node[spellings, levels + 1]] = table[spellings, levels]
-    parent[node[spellings, levels + 1]] = node[spellings, levels]
-    ends = node[np.arange(len(table)), (table > 0).sum(axis=1)]
+    node = np.zeros((len(table) + 1, len(word)), np.int32)  # row d: after d tokens
+    node[1:] = np.cumsum(starts, dtype=np.int32).reshape(table.shape)
+    token, parent = np.append(0, table[starts]), np.append(0, node[:-1][starts])
+    edges = 1 + np.append(0, np.cumsum(starts.sum(axis=1)))  # of the levels
+    ends = node[(table > 0).sum(axis=0), np.arange(len(word))]
     by_node = np.argsort(ends, kind="stable")
     ends, word = ends[by_node], word[by_node]
     counted = np.arange(len(token) + 1)
     arrays = TrieArrays(
-        token,
+        token.astype(np.int32),
         np.searchsorted(parent[1:], counted).astype(np.int32) + 1,
         np.searchsorted(ends, counted).astype(np.int32),
         word,
-        _best_below(parent, np.column_stack((last - per_level, last)), ends, log_probs[word]),
+        _best_below(parent, edges, ends, log_probs[word]),
     )
     return read_only(arrays)
 
@@ -219,14 +224,14 @@ def _as_one(rows: NDArray[np.int32]) -> NDArray[np.bytes_]:
 
 def _best_below(
     parent: NDArray[np.int64],
-    levels: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    edges: NDArray[np.int64],
+    ends: NDArray[np.int32],
     log_probs: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """The best word at or below each node, from the deepest level up."""
+    """The best word at or below each node, from the deepest level up; edges are those of levels."""
     best = np.full(len(parent), -np.inf, np.float32)
     np.maximum.at(best, ends, log_probs)
-    for begin, end in levels[::-1]:
+    for begin, end in reversed(list(pairwise(edges))):
         np.maximum.at(best, parent[begin:end], best[begin:end])
     best[ROOT] = 0.0
     return best

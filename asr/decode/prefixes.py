@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import Index, kernel
+from asr.compiled import Index, inlined
 from asr.decode.lexicon import ROOT
 from asr.decode.scoring import NO_WORD
 from asr.text import BLANK
@@ -36,6 +36,7 @@ class State(NamedTuple):
     sums: NDArray[np.float64]  # (B,) both together
     next_blank: NDArray[np.float64]  # (B,) the same after the frame at hand
     next_token: NDArray[np.float64]
+    next_sums: NDArray[np.float64]
     candidates: NDArray[np.int64]  # (most, FIXED + 1) nodes that are not in the beam
     candidate_scores: NDArray[np.float64]  # (most, 2) acoustic log-probability and score
     totals: NDArray[np.float64]  # (2, B + most) of slots and candidates; room to sort them
@@ -47,14 +48,14 @@ class State(NamedTuple):
 NODES, SLOTS, CANDIDATES, KEPT = range(4)  # places in counts
 
 
-@kernel
+@inlined
 def log_add(a: float, b: float) -> float:
     """log(exp(a) + exp(b))."""
     high, low = max(a, b), min(a, b)
     return high if low == NEVER else high + math.log1p(math.exp(low - high))
 
 
-@kernel
+@inlined
 def known_child(state: State, node: Index, token: Index, word: Index) -> Index:
     """The child that a node already has for a token that ends a word, or none; -1 without one."""
     child = np.int64(state.nodes[node, FIRST_CHILD])
@@ -63,16 +64,16 @@ def known_child(state: State, node: Index, token: Index, word: Index) -> Index:
     return child
 
 
-@kernel
-def occupy(state: State, node: Index, blank: float, token: float) -> None:
+@inlined
+def occupy(state: State, node: Index, blank: float, token: float, both: float) -> None:
     """Put a node into the next slot of the beam."""
     slot = state.counts[SLOTS]
     state.counts[SLOTS] = slot + 1
     state.slots[slot], state.nodes[node, SLOT] = node, slot
-    state.blank[slot], state.token[slot] = blank, token
+    state.blank[slot], state.token[slot], state.sums[slot] = blank, token, both
 
 
-@kernel
+@inlined
 def node_of(state: State, place: Index) -> Index:
     """The node of a candidate, made if it never was in the beam."""
     candidates, nodes = state.candidates, state.nodes
@@ -90,7 +91,7 @@ def node_of(state: State, place: Index) -> Index:
     return node
 
 
-@kernel
+@inlined
 def nth_largest(state: State, count: Index, n: Index) -> float:
     """The n-th largest of the first `count` totals by Hoare's selection; NEVER without so many."""
     if count <= n:
@@ -131,6 +132,7 @@ def new_state(size: int, most: int, num_tokens: int, lm_state: int, hotword: int
         np.zeros(size, np.int64),
         np.zeros(size),
         np.full(size, NEVER),
+        np.zeros(size),
         np.empty(size),
         np.empty(size),
         np.empty(size),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import Index, constant, kernel
+from asr.compiled import Index, constant, inlined
 from asr.decode.hotwords import HotwordArrays
 from asr.decode.lexicon import NO_NODE, TrieArrays
 from asr.lm.query import NgramArrays, query
@@ -55,7 +55,7 @@ class Step(NamedTuple):
     acoustic: float
 
 
-@kernel
+@inlined
 def word_gain(
     knowledge: Knowledge, lm_state: Index, token: Index, word: Index
 ) -> tuple[float, Index]:
@@ -75,7 +75,7 @@ def word_gain(
     return gain, lm_state
 
 
-@kernel
+@inlined
 def look_ahead(knowledge: Knowledge, spelled: Index) -> float:
     """What the best word that begins as spelled can be expected to add, by its unigram."""
     weights = knowledge.weights
@@ -84,7 +84,7 @@ def look_ahead(knowledge: Knowledge, spelled: Index) -> float:
     return weights.lm_weight * float(knowledge.trie.look_ahead[spelled])
 
 
-@kernel
+@inlined
 def most_gains(knowledge: Knowledge, spelled: Index) -> tuple[float, float]:
     """The most that a token can add to a score: within a word, and where it ends one.
 
@@ -101,7 +101,7 @@ def most_gains(knowledge: Knowledge, spelled: Index) -> tuple[float, float]:
     return spell + weights.hotword_gain, end + weights.hotword_gain
 
 
-@kernel
+@inlined
 def hotword_gain(hotwords: HotwordArrays, state: Index, token: Index) -> tuple[float, Index]:
     """What a token adds for phrases that it begins, goes on with, ends or breaks off."""
     following = np.int64(hotwords.next_state[state, token])

@@ -12,8 +12,8 @@ Shapes: T frames, V tokens, B hypotheses in the beam. Probabilities are natural 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import Index, constant, kernel
-from asr.decode.lexicon import NO_NODE, ROOT, find_child, has_children
+from asr.compiled import Index, inlined, kernel
+from asr.decode.lexicon import NO_NODE, ROOT, find_child, has_children, words_spelled
 from asr.decode.prefixes import (
     CANDIDATES,
     HOTWORD,
@@ -35,7 +35,6 @@ from asr.decode.prefixes import (
     occupy,
 )
 from asr.decode.scoring import (
-    LM_OFF,
     NO_WORD,
     OOV,
     Knowledge,
@@ -46,10 +45,7 @@ from asr.decode.scoring import (
     most_gains,
     word_gain,
 )
-from asr.lm.query import query
 from asr.text import BLANK
-
-_NO_TOKEN = constant(BLANK)
 
 
 @kernel
@@ -64,7 +60,7 @@ def advance(knowledge: Knowledge, state: State, log_probs: NDArray[np.float32]) 
         _select(state)
 
 
-@kernel
+@inlined
 def _keep_tokens(weights: Weights, state: State, frame: NDArray[np.float32]) -> None:
     """The tokens a frame makes worth a try, most probable first: one, and all above a threshold."""
     kept, best = 0, 1
@@ -84,15 +80,13 @@ def _keep_tokens(weights: Weights, state: State, frame: NDArray[np.float32]) -> 
     state.counts[KEPT] = kept
 
 
-@kernel
+@inlined
 def _stay(weights: Weights, state: State, frame: NDArray[np.float32]) -> None:
     """All paths that lead to the prefixes in the beam: blanks, repeats, and from their parents.
 
     Sets the cutoff: what is worse cannot be among the best, as a full beam of these is better.
     """
     slots = state.counts[SLOTS]
-    for slot in range(slots):
-        state.sums[slot] = log_add(state.blank[slot], state.token[slot])
     best, worst = NEVER, -NEVER
     for slot in range(slots):
         node = state.slots[slot]
@@ -103,7 +97,8 @@ def _stay(weights: Weights, state: State, frame: NDArray[np.float32]) -> None:
         if parent >= 0 and state.nodes[parent, SLOT] >= 0:
             paths = _paths(state, state.nodes[parent, SLOT], token) + frame[token]
             state.next_token[slot] = log_add(state.next_token[slot], paths)
-        total = log_add(state.next_blank[slot], state.next_token[slot]) + state.score[node]
+        state.next_sums[slot] = log_add(state.next_blank[slot], state.next_token[slot])
+        total = state.next_sums[slot] + state.score[node]
         state.totals[0, slot] = total
         best, worst = max(best, total), min(worst, total)
     state.cutoff[0] = best - weights.beam_threshold
@@ -111,7 +106,7 @@ def _stay(weights: Weights, state: State, frame: NDArray[np.float32]) -> None:
         state.cutoff[0] = max(state.cutoff[0], worst)
 
 
-@kernel
+@inlined
 def _paths(state: State, slot: Index, token: Index) -> float:
     """Log-probability of the paths to a slot that another token can follow.
 
@@ -122,7 +117,7 @@ def _paths(state: State, slot: Index, token: Index) -> float:
     return float(state.sums[slot])
 
 
-@kernel
+@inlined
 def _expand(knowledge: Knowledge, state: State, frame: NDArray[np.float32], slot: Index) -> None:
     """All prefixes that are one token longer than that of a slot and may be among the best."""
     node, separator = state.slots[slot], knowledge.weights.separator
@@ -130,49 +125,40 @@ def _expand(knowledge: Knowledge, state: State, frame: NDArray[np.float32], slot
     total = state.sums[slot] + state.score[node]
     for position in range(state.counts[KEPT]):
         token = state.kept[position]
-        if token == separator:
-            if total + frame[token] + end >= state.cutoff[0]:
-                _end_word(knowledge, state, node, _paths(state, slot, token) + frame[token])
-        elif total + frame[token] + spell >= state.cutoff[0]:
+        gain = end if token == separator else spell
+        if total + frame[token] + gain >= state.cutoff[0]:
             acoustic = _paths(state, slot, token) + frame[token]
             if acoustic > NEVER:
-                _spell(knowledge, state, node, token, acoustic)
-        elif separator == BLANK or frame[token] < frame[separator]:
+                _follow(knowledge, state, node, token, acoustic)
+        elif token != separator and (separator == BLANK or frame[token] < frame[separator]):
             break  # what follows is less probable, and no separator
 
 
-@kernel
-def _spell(knowledge: Knowledge, state: State, node: Index, token: Index, acoustic: float) -> None:
-    """A token within a word; without a separator, its last token ends a word."""
-    trie = knowledge.trie
-    spelled = find_child(trie, state.nodes[node, SPELLED], token)
-    if spelled == NO_NODE and not knowledge.weights.open_vocabulary:
+@inlined
+def _follow(knowledge: Knowledge, state: State, node: Index, token: Index, acoustic: float) -> None:
+    """The children of a prefix for a token: one for each word it ends, and one for what is none.
+
+    A separator ends all words that are spelled so, or what the lexicon lacks. Without a separator
+    the last token of a word does, and the word may be the beginning of a longer one.
+    """
+    trie, separator = knowledge.trie, knowledge.weights.separator
+    ends, before = token == separator, state.nodes[node, SPELLED]
+    if ends and before == ROOT:  # two separators, or one at the start
         return
-    if knowledge.weights.separator != BLANK or spelled == NO_NODE or has_children(trie, spelled):
-        _propose(knowledge, state, node, Step(token, NO_WORD, spelled, acoustic))
-    if knowledge.weights.separator == BLANK and spelled != NO_NODE:
-        for place in range(trie.first_word[spelled], trie.first_word[spelled + 1]):
-            word = np.int64(trie.word[place])
-            _propose(knowledge, state, node, Step(token, word, ROOT, acoustic))
+    spelled = before if ends else find_child(trie, before, token)
+    word, following = (OOV, ROOT) if ends else (NO_WORD, spelled)
+    first, last = words_spelled(trie, spelled)
+    lacked = spelled == NO_NODE or (ends and first == last)
+    goes_on = not ends and (separator != BLANK or has_children(trie, spelled))
+    if knowledge.weights.open_vocabulary if lacked else goes_on:
+        _propose(knowledge, state, node, Step(token, word, following, acoustic))
+    if ends or separator == BLANK:
+        for place in range(first, last):
+            ended = np.int64(trie.word[place])
+            _propose(knowledge, state, node, Step(token, ended, ROOT, acoustic))
 
 
-@kernel
-def _end_word(knowledge: Knowledge, state: State, node: Index, acoustic: float) -> None:
-    """A separator: the end of every word that is spelled so, or of one outside of the lexicon."""
-    trie, spelled = knowledge.trie, state.nodes[node, SPELLED]
-    if spelled == ROOT:  # two separators, or one at the start
-        return
-    token, known = knowledge.weights.separator, False
-    if spelled != NO_NODE:
-        for place in range(trie.first_word[spelled], trie.first_word[spelled + 1]):
-            known = True
-            word = np.int64(trie.word[place])
-            _propose(knowledge, state, node, Step(token, word, ROOT, acoustic))
-    if knowledge.weights.open_vocabulary and not known:
-        _propose(knowledge, state, node, Step(token, OOV, ROOT, acoustic))
-
-
-@kernel
+@inlined
 def _propose(knowledge: Knowledge, state: State, node: Index, step: Step) -> None:
     """Make the child of a node a candidate, unless it is in the beam already."""
     known = known_child(state, node, step.token, step.word)
@@ -201,7 +187,7 @@ def _propose(knowledge: Knowledge, state: State, node: Index, step: Step) -> Non
     state.counts[CANDIDATES] = place + 1
 
 
-@kernel
+@inlined
 def _gain(knowledge: Knowledge, state: State, node: Index, step: Step) -> tuple[float, Index]:
     """Score of a step from a node, and the language model's next state.
 
@@ -216,7 +202,7 @@ def _gain(knowledge: Knowledge, state: State, node: Index, step: Step) -> tuple[
     return state.ended[node, 1], np.int64(state.ended[node, 2])
 
 
-@kernel
+@inlined
 def _select(state: State) -> None:
     """Fill the beam with the best of slots and candidates."""
     slots, candidates, room = state.counts[SLOTS], state.counts[CANDIDATES], len(state.slots)
@@ -227,56 +213,10 @@ def _select(state: State) -> None:
         node = state.slots[slot]
         state.nodes[node, SLOT] = -1
         if totals[slot] >= cutoff and totals[slot] > NEVER:
-            occupy(state, node, state.next_blank[slot], state.next_token[slot])
+            blank, token = state.next_blank[slot], state.next_token[slot]
+            occupy(state, node, blank, token, state.next_sums[slot])
     for place in range(candidates):
         if totals[slots + place] >= cutoff and state.counts[SLOTS] < room:
-            occupy(state, node_of(state, place), NEVER, state.candidate_scores[place, 0])
+            token = state.candidate_scores[place, 0]
+            occupy(state, node_of(state, place), NEVER, token, token)
     state.counts[CANDIDATES] = 0
-
-
-@kernel
-def finish(
-    knowledge: Knowledge,
-    state: State,
-    words: NDArray[np.int32],
-    totals: NDArray[np.float64],
-) -> None:
-    """End every hypothesis of the beam, which stays as it is.
-
-    Fills words (B,) with the word that its end completes, and totals (B,) with acoustic and other
-    scores together; NEVER where it breaks off within a word and the vocabulary is not open.
-    """
-    for slot in range(state.counts[SLOTS]):
-        node = state.slots[slot]
-        word, gain, lm_state = _last_word(knowledge, state, node)
-        if knowledge.weights.lm_unit != LM_OFF:
-            log_prob, _ = query(knowledge.lm, lm_state, knowledge.weights.sentence_end)
-            gain += knowledge.weights.lm_weight * log_prob
-        hotwords, hotword = knowledge.hotwords, state.nodes[node, HOTWORD]
-        if knowledge.weights.separator != BLANK:
-            bonus, hotword = hotword_gain(hotwords, hotword, knowledge.weights.separator)
-            gain += bonus
-        gain -= hotwords.partial[hotword]
-        gain -= look_ahead(knowledge, state.nodes[node, SPELLED])
-        words[slot] = word
-        totals[slot] = log_add(state.blank[slot], state.token[slot]) + state.score[node] + gain
-
-
-@kernel
-def _last_word(knowledge: Knowledge, state: State, node: Index) -> tuple[Index, float, Index]:
-    """The best word that a hypothesis can end with, its score, and the state after it."""
-    trie, spelled = knowledge.trie, state.nodes[node, SPELLED]
-    lm_state = state.nodes[node, LM_STATE]
-    if spelled == ROOT:
-        return NO_WORD, 0.0, lm_state
-    best_word, best_gain, best_state = NO_WORD, NEVER, lm_state
-    if knowledge.weights.separator != BLANK and spelled != NO_NODE:
-        for place in range(trie.first_word[spelled], trie.first_word[spelled + 1]):
-            word = np.int64(trie.word[place])
-            gain, following = word_gain(knowledge, lm_state, _NO_TOKEN, word)
-            if gain > best_gain:
-                best_word, best_gain, best_state = word, gain, following
-    if best_word == NO_WORD and knowledge.weights.open_vocabulary:
-        best_word = OOV
-        best_gain, best_state = word_gain(knowledge, lm_state, _NO_TOKEN, OOV)
-    return best_word, best_gain, best_state

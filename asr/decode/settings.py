@@ -78,6 +78,11 @@ _ALLOWED = {
 }
 
 
+def included_lm(model: Path) -> Path | None:
+    """The language model in a model's folder: where there is one, a beam search is the default."""
+    return model / LM if (model / LM).exists() else None
+
+
 def load_settings(model: Path) -> DecoderConfig:
     """The settings kept with a model; the usual ones where there are none.
 

@@ -10,8 +10,9 @@ the token BOUNDARY, read as <s> and predicted as </s>. Probabilities are natural
 Shapes: N sentences, U tokens (</s> included), E inputs, H hidden cells, V tokens. Batch first.
 """
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -202,6 +203,7 @@ class NeuralScorer:
 
     model: LstmLanguageModel
     vocabulary: LmVocabulary
+    unknown_units: int = 1  # that share the probability of <unk>
 
     @classmethod
     def load(cls, folder: Path | str) -> "NeuralScorer":
@@ -218,11 +220,24 @@ class NeuralScorer:
         load_weights(model, folder)
         return cls(model, vocabulary)
 
+    def among(self, words: Iterable[str]) -> "NeuralScorer":
+        """The same for texts of these words: those it lacks share the probability of <unk> evenly.
+
+        Else each of them would have all of it, and rare words be likelier than common ones.
+        """
+        units = {unit for word in words for unit in self.vocabulary.split(word)}
+        return replace(self, unknown_units=max(1, len(units.difference(self.vocabulary.tokens))))
+
     def score(self, texts: Sequence[str]) -> list[float]:
-        """Log-probability of each text as a sentence, </s> included; unknown words as <unk>."""
-        encode, split = self.vocabulary.encode, self.vocabulary.split
-        scores = token_log_probs(self.model, [encode(split(text)) for text in texts])
-        return [float(score.sum(dtype=np.float64)) for score in scores]
+        """Log-probability of each text as a sentence, </s> included."""
+        sentences = [self.vocabulary.encode(self.vocabulary.split(text)) for text in texts]
+        share = math.log(self.unknown_units)
+        return [
+            float(log_probs.sum(dtype=np.float64)) - share * sentence.count(UNKNOWN)
+            for sentence, log_probs in zip(
+                sentences, token_log_probs(self.model, sentences), strict=True
+            )
+        ]
 
     def perplexity(self, sentences: Iterable[Sequence[str]]) -> Perplexity:
         """Perplexity of a word, whatever the units of the model.

@@ -7,12 +7,13 @@ phrase-based translation?'), and zero, so that it stays exact. The unigrams' sta
 numbers are stored exactly, as planes of bytes: all lowest bytes, all second ones, and so on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.compiled import read_only
 from asr.lm.query import NgramArrays
 
 Arrays = dict[str, NDArray[Any]]
@@ -20,6 +21,7 @@ Arrays = dict[str, NDArray[Any]]
 _INTEGERS = ("word", "suffix", "first_child")
 _FLOATS = ("prob", "backoff")
 _VALUES = 256
+_AT_ONCE = 2**14
 
 
 def quantize(arrays: NgramArrays, counts: Sequence[int]) -> Arrays:
@@ -44,11 +46,17 @@ def dequantize(stored: Arrays, counts: Sequence[int]) -> Arrays:
     """Return arrays under their names in `NgramArrays`; nobody may write to them."""
     arrays: Arrays = {name: _whole(stored[name]) for name in _INTEGERS}
     for name in _FLOATS:
-        _, *codes = _split(stored[f"{name}_codes"], counts)
-        levels = map(np.take, stored[f"{name}_books"], codes)
-        arrays[name] = np.concatenate([stored[f"{name}_unigrams"], *levels])
-    for array in arrays.values():
-        array.flags.writeable = False
+        codes = stored[f"{name}_codes"]
+        values = arrays[name] = np.empty(len(codes), np.float32)
+        unigrams, *levels = _split(values, counts)
+        unigrams[:] = stored[f"{name}_unigrams"]
+        _, *codes_of_levels = _split(codes, counts)
+        for book, level, its_codes in zip(
+            stored[f"{name}_books"], levels, codes_of_levels, strict=True
+        ):
+            for part in _parts(len(level)):
+                np.take(book, its_codes[part], out=level[part], mode="clip")
+    read_only(arrays.values())
     return arrays
 
 
@@ -80,8 +88,15 @@ def _planes(numbers: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 def _whole(planes: NDArray[np.uint8]) -> NDArray[np.int32]:
     """The inverse of `_planes`."""
-    numbers: NDArray[np.int32] = planes[-1].astype(np.int32)
-    for plane in planes[-2::-1]:
-        numbers <<= 8
-        numbers |= plane
+    numbers = np.empty(planes.shape[1], np.int32)
+    for part in _parts(len(numbers)):
+        numbers[part] = planes[-1, part]
+        for plane in planes[-2::-1, part]:
+            numbers[part] <<= 8
+            numbers[part] |= plane
     return numbers
+
+
+def _parts(length: int) -> Iterator[slice]:
+    """Parts of arrays that stay in the processor's cache from one step to the next."""
+    return (slice(begin, begin + _AT_ONCE) for begin in range(0, length, _AT_ONCE))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import Index, find_sorted, kernel
+from asr.compiled import Index, find_sorted, inlined, kernel
 
 ROOT = 0  # the state of an empty context
 
@@ -48,7 +48,7 @@ def query(model: NgramArrays, state: Index, word: Index) -> tuple[float, Index]:
     return backed_off + model.prob[node], following
 
 
-@kernel
+@inlined
 def find_child(model: NgramArrays, state: Index, word: Index) -> Index:
     """The node of a state's n-gram followed by a word; -1 where the model has none."""
     if state == ROOT:

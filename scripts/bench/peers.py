@@ -28,22 +28,22 @@ class WorkerError(AsrError):
     """A decoder whose process ended before its answer."""
 
 
-def make_environment(folder: Path) -> Path:
-    """Make the virtual environment of the peers, or what it lacks; return its Python.
+def make_environment(folder: Path, packages: Sequence[str] = PACKAGES) -> Path:
+    """Make a virtual environment of peers, or what it lacks; return its Python.
 
-    A package that cannot be installed is left out: its decoder will say that it is not available.
+    A package that cannot be installed is left out: its worker will say that it is not available.
     """
     python = folder / "bin" / "python"
     stamp = folder / "installed.json"
-    if stamp.exists() and json.loads(stamp.read_text()) == list(PACKAGES):
+    if stamp.exists() and json.loads(stamp.read_text()) == list(packages):
         return python
-    say("installing the peers (kenlm is compiled: some minutes, once)")
+    say(f"installing {', '.join(packages)} (some minutes, once)")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    for package in PACKAGES:
+    for package in packages:
         pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         if subprocess.run((*pip, package), check=False, stdout=sys.stderr).returncode:
             say(f"{package} cannot be installed")
-    stamp.write_text(json.dumps(PACKAGES))
+    stamp.write_text(json.dumps(packages))
     return python
 
 
