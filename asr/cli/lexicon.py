@@ -1,0 +1,153 @@
+"""asr-lexicon: pronunciations of words, from a dictionary or guessed, for a model over phones."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from asr.cli.run import run
+
+if TYPE_CHECKING:
+    from asr.lm.pronounce import Pronounced
+    from asr.manifest import Utterance
+
+_MANIFEST = ".jsonl"
+_MODELS = (".bin", ".arpa", ".arpa.gz", ".arpa.xz")
+_EXAMPLES = 3
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="asr-lexicon",
+        description="Find the pronunciations of words in DICT, and guess those of words that it "
+        "lacks by a joint n-gram model of its letters and phones.",
+    )
+    parser.add_argument(
+        "dictionary", metavar="DICT", help="lines of a word and its phones, as cmudict.dict"
+    )
+    parser.add_argument(
+        "sources",
+        metavar="SOURCE",
+        nargs="+",
+        help="what holds the words: a manifest (.jsonl), an n-gram model (.bin, .arpa), or text or "
+        "lines 'WORD COUNT', plain, .gz or .xz; - is standard input",
+    )
+    parser.add_argument(
+        "--out",
+        required=True,
+        help="lexicon to write, for --lexicon of other commands; a name in .jsonl: the manifest "
+        "given, with phones in place of words, for training",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object with counts")
+    arguments = parser.parse_args(argv)
+    return run("asr-lexicon", lambda: _lexicon(arguments))
+
+
+def _lexicon(arguments: argparse.Namespace) -> int:
+    from asr.lm.dictionary import read_dictionary
+    from asr.lm.pronounce import pronounce
+
+    _check_names(arguments.sources, arguments.out)
+    words = dict.fromkeys(chain.from_iterable(map(_words, arguments.sources)))
+    found = pronounce(words, read_dictionary(arguments.dictionary))
+    if arguments.out.endswith(_MANIFEST):
+        _write_manifest(arguments.sources[0], arguments.out, found)
+    else:
+        _write_lexicon(arguments.out, found)
+    _report(arguments.out, found)
+    if arguments.json:
+        record = {
+            "words": len(found.pronunciations),
+            "guessed": len(found.guessed),
+            "left_out": found.left_out,
+        }
+        print(json.dumps(record, ensure_ascii=False))
+    return 0
+
+
+def _check_names(sources: Sequence[str], out: str) -> None:
+    from asr.errors import ConfigError
+
+    if out.endswith(_MANIFEST) and (len(sources) > 1 or not sources[0].endswith(_MANIFEST)):
+        raise ConfigError(
+            f"--out is {out}, a manifest in phones: give it one manifest in {_MANIFEST} as SOURCE, "
+            "or another name, such as lexicon.txt"
+        )
+
+
+def _words(source: str) -> Iterator[str]:
+    """The words of a source; those of transcripts and texts as a model is taught them."""
+    from asr.lm.binary import load_lm
+    from asr.lm.corpus import read_sentences
+    from asr.manifest import read_manifest
+    from asr.text import Normalizer
+
+    if source.endswith(_MODELS):
+        lm = load_lm(source)
+        special = {lm.unk, lm.bos, lm.eos}
+        yield from (word for index, word in enumerate(lm.words) if index not in special)
+        return
+    texts: Iterable[str]
+    if source.endswith(_MANIFEST):
+        texts = (utterance.text for utterance in read_manifest(source))
+    else:
+        texts = (" ".join(_without_count(words)) for words in read_sentences([source]))
+    for text in map(Normalizer(), texts):
+        yield from text.split()
+
+
+def _without_count(words: list[str]) -> list[str]:
+    """A line of text, or the word alone of a line 'WORD COUNT'."""
+    return words[:1] if len(words) == 2 and words[1].isdecimal() else words
+
+
+def _write_lexicon(path: str, found: "Pronounced") -> None:
+    from asr.lm.files import created
+
+    with created(path) as file:
+        for word in sorted(found.pronunciations):
+            for phones in found.pronunciations[word]:
+                file.write(f"{word} {' '.join(phones)}\n".encode())
+
+
+def _write_manifest(source: str, path: str, found: "Pronounced") -> None:
+    """Write the utterances all of whose words have a pronunciation."""
+    from asr.manifest import read_manifest, write_manifest
+    from asr.progress import say
+
+    utterances = read_manifest(source)
+    spoken = [*filter(None, (_in_phones(utterance, found) for utterance in utterances))]
+    write_manifest(path, spoken)
+    if left_out := len(utterances) - len(spoken):
+        say(f"{path}: {left_out} utterances are left out, with words of no known pronunciation")
+
+
+def _in_phones(utterance: "Utterance", found: "Pronounced") -> "Utterance | None":
+    """The utterance with the first pronunciation of each word; None where a word has none."""
+    from dataclasses import replace
+
+    from asr.text import Normalizer
+
+    words = Normalizer()(utterance.text).split()
+    if not found.pronunciations.keys() >= set(words):
+        return None
+    phones = chain.from_iterable(found.pronunciations[word][0] for word in words)
+    return replace(utterance, text=" ".join(phones))
+
+
+def _report(out: str, found: "Pronounced") -> None:
+    from asr.progress import say
+
+    say(f"{out}: {len(found.pronunciations)} words, {len(found.guessed)} of them guessed")
+    for word in islice(found.guessed, _EXAMPLES):
+        say(f"guessed {word}: {' '.join(found.pronunciations[word][0])}")
+    if found.left_out:
+        examples = ", ".join(found.left_out[:_EXAMPLES])
+        say(f"{len(found.left_out)} words cannot be guessed from the dictionary: {examples}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
