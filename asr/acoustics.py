@@ -1,5 +1,6 @@
 """Waveforms to log-probabilities, whatever computes them: all that recognition needs of a model."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -7,11 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio import Waveform
+from asr.bundle import GRAPH, INDEX, Bundle, is_bundle, read_bundle
 from asr.config import TextConfig
+from asr.errors import CheckpointError, MissingDependencyError
 from asr.text import Vocabulary
 
 if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
     from asr.model import AcousticModel
+
+_OUTSIDE = b"location"  # the key by which an ONNX file names another that holds its weights
 
 
 class Acoustics(Protocol):
@@ -25,6 +32,64 @@ class Acoustics(Protocol):
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
         """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
+
+
+class OnnxAcoustics:
+    """The model of a bundle, run by onnxruntime in one thread.
+
+    A recurrent step is too small to be split, so a second thread gains nothing; for several
+    recordings at once there are processes.
+    """
+
+    def __init__(self, bundle: Bundle, folder: Path) -> None:
+        self.vocabulary = bundle.vocabulary
+        self.name = folder.name
+        self.text = bundle.info.text
+        self.sample_rate_hz = bundle.info.sample_rate_hz
+        self.frame_shift_ms = bundle.info.frame_shift_ms
+        if _OUTSIDE in bundle.graph:
+            raise CheckpointError(
+                f"{folder / GRAPH}: keeps weights outside of itself, which a bundle must not; "
+                "make it again with asr-export"
+            )
+        try:
+            self._session = _open_session(bundle.graph)
+            probed = self.log_probs(np.zeros(self.sample_rate_hz // 10, np.float32))
+        except Exception as error:  # onnxruntime raises many kinds, of no common class
+            raise CheckpointError(f"{folder / GRAPH}: cannot be run ({error})") from error
+        if probed.ndim != 2 or probed.shape[1] != len(self.vocabulary):
+            raise CheckpointError(
+                f"{folder / GRAPH}: gives {probed.shape[1:]} log-probabilities a frame, for "
+                f"{len(self.vocabulary)} tokens; make the bundle again with asr-export"
+            )
+
+    @classmethod
+    def load(cls, folder: Path) -> "OnnxAcoustics":
+        """Verify a bundle and prepare its model.
+
+        Raises:
+            CheckpointError: it is not whole, or its graph cannot be run.
+        """
+        with ThreadPoolExecutor(1) as pool:  # hashes while onnxruntime loads
+            reading = pool.submit(read_bundle, folder)
+            import onnxruntime  # noqa: F401
+
+            return cls(reading.result(), folder)
+
+    def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
+        """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
+        feed = {"waveforms": waveform[None], "num_samples": np.array([len(waveform)])}  # (1, L)
+        result: NDArray[np.float32] = self._session.run(["log_probs"], feed)[0][0]
+        return result
+
+
+def _open_session(graph: bytes) -> "InferenceSession":
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4  # errors come as exceptions; nothing else is printed
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 class TorchAcoustics:
@@ -50,12 +115,25 @@ class TorchAcoustics:
 
 
 def open_acoustics(folder: Path) -> Acoustics:
-    """The acoustic model in a folder.
+    """The acoustic model in a folder: a bundle, or else an experiment, which needs torch.
 
     Raises:
         CheckpointError: the folder holds no model, or a damaged one.
+        MissingDependencyError: it is an experiment folder, and torch is not installed.
     """
-    from asr.checkpoint import load_model  # imports torch, which takes seconds
+    if is_bundle(folder):
+        return OnnxAcoustics.load(folder)
+    if not (folder / "config.json").exists():
+        raise CheckpointError(
+            f"{folder}: holds no model, neither {INDEX} of asr-export nor config.json of asr-train"
+        )
+    try:
+        from asr.checkpoint import load_model  # imports torch, which takes seconds
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"{folder}: an experiment folder needs the package {error.name}; install it with "
+            "pip install 'asr[train]', or make a bundle where it is installed, with asr-export"
+        ) from error
 
     model, vocabulary = load_model(folder)
     return TorchAcoustics(model, vocabulary, folder.name)

@@ -67,3 +67,7 @@ class LanguageModelError(AsrError):
 
 class DecoderError(ConfigError):
     """A lexicon, a list of hotwords or a setting that a decoder cannot work with."""
+
+
+class WorkerError(AsrError):
+    """A process that died while it worked on a recording."""

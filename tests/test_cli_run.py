@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from asr.cli.run import run
 from asr.errors import AudioError, ConfigError
+
+CONF = Path(__file__).parents[1] / "conf"
 
 
 @pytest.mark.parametrize(
@@ -36,16 +39,17 @@ def test_our_own_bugs_are_not_hidden():
         run("asr-x", lambda: __import__("asr.no_such_module"))
 
 
-def test_without_torch_the_package_is_named():
+def test_without_torch_the_package_is_named(tmp_path: Path):
     check = (
         "import sys; sys.modules['torch'] = None\n"
-        "from asr.cli.transcribe import main; sys.exit(main(['a.wav']))"
+        "from asr.cli.train import main; sys.exit(main(sys.argv[1:]))"
     )
-    command = [sys.executable, "-c", check]
+    arguments = [CONF / "smoke.toml", "--train=a", "--valid=b", f"--out={tmp_path}"]
+    command = [sys.executable, "-c", check, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "asr-transcribe: error: needs the package torch; install it: pip install 'asr[train]'\n"
+        "asr-train: error: needs the package torch; install it: pip install 'asr[train]'\n"
     )
 
 

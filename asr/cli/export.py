@@ -1,0 +1,73 @@
+"""asr-export: a trained model as a bundle, which runs without torch."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from asr.bundle import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
+from asr.cli.run import run
+from asr.decode.settings import LM
+from asr.errors import ConfigError
+from asr.progress import say
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(
+        "asr-export",
+        description="Make a model bundle: the network with its features as one ONNX graph, and "
+        "what its output is decoded with. BUNDLE may be EXP itself.",
+    )
+    parser.add_argument("exp", metavar="EXP", type=Path, help="experiment folder of asr-train")
+    parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder to write")
+    parser.add_argument("--lm", type=Path, help=f"binary n-gram model of asr-lm; default: EXP/{LM}")
+    parser.add_argument("--int8", action="store_true", help="weights in 8 bits: small and fast")
+    arguments = parser.parse_args(argv)
+    return run("asr-export", lambda: export(arguments))
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Export; the exit status."""
+    from asr.checkpoint import load_model
+    from asr.onnx_graph import export_graph, quantized
+
+    exp, folder = arguments.exp, arguments.bundle
+    model, vocabulary = load_model(exp)
+    _check_target(exp, folder)
+    copied = {name: exp / name for name in COPIED if (exp / name).exists()}
+    if arguments.lm:
+        copied[LM] = _checked_lm(arguments.lm)
+    graph = export_graph(model)
+    if arguments.int8:
+        graph = quantized(graph, model.config.model.cell)
+    info = BundleInfo(
+        sample_rate_hz=model.config.features.sample_rate_hz,
+        frame_shift_ms=model.frame_shift_ms,
+        unit=vocabulary.unit,
+        text=model.config.text,
+        precision="int8" if arguments.int8 else "float32",
+        checkpoint=checkpoint_digest(exp),
+    )
+    write_bundle(folder, info, graph, copied)
+    sizes = [(folder / name).stat().st_size for name in (GRAPH, *copied)]
+    say(f"{folder}: {info.precision} model, {sizes[0] / 1e6:.1f} MB; in all {sum(sizes) / 1e6:.1f}")
+    return 0
+
+
+def _check_target(exp: Path, folder: Path) -> None:
+    """Refuse a folder that holds something else than this experiment or a bundle."""
+    if not folder.is_dir() or folder.samefile(exp):
+        return
+    if (folder / "config.json").exists() or (any(folder.iterdir()) and not is_bundle(folder)):
+        raise ConfigError(f"BUNDLE {folder} holds other files; give a new folder, or EXP itself")
+
+
+def _checked_lm(path: Path) -> Path:
+    from asr.lm.binary import read_binary
+
+    read_binary(path)  # says what is wrong with a damaged one, or one in ARPA
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""The acoustic model as one ONNX graph: waveforms in, log-probabilities out.
+
+    waveforms     float32 (N, L), full scale 1; samples after an utterance's end are zero
+    num_samples   int64 (N,), 1..L
+    log_probs     float32 (N, T', V), natural logarithms
+    num_frames    int64 (N,), valid frames of each utterance
+
+The graph is traced from the modules that were trained, so that it cannot differ from them, but for
+what ONNX has no good operator for: the spectrum is a strided convolution with the windowed Fourier
+basis, and deltas are a convolution whose groups do not depend on the batch.
+
+Shapes: N utterances, L samples, T feature frames, T' output frames, C cepstra, V tokens.
+"""
+
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from asr.errors import ConfigError
+from asr.features import DELTA_WIN, LOG_OFFSET, Mfcc, mask_frames, normalize
+from asr.model import AcousticModel
+
+OPSET = 17  # the first with layer normalisation
+_FRONTEND = "/frontend/"  # how the names of its nodes start
+
+
+class _Frontend(nn.Module):
+    """The frames of asr.features.Mfcc, by operators that ONNX has."""
+
+    basis: Tensor  # (2 * bins, 1, win_length): cosines, then sines
+    delta: Tensor  # (1, 1, DELTA_WIN)
+
+    def __init__(self, mfcc: Mfcc) -> None:
+        super().__init__()
+        self.mfcc = mfcc
+        self.spectrogram = mfcc.mfcc.MelSpectrogram
+        basis = _fourier_basis(self.spectrogram.spectrogram.window, self.spectrogram.n_fft)
+        self.register_buffer("basis", basis)
+        offsets = torch.arange(DELTA_WIN) - DELTA_WIN // 2
+        self.register_buffer("delta", (offsets / offsets.square().sum())[None, None])
+
+    def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, L) waveforms to (N, T, F) features and the int64 (N,) valid frames of each."""
+        num_frames = self.mfcc.num_frames(num_samples)
+        energies = self._power(waveforms) @ self.spectrogram.mel_scale.fb  # (N, T, bins) -> M
+        log_mel = mask_frames(torch.log(energies + LOG_OFFSET), num_frames)
+        streams = [log_mel @ self.mfcc.mfcc.dct_mat]  # (N, T, M) -> (N, T, C)
+        for _ in range(self.mfcc.config.deltas):
+            streams.append(self._deltas(streams[-1], num_frames))
+        features = torch.cat(streams, dim=2)
+        what = self.mfcc.config.normalize
+        if what != "none":  # twice, for a sum of float32 over a long recording is rounded
+            features = normalize(features, num_frames, "mean")
+        return normalize(features, num_frames, what), num_frames
+
+    def _power(self, waveforms: Tensor) -> Tensor:
+        """(N, L) waveforms to power spectra (N, T, bins)."""
+        width = self.basis.shape[2]
+        before = (width + 1) // 2  # a frame is centred on its sample
+        padded = nn.functional.pad(waveforms, (before, width - before))[:, None]
+        squares = nn.functional.conv1d(padded, self.basis, stride=self.mfcc.hop_length).square()
+        cosines, sines = squares.chunk(2, dim=1)
+        return (cosines + sines).transpose(1, 2)
+
+    def _deltas(self, features: Tensor, num_frames: Tensor) -> Tensor:
+        """(N, T, C) to its deltas; an utterance's own edge frames are repeated."""
+        time = torch.arange(features.shape[1])
+        nearest = torch.minimum(time, num_frames[:, None] - 1)  # (N, T)
+        held = features.gather(1, nearest.unsqueeze(2).expand_as(features)).transpose(1, 2)
+        half = DELTA_WIN // 2
+        padded = nn.functional.pad(held, (half, half), mode="replicate")
+        rows = padded.reshape(-1, 1, padded.shape[2])  # (N, C, T + 4) -> (N * C, 1, T + 4)
+        deltas = nn.functional.conv1d(rows, self.delta)
+        return deltas.reshape(held.shape).transpose(1, 2)
+
+
+def _fourier_basis(window: Tensor, n_fft: int) -> Tensor:
+    """Windowed cosines and sines (2 * bins, 1, win_length); phases are free in a power spectrum."""
+    bins, time = torch.arange(n_fft // 2 + 1), torch.arange(len(window))
+    angles = 2 * torch.pi / n_fft * torch.outer(bins, time).double()
+    basis = torch.cat([angles.cos(), angles.sin()]) * window.double()
+    return basis.float()[:, None]
+
+
+class _WaveformModel(nn.Module):
+    def __init__(self, model: AcousticModel) -> None:
+        super().__init__()
+        self.frontend = _Frontend(model.frontend)
+        self.model = model
+
+    def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
+        log_probs, num_frames = self.model(*self.frontend(waveforms, num_samples))
+        return log_probs, num_frames
+
+
+def export_graph(model: AcousticModel) -> bytes:
+    """A model as an ONNX graph, for any number of utterances of any length."""
+    rate_hz = model.config.features.sample_rate_hz
+    example = torch.zeros(2, rate_hz), torch.tensor([rate_hz, rate_hz // 2])
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of batch sizes and constants, which tests prove right
+        torch.onnx.export(
+            _WaveformModel(model).eval(),
+            example,
+            Path(folder, "model.onnx"),
+            dynamo=False,  # the newer exporter fixes the number of frames
+            opset_version=OPSET,
+            input_names=["waveforms", "num_samples"],
+            output_names=["log_probs", "num_frames"],
+            dynamic_axes={
+                "waveforms": {0: "N", 1: "L"},
+                "num_samples": {0: "N"},
+                "log_probs": {0: "N", 1: "T"},
+                "num_frames": {0: "N"},
+            },
+        )
+        return Path(folder, "model.onnx").read_bytes()
+
+
+def quantized(graph: bytes, cell: str) -> bytes:
+    """The same graph with the weights of recurrent and linear layers in 8 bits.
+
+    Features are computed as before. Activations are quantised as they come, so log-probabilities
+    depend a little on the other utterances of a batch. A scale for each row of a matrix halves the
+    difference from float32. Weights without a sign do not saturate on older CPUs.
+
+    Raises:
+        ConfigError: the recurrent cell is none that onnxruntime computes in 8 bits.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    if cell != "lstm":
+        raise ConfigError(f"model.cell is {cell!r}, --int8 is for 'lstm'; leave --int8 out")
+    model = onnx.load_from_string(graph)
+    frontend = [node.name for node in model.graph.node if node.name.startswith(_FRONTEND)]
+    logging.disable(logging.WARNING)  # it advises another pass, which changes nothing here
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.onnx")
+            quantize_dynamic(
+                model,
+                path,
+                op_types_to_quantize=["LSTM", "MatMul"],
+                nodes_to_exclude=frontend,
+                per_channel=True,
+                weight_type=QuantType.QUInt8,
+            )
+            return path.read_bytes()
+    finally:
+        logging.disable(logging.NOTSET)
