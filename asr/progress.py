@@ -1,7 +1,9 @@
 """Bars and messages on stderr; bars only where a person watches."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
+from types import TracebackType
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -12,6 +14,49 @@ T = TypeVar("T")
 def progress(items: Iterable[T], title: str, *, shown: bool = True) -> Iterator[T]:
     """Iterate with a bar on stderr; silent when it is not to be shown, or stderr no terminal."""
     return iter(tqdm(items, title, leave=False, disable=not (shown and sys.stderr.isatty())))
+
+
+class RecordingsBar:
+    """A bar for recordings: how many are done, times real time, and the time left.
+
+    It measures bytes, as the length of a recording is known once it has been read.
+    """
+
+    def __init__(self, title: str, num_recordings: int, num_bytes: int) -> None:
+        self._num_recordings = num_recordings
+        self._done = 0
+        self._audio_s = 0.0
+        self._started = time.monotonic()
+        self._bar = tqdm(
+            desc=title,
+            total=num_bytes,
+            leave=False,
+            disable=not sys.stderr.isatty(),
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
+        )
+
+    def __enter__(self) -> "RecordingsBar":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def advance(self, num_bytes: int, audio_s: float = 0.0) -> None:
+        """One recording more is done, of which audio_s seconds were recognised."""
+        self._done += 1
+        self._audio_s += audio_s
+        self._bar.set_postfix_str(f"{self._done}/{self._num_recordings}, {self.speed()}", False)
+        self._bar.update(num_bytes)
+
+    def speed(self) -> str:
+        """How fast recordings have been recognised so far."""
+        factor = self._audio_s / max(time.monotonic() - self._started, 1e-3)
+        return f"{factor:.3g} times real time"
 
 
 def say(message: str) -> None:

@@ -4,13 +4,14 @@ import io
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import jiwer
 import pytest
 
-from asr.cli import evaluate, score, transcribe
+from asr.cli import decoding, evaluate, score, transcribe
 from asr.manifest import read_manifest
 
 BADINPUT = Path(__file__).parents[2] / "shared" / "badinput"
@@ -83,11 +84,119 @@ def test_quiet_leaves_out_findings(smoke: Path, tmp_path: Path, capsys):
     assert capsys.readouterr() == ("\n", "")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--format", "docx", "a.wav"], ["--modell", "x", "-"]])
+@pytest.mark.parametrize("arguments", [["--modell", "x", "-"], ["--workers", "0", "a.wav"]])
 def test_usage_is_status_2(arguments: list[str]):
     with pytest.raises(SystemExit) as left:
         transcribe.main(arguments)
     assert left.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "no INPUT"),
+        ("--format docx a.wav", "format is 'docx'; allowed: txt, tsv"),
+        ("--format srt,json a.wav", "several formats need files; add --output-dir"),
+        ("--format srt a.wav b.wav", "several recordings as .srt need a file for each"),
+        ("--skip-existing a.wav", "add --output-dir"),
+        ("--output-dir out -", "- has no name for a file"),
+        ("--workers 2 -", "- is read by one process"),
+        ("--ray local -", "- is read by one process"),
+        ("--files-from - -", "standard input is a recording or a list"),
+        ("--files-from missing", "--files-from missing: cannot be read"),
+        ("--live a.wav", "--live hears standard input alone"),
+        ("--live --output-dir out", "--live prints"),
+        ("--rate 8000 a.wav", "--rate is for --live"),
+        ("a.wav --ray talks", "--ray talks: no address of a cluster"),
+        ("--output-dir out a/x.wav b/x.mp3", "would both be written to out/x.txt"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    arguments: str, message: str, tmp_path: Path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert transcribe.main(arguments.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_for_each_recording_and_format(smoke: Path, folder: Path, tmp_path: Path, capsys):
+    (folder / "deep").mkdir()
+    (folder / "test-001.wav").rename(folder / "deep" / "test-001.wav")
+    out = tmp_path / "new" / "out"
+    command = ["--format", "txt,json,srt", "--output-dir", out, "--skip-existing", folder]
+    assert run(smoke, *command) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "test-001b.wav" in captured.err
+    assert "3 recordings transcribed, " in captured.err
+    names = ["deep/test-001", "test-000", "test-002"]
+    written = {str(path.relative_to(out)) for path in out.rglob("*.*")}
+    suffixes = ("txt", "json", "srt")
+    assert written == {f"{n}.{s}" for n in names for s in suffixes} | {"asr-journal.jsonl"}
+    for name in names:
+        text = texts(smoke)[Path(name).name]
+        assert (out / f"{name}.txt").read_text() == f"{text}\n"
+        record = json.loads((out / f"{name}.json").read_text())
+        assert (record["text"], record["model"]) == (text, "exp")
+        assert record["decoder"] == {"name": "greedy"}
+        assert [word["word"] for word in record["words"]] == text.split()
+        assert " ".join((out / f"{name}.srt").read_text().splitlines()[2:]) == text
+    assert run(smoke, *command) == 1
+    assert "0 recordings transcribed, " in (said := capsys.readouterr().err)
+    assert "3 were done before" in said
+    assert run(smoke, *command, "--set", "beam_size=5", "--quiet") == 1
+    lines = (out / "asr-journal.jsonl").read_text().splitlines()
+    count = Counter(json.loads(line)["status"] for line in lines)
+    assert count == {"ok": 6, "failed": 3, "replacing": 3}
+
+
+def test_processes_print_in_the_order_of_a_list(smoke: Path, folder: Path, monkeypatch, capsys):
+    names = ["test-002", "test-001b", "missing", "test-000", "test-001"]
+    listed = "".join(f"{folder / name}.wav\n" for name in names).encode()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(listed)))
+    assert run(smoke, "--files-from", "-", "--workers", 2) == 1
+    captured = capsys.readouterr()
+    good = ["test-002", "test-000", "test-001"]
+    expected = [f"{folder / name}.wav\t{texts(smoke)[name]}" for name in good]
+    assert captured.out.splitlines() == expected
+    failed = [line for line in captured.err.splitlines() if "error: " in line]
+    assert ["test-001b.wav" in failed[0], "missing.wav" in failed[1]] == [True, True]
+
+
+def test_live_hands_over_standard_input(smoke: Path, monkeypatch, capsys):
+    def run_live(recognizer, stream, write, sample_rate_hz: int) -> None:
+        write(f"{type(recognizer).__name__} {stream.read()!r} {sample_rate_hz} ")
+
+    monkeypatch.setattr("asr.live.run_live", run_live)
+    for options, rate_hz in (((), 16_000), (("--rate", 8000), 8000)):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"PCM")))
+        assert run(smoke, "--live", *options) == 0
+        assert capsys.readouterr().out == f"Recognizer b'PCM' {rate_hz} "
+
+
+def test_digest_follows_what_a_text_depends_on(smoke: Path, tmp_path: Path):
+    model = Path(shutil.copytree(smoke / "exp", tmp_path / "exp"))
+    options = SimpleNamespace(
+        model=model, decoder="beam", lm=None, lexicon=None, hotwords=None, rescore=None, set=[]
+    )
+    before = decoding.digest(options)
+    (model / "log.jsonl").write_text("training goes on")
+    shutil.rmtree(model / "last", ignore_errors=True)
+    assert decoding.digest(options) == before
+    seen = {before}
+    hotwords = tmp_path / "hotwords.txt"
+    hotwords.write_text("DO")
+    for name, value in (("set", ["beam_size=7"]), ("hotwords", hotwords), ("decoder", "greedy")):
+        seen.add(decoding.digest(SimpleNamespace(**vars(options) | {name: value})))
+    hotwords.write_text("RE")
+    seen.add(decoding.digest(SimpleNamespace(**vars(options) | {"hotwords": hotwords})))
+    (model / "best" / "more.safetensors").write_text("other weights")
+    seen.add(decoding.digest(options))
+    assert len(seen) == 6
 
 
 def test_model_that_is_none(tmp_path: Path, capsys):

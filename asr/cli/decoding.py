@@ -1,14 +1,22 @@
 """The options by which commands choose a decoder, shared by asr-evaluate and asr-transcribe."""
 
 import argparse
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.decode.settings import LM, DecoderConfig, load_settings
+import asr
+from asr.decode.settings import LM, DecoderConfig, included_lm, load_settings
 from asr.errors import DecoderError
+from asr.journal import content_sha256
 from asr.text import Normalizer, Vocabulary
 
-_FOR_BEAM = ("lm", "lexicon", "hotwords", "rescore", "set")
+_FILES = ("lm", "lexicon", "hotwords", "rescore")
+_FOR_BEAM = (*_FILES, "set")
+_MODEL_SUFFIXES = frozenset({".json", ".txt", ".bin", ".onnx", ".safetensors"})
 
 if TYPE_CHECKING:
     from asr.config import TextConfig
@@ -16,6 +24,7 @@ if TYPE_CHECKING:
     from asr.decode.confidence import Calibration
     from asr.decode.hypothesis import Decoder
     from asr.decode.rescore import Scorer
+    from asr.recognize import Recognizer
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +63,8 @@ def complete_options(arguments: argparse.Namespace, model: Path) -> None:
     given = [name for name in _FOR_BEAM if getattr(arguments, name)]
     if arguments.decoder == "greedy" and given:
         raise DecoderError(f"--{given[0]} is for a beam search; leave --decoder greedy out")
-    included = model / LM
-    if arguments.decoder != "greedy" and not arguments.lm and included.exists():
-        arguments.lm = included
+    if arguments.decoder != "greedy":
+        arguments.lm = arguments.lm or included_lm(model)
     arguments.decoder = arguments.decoder or ("beam" if given or arguments.lm else "greedy")
 
 
@@ -67,6 +75,53 @@ def settings(arguments: argparse.Namespace, model: Path) -> DecoderConfig:
         DecoderError: a setting has another name or a value that is not allowed.
     """
     return load_settings(model).changed(arguments.set)
+
+
+def load_recognizer(arguments: argparse.Namespace) -> "Recognizer":
+    """The model and the decoder that completed options describe.
+
+    Raises:
+        CheckpointError: there is no model, or a damaged one.
+        DecoderError, LanguageModelError: as make_decoder.
+    """
+    from asr.acoustics import open_acoustics
+    from asr.recognize import Recognizer
+
+    acoustics = open_acoustics(arguments.model)
+    config = settings(arguments, arguments.model)
+    decoder = make_decoder(arguments, config, acoustics.vocabulary, acoustics.text)
+    return Recognizer(acoustics, decoder, kept_calibration(arguments, arguments.model))
+
+
+def describe(arguments: argparse.Namespace) -> dict[str, object]:
+    """What recognises with completed options, fit for JSON: the model and the decoder's settings.
+
+    Raises:
+        DecoderError: as settings.
+    """
+    decoder: dict[str, object] = {"name": arguments.decoder}
+    if arguments.decoder == "beam":
+        given = ((name, getattr(arguments, name)) for name in _FILES)
+        decoder |= {name: path.name for name, path in given if path}
+        decoder |= asdict(settings(arguments, arguments.model))
+    return {"model": arguments.model.resolve().name, "decoder": decoder}
+
+
+def digest(arguments: argparse.Namespace) -> str:
+    """A sha256 of all that a text depends on beside its recording: settings and files' contents."""
+    paths = filter(None, (arguments.model, *(getattr(arguments, name) for name in _FILES)))
+    files = dict.fromkeys(file for path in paths for file in _read_files(path))
+    contents = sorted(filter(None, map(content_sha256, files)))  # wherever the files lie
+    record = [asr.__version__, describe(arguments), contents]
+    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
+
+
+def _read_files(path: Path) -> Iterator[Path]:
+    """A file, or the files of a model's folder that recognition may read."""
+    if not path.is_dir():
+        yield path
+    for folder in (path, path / "best"):
+        yield from (file for file in folder.glob("*") if file.suffix in _MODEL_SUFFIXES)
 
 
 def kept_calibration(arguments: argparse.Namespace, model: Path) -> "Calibration | None":
@@ -101,7 +156,7 @@ def make_decoder(
     if arguments.decoder == "greedy":
         return GreedyDecoder(vocabulary)
     decoder = make_beam(arguments, config, vocabulary, text)
-    scorer = load_scorer(arguments)
+    scorer = load_scorer(arguments, decoder.words)
     return Rescorer(decoder, scorer, config) if scorer else decoder
 
 
@@ -123,13 +178,13 @@ def make_beam(
     return BeamDecoder(vocabulary, config, lm=lm, lexicon=lexicon, hotwords=hotwords)
 
 
-def load_scorer(arguments: argparse.Namespace) -> "Scorer | None":
-    """The LSTM of --rescore, if it was given."""
+def load_scorer(arguments: argparse.Namespace, words: Iterable[str]) -> "Scorer | None":
+    """The LSTM of --rescore, if it was given, for texts of these words."""
     if not arguments.rescore:
         return None
     from asr.lm.neural import NeuralScorer
 
-    return NeuralScorer.load(arguments.rescore)
+    return NeuralScorer.load(arguments.rescore).among(words)
 
 
 def read_hotwords(path: Path, text: "TextConfig") -> list[str]:

@@ -3,18 +3,31 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
-from asr.audio import list_audio
 from asr.cli import decoding
 from asr.cli.run import complain, run
-from asr.container import Source
-from asr.errors import AudioError
-from asr.formats import FORMATS, WITH_WORDS, writer
-from asr.progress import progress, say
+from asr.errors import ConfigError
+from asr.formats import FORMATS, Format, parse_formats
+from asr.jobs import (
+    STDIN,
+    Job,
+    Outcome,
+    Outcomes,
+    Transcriber,
+    default_workers,
+    in_order,
+    list_jobs,
+    read_list,
+    run_here,
+)
+from asr.outputs import OutputFolder, Printer, Sink
+from asr.progress import RecordingsBar, say
 
-STDIN = "-"
+LIVE_RATE_HZ = 16_000
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,63 +38,206 @@ def main(argv: list[str] | None = None) -> int:
         "What is to be said about a recording goes to stderr.",
     )
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="file, folder, 'glob', or - for standard input"
+        "inputs", nargs="*", metavar="INPUT", help="file, folder, 'glob', or - for standard input"
     )
-    parser.add_argument("--model", type=Path, help="experiment folder; default: English, included")
-    parser.add_argument("--format", choices=list(FORMATS), default="txt")
+    parser.add_argument(
+        "--files-from", metavar="FILE", help="more inputs: a path a line; - for standard input"
+    )
+    parser.add_argument("--model", type=Path, help="bundle or experiment; default: English")
+    parser.add_argument(
+        "--format", default="txt", help=f"{', '.join(FORMATS)}; with --output-dir also srt,json"
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing about good recordings")
+    _add_options_for_many(parser)
+    _add_options_for_live(parser)
     decoding.add_options(parser)
     arguments = parser.parse_args(argv)
     return run("asr-transcribe", lambda: transcribe(arguments))
 
 
+def _add_options_for_many(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("many recordings")
+    group.add_argument(
+        "--output-dir", type=Path, metavar="OUT", help="write a file for each recording, not stdout"
+    )
+    group.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="leave out what OUT has of the same recordings, model and settings",
+    )
+    group.add_argument(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="processes; default: as many as pay, 8 at most",
+    )
+    group.add_argument(
+        "--ray",
+        nargs="?",
+        const="auto",
+        metavar="ADDRESS",
+        help="on a Ray cluster: local, auto, HOST:PORT or ray://HOST:PORT",
+    )
+
+
+def _add_options_for_live(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("live")
+    group.add_argument(
+        "--live",
+        action="store_true",
+        help="print what is said while it is said; standard input: raw 16-bit samples, one channel",
+    )
+    group.add_argument(
+        "--rate", type=_positive, metavar="HZ", help=f"of the samples; default: {LIVE_RATE_HZ}"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
+    return int(text)
+
+
 def transcribe(arguments: argparse.Namespace) -> int:
     """Transcribe all inputs; 1 when any could not be, after the others are done."""
-    sources = list(list_sources(arguments.inputs))
-    # One recording named as such prints its bare text; a folder's only one is one of several.
-    several = len(sources) > 1 or sources[0] not in (STDIN, Path(arguments.inputs[0]))
-    write = writer(arguments.format, several)
+    formats = parse_formats(arguments.format)
+    for mistake in (*_mistakes_about_stdin(arguments), *_mistakes_about_files(arguments, formats)):
+        raise ConfigError(mistake)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from asr.acoustics import open_acoustics
-    from asr.recognize import ENGLISH, Recognizer
+    from asr.recognize import ENGLISH
 
-    folder = arguments.model or ENGLISH
-    decoding.complete_options(arguments, folder)
-    acoustics = open_acoustics(folder)
-    config = decoding.settings(arguments, folder)
-    decoder = decoding.make_decoder(arguments, config, acoustics.vocabulary, acoustics.text)
-    calibration = decoding.kept_calibration(arguments, folder)
-    recognizer = Recognizer(acoustics, decoder, calibration)
-    with_words = arguments.format in WITH_WORDS
-    failed = 0
-    for source in progress(sources, "transcribing"):
-        try:
-            transcript = recognizer.transcribe(_opened(source), words=with_words)
-        except AudioError as error:
-            complain("asr-transcribe", str(error))
-            failed += 1
-            continue
-        print(write(transcript), flush=True)
-        if not arguments.quiet:
-            for warning in transcript.warnings:
-                say(f"{transcript.path}: {warning}")
-    if failed and several:
-        say(f"{failed} of {len(sources)} recordings could not be transcribed")
-    return 1 if failed else 0
+    arguments.model = arguments.model or ENGLISH
+    decoding.complete_options(arguments, arguments.model)
+    if arguments.live:
+        return listen(arguments)
+    jobs = list_jobs(
+        arguments.inputs, read_list(arguments.files_from) if arguments.files_from else ()
+    )
+    transcriber = Transcriber(
+        partial(decoding.load_recognizer, _sendable(arguments)),
+        decoding.describe(arguments),
+        words=any(form.timed for form in formats),
+        hashed=arguments.output_dir is not None,
+    )
+    return _do(arguments, jobs, transcriber, _sink(arguments, jobs, formats))
 
 
-def list_sources(inputs: Sequence[str]) -> Iterator[Path | str]:
-    """Expand files, folders and globs; - stays."""
-    for name in dict.fromkeys(inputs):
-        if name == STDIN:
-            yield name
+def listen(arguments: argparse.Namespace) -> int:
+    """Print what is said into standard input, until its end."""
+    from asr.live import run_live
+
+    recognizer = decoding.load_recognizer(arguments)
+    write = partial(print, end="", flush=True)
+    run_live(recognizer, sys.stdin.buffer, write, arguments.rate or LIVE_RATE_HZ)
+    return 0
+
+
+def _mistakes_about_stdin(arguments: argparse.Namespace) -> Iterator[str]:
+    inputs = arguments.inputs or arguments.files_from
+    if arguments.live and inputs:
+        yield "--live hears standard input alone; leave INPUT and --files-from out"
+    if arguments.rate and not arguments.live:
+        yield "--rate is for --live; recordings say their rate"
+    if not (arguments.live or inputs):
+        yield "no INPUT; give a file, folder, 'glob', - for standard input, or --files-from"
+    if STDIN not in arguments.inputs:
+        return
+    if arguments.files_from == STDIN:
+        yield "standard input is a recording or a list; give the other as a file"
+    if arguments.output_dir:
+        yield "- has no name for a file in --output-dir; redirect standard output"
+    if arguments.ray or arguments.workers:
+        yield "- is read by one process; leave --workers and --ray out"
+
+
+def _mistakes_about_files(
+    arguments: argparse.Namespace, formats: Sequence[Format]
+) -> Iterator[str]:
+    if arguments.output_dir and arguments.live:
+        yield "--live prints; leave --output-dir out"
+    if len(formats) > 1 and not arguments.output_dir:
+        yield "several formats need files; add --output-dir OUT"
+    if arguments.skip_existing and not arguments.output_dir:
+        yield "--skip-existing is about the files in --output-dir; add --output-dir OUT"
+
+
+def _sendable(arguments: argparse.Namespace) -> argparse.Namespace:
+    """The options with paths that hold in another folder and machine, where they go to one."""
+    if not arguments.ray:
+        return arguments
+    paths = {name: v.absolute() for name, v in vars(arguments).items() if isinstance(v, Path)}
+    return argparse.Namespace(**vars(arguments) | paths)
+
+
+def _sink(arguments: argparse.Namespace, jobs: Sequence[Job], formats: Sequence[Format]) -> Sink:
+    if not arguments.output_dir:
+        # One recording named as such prints its bare text; a folder's only one is one of several.
+        several = len(jobs) > 1 or jobs[0].source not in (STDIN, *map(Path, arguments.inputs))
+        return Printer(formats[0], several)
+    settings = decoding.digest(arguments)
+    skips = arguments.skip_existing
+    return OutputFolder(arguments.output_dir, formats, settings, jobs, skips=skips)
+
+
+def _do(
+    arguments: argparse.Namespace, jobs: Sequence[Job], transcriber: Transcriber, sink: Sink
+) -> int:
+    """Do the jobs that have not been done; 1 when any failed."""
+    bar = RecordingsBar("transcribing", len(jobs), sum(job.num_bytes for job in jobs))
+    num_done = num_failed = 0
+    with closing(sink), bar:
+        remaining = _remaining(jobs, sink, bar)
+        with closing(_outcomes(arguments, jobs, transcriber, remaining)) as outcomes:
+            for outcome in outcomes:
+                sink.take(outcome)
+                _report(outcome, arguments.quiet)
+                bar.advance(outcome.job.num_bytes, outcome.audio_s)
+                num_failed += outcome.error is not None
+                num_done += outcome.error is None
+    if arguments.output_dir and not arguments.quiet:
+        before = len(jobs) - num_done - num_failed
+        say(f"{num_done} recordings transcribed, {bar.speed()}; {before} were done before")
+    if num_failed and len(jobs) > 1:
+        say(f"{num_failed} of {len(jobs)} recordings could not be transcribed")
+    return 1 if num_failed else 0
+
+
+def _remaining(jobs: Iterable[Job], sink: Sink, bar: RecordingsBar) -> Iterator[Job]:
+    for job in jobs:
+        if sink.is_done(job):
+            bar.advance(job.num_bytes)
         else:
-            yield from list_audio([name])
+            yield job
 
 
-def _opened(source: Path | str) -> Source:
-    return sys.stdin.buffer if source == STDIN else source
+def _outcomes(
+    arguments: argparse.Namespace,
+    jobs: Sequence[Job],
+    transcriber: Transcriber,
+    remaining: Iterable[Job],
+) -> Outcomes:
+    """Start the work, here or elsewhere; what is printed comes in the order of the inputs."""
+    outcomes = run_here(transcriber, remaining)
+    count = 1 if STDIN in arguments.inputs else arguments.workers or default_workers(jobs)
+    if arguments.ray:
+        from asr.ray_jobs import run_on_ray
+
+        outcomes = run_on_ray(transcriber, remaining, arguments.ray, arguments.workers)
+    elif count > 1:
+        from asr.workers import run_in_processes
+
+        outcomes = run_in_processes(transcriber, remaining, count)
+    return outcomes if arguments.output_dir else in_order(outcomes)
+
+
+def _report(outcome: Outcome, quiet: bool) -> None:
+    """Say on stderr what is wrong with a recording."""
+    if outcome.error:
+        complain("asr-transcribe", str(outcome.error))
+    elif outcome.transcript and not quiet:
+        for warning in outcome.transcript.warnings:
+            say(f"{outcome.transcript.path}: {warning}")
 
 
 if __name__ == "__main__":

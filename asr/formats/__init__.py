@@ -1,0 +1,17 @@
+"""How a recognised recording is written: lines, JSON, NIST's files, subtitles, Praat."""
+
+from asr.formats.lines import ctm, trn_line
+from asr.formats.praat import textgrid
+from asr.formats.registry import FORMATS, Format, parse_formats
+from asr.formats.transcript import Transcript, Word
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Transcript",
+    "Word",
+    "ctm",
+    "parse_formats",
+    "textgrid",
+    "trn_line",
+]

@@ -1,0 +1,77 @@
+"""Formats of a line for each recording or word, and JSON: each function gives whole lines.
+
+A line never holds a line break of its own: tabs and line breaks inside paths and texts become
+spaces, and bytes of a path that are not UTF-8 become U+FFFD.
+"""
+
+import json
+from typing import Any
+
+from asr.formats.transcript import Transcript, Word, one_line, printable
+
+
+def txt(transcript: Transcript) -> str:
+    """Return the text alone."""
+    return f"{one_line(transcript.text)}\n"
+
+
+def tsv(transcript: Transcript) -> str:
+    """Return path<TAB>text."""
+    return f"{one_line(transcript.path)}\t{one_line(transcript.text)}\n"
+
+
+def jsonl(transcript: Transcript) -> str:
+    """Return a JSON object on a line."""
+    return _json(transcript, indent=None)
+
+
+def json_object(transcript: Transcript) -> str:
+    """Return the same JSON object on several lines, for people to read."""
+    return _json(transcript, indent=1)
+
+
+def trn(transcript: Transcript) -> str:
+    """Return NIST's `text (id)`."""
+    return f"{trn_line(transcript.utterance, transcript.text)}\n"
+
+
+def trn_line(utterance: str, text: str) -> str:
+    """Return the text of one utterance with its id, which holds no white space or parentheses."""
+    return f"{one_line(text)} ({utterance})".lstrip()
+
+
+def ctm(transcript: Transcript) -> str:
+    """Return NIST's `id channel start duration word confidence` of each word; "" without any."""
+    lines = []
+    for word in transcript.words:
+        start, end = round(word.start, 3), round(word.end, 3)
+        times = f"{start:.3f} {end - start:.3f}"
+        spelling = one_line(word.word)
+        lines.append(f"{transcript.utterance} 1 {times} {spelling} {word.confidence:.3f}\n")
+    return "".join(lines)
+
+
+def _json(transcript: Transcript, indent: int | None) -> str:
+    record: dict[str, Any] = {
+        "id": transcript.utterance,
+        "path": transcript.path,
+        "text": transcript.text,
+        "duration": round(transcript.duration, 3),
+    }
+    if transcript.words:
+        record["words"] = [_word_record(word) for word in transcript.words]
+    if transcript.warnings:
+        record["warnings"] = list(transcript.warnings)
+    if transcript.findings:
+        record["findings"] = transcript.findings.as_dict()
+    record |= transcript.system
+    return printable(json.dumps(record, ensure_ascii=False, allow_nan=False, indent=indent)) + "\n"
+
+
+def _word_record(word: Word) -> dict[str, Any]:
+    return {
+        "word": word.word,
+        "start": round(word.start, 3),
+        "end": round(word.end, 3),
+        "confidence": round(word.confidence, 3),
+    }

@@ -1,0 +1,46 @@
+"""The formats by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from asr.errors import ConfigError
+from asr.formats.lines import ctm, json_object, jsonl, trn, tsv, txt
+from asr.formats.praat import textgrid
+from asr.formats.subtitles import srt, vtt
+from asr.formats.transcript import Transcript
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write a recording: as whole lines, which fill a file with this suffix."""
+
+    write: Callable[[Transcript], str]
+    suffix: str
+    timed: bool = False  # whether it says when each word was
+    joins: bool = True  # whether those of several recordings may follow each other in one file
+
+
+FORMATS = {
+    "txt": Format(txt, ".txt"),
+    "tsv": Format(tsv, ".tsv"),
+    "json": Format(json_object, ".json", timed=True),
+    "jsonl": Format(jsonl, ".jsonl", timed=True),
+    "srt": Format(srt, ".srt", timed=True, joins=False),
+    "vtt": Format(vtt, ".vtt", timed=True, joins=False),
+    "ctm": Format(ctm, ".ctm", timed=True),
+    "trn": Format(trn, ".trn"),
+    "textgrid": Format(textgrid, ".TextGrid", timed=True, joins=False),
+}
+
+
+def parse_formats(names: str) -> tuple[Format, ...]:
+    """Return the formats of a list such as "srt,json", each once.
+
+    Raises:
+        ConfigError: there is no format of this name.
+    """
+    wanted = dict.fromkeys(names.split(","))
+    for name in wanted:
+        if name not in FORMATS:
+            raise ConfigError(f"format is {name!r}; allowed: {', '.join(FORMATS)}")
+    return tuple(FORMATS[name] for name in wanted)

@@ -1,0 +1,46 @@
+"""What was recognised, as a record, and how its texts become single lines."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr.findings import Findings
+
+
+@dataclass(frozen=True)
+class Word:
+    """One recognised word; start and end in seconds from the start of the recording."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float  # 0..1
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was recognised in one recording; duration in seconds, warnings about its audio."""
+
+    path: str
+    text: str
+    duration: float
+    words: tuple[Word, ...] = ()
+    warnings: tuple[str, ...] = ()
+    findings: Findings | None = None  # the figures behind the warnings
+    system: Mapping[str, object] = field(default_factory=dict)  # what recognised it, fit for JSON
+
+    @property
+    def utterance(self) -> str:
+        """The id: the file's name without folder and extension, white space and () as _."""
+        return re.sub(r"[\s()]", "_", printable(Path(self.path).stem))
+
+
+def printable(text: str) -> str:
+    """Return the text with U+FFFD where Python holds undecodable bytes of a path."""
+    return re.sub(r"[\ud800-\udfff]", "\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """Return the text, printable, with spaces for tabs and line breaks."""
+    return re.sub(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+", " ", printable(text))

@@ -1,0 +1,72 @@
+"""A stand-in for a model, in a module of its own so that other processes can import it.
+
+Its recordings are text files. A file says what is to happen: `text` is recognised, `bad` is no
+audio, `die` kills the process, `die once` does so the first time, `slow` takes a minute, `bug` is
+a mistake of ours, and `pid` gives the number of the process.
+
+As a script it does jobs of the files in its arguments in two processes and prints their texts.
+"""
+
+import os
+import signal
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from asr.cli.run import run
+from asr.errors import AudioError, CheckpointError
+from asr.formats import Transcript
+from asr.jobs import Transcriber, list_jobs
+from asr.workers import run_in_processes
+
+
+class FakeModel:
+    """Does what its recordings say."""
+
+    def transcribe(self, source: Path, *, words: bool) -> Transcript:
+        """Recognise; with words, say so."""
+        text = source.read_text()
+        if text == "bad":
+            raise AudioError(f"{source}: is bad")
+        if text == "bug":
+            raise ZeroDivisionError
+        if text == "slow":
+            time.sleep(60)
+        if text == "die" or (text == "die once" and not _seen(source)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        text = str(os.getpid()) if text == "pid" else text
+        return Transcript(str(source), f"{text}{' with words' if words else ''}", 1.0)
+
+
+def _seen(source: Path) -> bool:
+    mark = source.with_suffix(".seen")
+    if mark.exists():
+        return True
+    mark.touch()
+    return False
+
+
+def load(kind: str = "good") -> FakeModel:
+    """Load a model that is good, damaged, or larger than the memory."""
+    if kind == "damaged":
+        raise CheckpointError("exp: is damaged")
+    if kind == "large":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return FakeModel()
+
+
+def transcriber(kind: str = "good", **options: bool) -> Transcriber:
+    """Something that does jobs with such a model."""
+    return Transcriber(partial(load, kind), **options)
+
+
+def print_texts() -> int:
+    """Do the jobs of the arguments in two processes."""
+    for outcome in run_in_processes(transcriber(), list_jobs(sys.argv[1:]), 2):
+        print(outcome.transcript.text if outcome.transcript else outcome.error, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run("fake", print_texts))
