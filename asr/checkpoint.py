@@ -1,8 +1,9 @@
 """Checkpoints: safetensors for numbers, JSON for the rest; never a pickle, so never code.
 
-A checkpoint folder holds `checkpoint.json` and the tensor files it names with their sha256. The
-JSON is replaced in one step after the tensor files are on disk: at any moment it describes files
-that are whole. A file that does not match is refused.
+A checkpoint folder holds `checkpoint.json`, which names the tensor files with their sha256 and
+carries one of itself. It is replaced in one step after the tensor files are on disk: at any moment
+it describes files that are whole. What does not match is refused. `previous.json` is the index of
+the checkpoint before, where one is kept.
 
 An experiment folder holds config.json, tokens.txt, last/ (to go on) and best/ (to recognise with).
 """
@@ -25,6 +26,7 @@ from asr.model import AcousticModel
 from asr.text import Vocabulary
 
 INDEX = "checkpoint.json"
+PREVIOUS = "previous.json"
 
 
 class Tokens(Protocol):
@@ -44,12 +46,19 @@ class Checkpoint:
     state: dict[str, Any]
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write atomically; the checkpoint that was there is removed once the new one is whole.
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: bool = False) -> None:
+    """Write atomically; what was there goes when the new one is whole, or stays as the one before.
 
     Raises:
-        CheckpointError: the folder cannot be written.
+        CheckpointError: the folder cannot be written; what was there still is.
     """
+    try:
+        _write_checkpoint(folder, checkpoint, keep)
+    finally:
+        _remove_unnamed(folder)
+
+
+def _write_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool) -> None:
     files = {}
     for group, tensors in checkpoint.tensors.items():
         data = safetensors.torch.save({k: v.detach().contiguous() for k, v in tensors.items()})
@@ -58,27 +67,69 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         _write(folder / name, data)
         files[group] = {"name": name, "sha256": digest}
     index = {"files": files, "state": checkpoint.state}
-    _write(folder / INDEX, json.dumps(index, indent=1) + "\n")
-    current = {file["name"] for file in files.values()}
-    for path in folder.glob("*.safetensors"):
-        if path.name not in current:
+    if keep and _is_worth_keeping(folder, files):
+        _write(folder / PREVIOUS, (folder / INDEX).read_bytes())
+    _write(folder / INDEX, json.dumps({**index, "sha256": _digest(index)}, indent=1) + "\n")
+
+
+def _is_worth_keeping(folder: Path, files: dict[str, dict[str, str]]) -> bool:
+    """Whether the checkpoint there is whole, and does not stand or fall with these files."""
+    try:
+        load_checkpoint(folder)
+        return bool(_read_json(folder / INDEX)["files"] != files)
+    except CheckpointError:
+        return False
+
+
+def _remove_unnamed(folder: Path) -> None:
+    """Remove what no index names: older checkpoints, and pieces of one that was not finished."""
+    paths = [path for path in (folder / INDEX, folder / PREVIOUS) if path.exists()]
+    indexes = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
+    for path in (*folder.glob("*.safetensors"), *folder.glob(".*.tmp")):
+        if not any(f'"{path.name}"' in index for index in indexes):
             path.unlink()
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def load_newest(folder: Path) -> tuple[Checkpoint, CheckpointError | None]:
+    """The last checkpoint; if that is not whole the one before it, and what is wrong with the last.
+
+    Raises:
+        CheckpointError: neither is whole.
+    """
+    try:
+        return load_checkpoint(folder), None
+    except CheckpointError as error:
+        if not (folder / PREVIOUS).exists():
+            raise
+        last = error
+    try:
+        return load_checkpoint(folder, PREVIOUS), last
+    except CheckpointError as error:
+        raise CheckpointError(f"{last}; and the one before it: {error}; train anew") from error
+
+
+def load_checkpoint(folder: Path, name: str = INDEX) -> Checkpoint:
     """Read and verify.
 
     Raises:
         CheckpointError: nothing there, a file is missing, or its sha256 differs.
     """
-    index = _read_json(folder / INDEX)
+    index = _read_json(folder / name)
     try:
         # Path.name: a name, never a way out of the folder
         files = {g: (Path(file["name"]).name, file["sha256"]) for g, file in index["files"].items()}
         state = index["state"]
     except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder / INDEX}: not a checkpoint index ({error!r})") from error
+        raise CheckpointError(f"{folder / name}: not a checkpoint index ({error!r})") from error
+    digest = index.pop("sha256", None)
+    if digest not in (None, _digest(index)):  # None: written before indexes had one
+        raise CheckpointError(f"{folder / name}: damaged, its sha256 is another")
     return Checkpoint({group: _read_tensors(folder, *file) for group, file in files.items()}, state)
+
+
+def _digest(index: dict[str, Any]) -> str:
+    """The sha256 of an index, however it is laid out."""
+    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
 
 
 def _read_tensors(folder: Path, name: str, digest: str) -> dict[str, Tensor]:
@@ -88,7 +139,7 @@ def _read_tensors(folder: Path, name: str, digest: str) -> dict[str, Tensor]:
     except (OSError, ValueError) as error:  # ValueError: no file can have such a name
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != digest:
-        raise CheckpointError(f"{path}: damaged, its sha256 is not the one {INDEX} gives")
+        raise CheckpointError(f"{path}: damaged, its sha256 is not the one that the index gives")
     try:
         tensors: dict[str, Tensor] = safetensors.torch.load(data)
     except safetensors.SafetensorError as error:
@@ -140,14 +191,15 @@ def read_config(folder: Path) -> Config:
 
 
 def check_resumed(folder: Path, config: Config) -> None:
-    """Check that an experiment is to go on as it began, for more epochs if wanted.
+    """Check that an experiment is to go on as it began, but for how long and how often it is saved.
 
     Raises:
         CheckpointError: not an experiment folder.
         ConfigError: it began with another configuration.
     """
-    before = read_config(folder)
-    if replace(before, train=replace(before.train, epochs=config.train.epochs)) != config:
+    before, now = read_config(folder), config.train
+    free = replace(before.train, epochs=now.epochs, checkpoint_minutes=now.checkpoint_minutes)
+    if replace(before, train=free) != config:
         raise ConfigError(
             f"--resume: {folder}/config.json differs from what was given now in more than "
             "train.epochs; give the same configuration, or another --out"

@@ -168,6 +168,9 @@ class TrainConfig:
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
     ema_decay: float = 0.998  # 0: no weight averaging
+    accumulate: int = 1  # batches for one step, as if they were one
+    checkpoint_minutes: float = 10.0  # between checkpoints inside an epoch; 0: one after each step
+    freeze: int = 0  # lowest recurrent layers that keep their weights (asr/adapt.py)
     processes: int = 0  # that share each batch; 0: a core each, at most 4, or one with a GPU
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -175,9 +178,10 @@ class TrainConfig:
         _within("train.seed", self.seed, 0, 2**63 - 1)
         _within("train.epochs", self.epochs, 1, math.inf)
         _within("train.processes", self.processes, 0, 64)
+        _within("train.accumulate", self.accumulate, 1, math.inf)
         _within("train.ema_decay", self.ema_decay, 0, 0.99999)
         _within("train.final_lr_fraction", self.final_lr_fraction, 0, 1)
-        for name in ("warmup_steps", "weight_decay"):
+        for name in ("warmup_steps", "weight_decay", "freeze", "checkpoint_minutes"):
             _within(f"train.{name}", getattr(self, name), 0, math.inf)
         for name in ("learning_rate", "clip_norm"):
             _within(f"train.{name}", getattr(self, name), 1e-12, math.inf)

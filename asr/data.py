@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic, TypeVar
 
 import numpy as np
 import soxr
@@ -24,8 +25,11 @@ from asr.manifest import Utterance
 from asr.parallel import Group
 from asr.text import Normalizer, Vocabulary
 
+B = TypeVar("B")
+
 LENGTH_JITTER = 0.05  # batches mix lengths that differ by so much, so that neighbours change
 LOOKAHEAD = 4  # batches prepared ahead for each worker
+NAMED = 3  # utterances named of those that are left out
 
 
 @dataclass(frozen=True)
@@ -55,17 +59,24 @@ class Batch:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Utterances that cannot be trained on, counted by reason."""
+    """Ids of the utterances that cannot be trained on, by reason."""
 
-    too_long: int
-    too_short: int
-    empty: int
+    too_long: tuple[str, ...]
+    too_short: tuple[str, ...]
+    empty: tuple[str, ...]
 
     def __str__(self) -> str:
         return (
-            f"{self.too_long} longer than data.max_utterance_s, {self.too_short} with more labels "
-            f"than frames, {self.empty} without text"
+            f"{_counted(self.too_long)} longer than data.max_utterance_s, "
+            f"{_counted(self.too_short)} with more labels than frames, "
+            f"{_counted(self.empty)} without text"
         )
+
+
+def _counted(ids: Sequence[str]) -> str:
+    """The number of utterances, and the first of them: `5 (u1, u2, u3 ...)`."""
+    more = " ..." if len(ids) > NAMED else ""
+    return f"{len(ids)} ({', '.join(ids[:NAMED])}{more})" if ids else "0"
 
 
 def make_examples(
@@ -99,7 +110,7 @@ def trainable(examples: Sequence[Example], config: Config) -> tuple[list[Example
     ]
     dropped = {id(example) for example in (*long, *empty, *short)}
     kept = [example for example in examples if id(example) not in dropped]
-    left_out = LeftOut(len(long), len(short), len(empty))
+    left_out = LeftOut(*(tuple(e.utterance.id for e in part) for part in (long, short, empty)))
     if not kept:
         raise TrainingError(f"no utterance can be trained on: {left_out}; see the manifest")
     return kept, left_out
@@ -196,20 +207,21 @@ class Loader:
         self.group = group
         self.durations = np.array([example.utterance.duration for example in examples])
 
-    def training_epoch(self, epoch: int) -> "Epoch":
+    def training_epoch(self, epoch: int) -> "Epoch[Batch]":
         """Speeds drawn, batches shuffled; the first epoch goes from short to long."""
         rng = np.random.default_rng([self.config.train.seed, epoch])
         speeds = rng.choice(self.config.augment.speeds, len(self.examples))
-        plan = plan_batches(
-            self.durations / speeds, self.config.data.batch_s, rng if epoch else None
-        )
-        return Epoch(plan, lambda indices: self._batch(indices, speeds), self.config.data.workers)
+        return self._epoch(speeds, rng if epoch else None)
 
-    def in_order(self) -> "Epoch":
+    def in_order(self) -> "Epoch[Batch]":
         """Every utterance once, unchanged, shortest first."""
-        plan = plan_batches(self.durations, self.config.data.batch_s, None)
-        speeds = np.ones(len(self.examples))
-        return Epoch(plan, lambda indices: self._batch(indices, speeds), self.config.data.workers)
+        return self._epoch(np.ones(len(self.examples)), None)
+
+    def _epoch(self, speeds: np.ndarray, order: np.random.Generator | None) -> "Epoch[Batch]":
+        durations = self.durations / speeds
+        plan = plan_batches(durations, self.config.data.batch_s, order)
+        workers = self.config.data.workers
+        return Epoch(plan, durations, lambda indices: self._batch(indices, speeds), workers)
 
     def _batch(self, indices: Sequence[int], speeds: np.ndarray) -> Batch | None:
         indices = indices[self.group.rank :: self.group.size]
@@ -228,22 +240,44 @@ class Loader:
         )
 
 
-class Epoch:
-    """The batches of one epoch: has a length, and is iterated once."""
+class Epoch(Generic[B]):
+    """The batches of one epoch, or of a slice of it: each is made when it is iterated.
+
+    Args:
+        plan: indices of what is in each batch.
+        lengths: of all that indices can point at, in any unit.
+        make: a batch of indices; None: an empty share of it.
+        workers: threads that make batches ahead.
+    """
 
     def __init__(
-        self, plan: list[list[int]], make: Callable[[Sequence[int]], Batch | None], workers: int
+        self,
+        plan: list[list[int]],
+        lengths: np.ndarray,
+        make: Callable[[Sequence[int]], B | None],
+        workers: int = 1,
     ) -> None:
         self.plan = plan
+        self.lengths = lengths
         self.make = make
         self.workers = workers
+
+    @property
+    def padding(self) -> float:
+        """Share of the batches that is padding."""
+        padded = sum(len(indices) * self.lengths[indices].max() for indices in self.plan)
+        used = sum(self.lengths[indices].sum() for indices in self.plan)
+        return float(1 - used / padded)
 
     def __len__(self) -> int:
         return len(self.plan)
 
-    def __iter__(self) -> Iterator[Batch | None]:
+    def __getitem__(self, part: slice) -> "Epoch[B]":
+        return Epoch(self.plan[part], self.lengths, self.make, self.workers)
+
+    def __iter__(self) -> Iterator[B | None]:
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="batches")
-        pending: deque[Future[Batch | None]] = deque()
+        pending: deque[Future[B | None]] = deque()
         try:
             for indices in self.plan:
                 pending.append(pool.submit(self.make, indices))

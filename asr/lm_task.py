@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from asr.config import Config, LmConfig
-from asr.data import plan_batches
+from asr.data import Epoch, plan_batches
 from asr.errors import LanguageModelError, TrainingError
 from asr.lm.corpus import read_sentences
 from asr.lm.neural import (
@@ -110,14 +110,15 @@ class LanguageTask:
                 f"{config.lm.unit}s; the text needs one sentence a line"
             )
 
-    def batches(self, epoch: int) -> list[SentenceBatch | None]:
+    def batches(self, epoch: int) -> Epoch[SentenceBatch]:
         """The batches of one share of the text; each pass over all shares is shuffled anew."""
         wanted = round(self.train.words / self.config.lm.epoch_words)
         shares = min(max(wanted, 1), len(self.usable))
         rng = np.random.default_rng([self.config.train.seed, epoch // shares])
         chosen = np.array_split(rng.permutation(self.usable), shares)[epoch % shares]
-        plan = plan_batches(self.train.lengths[chosen], self.config.lm.batch_tokens, rng)
-        return [self._batch(chosen[self._own(indices)]) for indices in plan]
+        lengths = self.train.lengths[chosen]
+        plan = plan_batches(lengths, self.config.lm.batch_tokens, rng)
+        return Epoch(plan, lengths, lambda indices: self._batch(chosen[self._own(indices)]))
 
     def _own(self, indices: Sequence[int]) -> Sequence[int]:
         return indices[self.group.rank :: self.group.size]

@@ -119,8 +119,11 @@ def _arrival(folder: Path, rank: int) -> Path:
 
 
 def _join(store: str | None) -> Group:
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    backend = "gloo"
+    if torch.cuda.is_available():
+        backend = "cpu:gloo,cuda:nccl"
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", rank)) % torch.cuda.device_count())
     method = "env://"
     if store:
         method = Path(store).as_uri()

@@ -1,63 +1,38 @@
 """The training loop. What is trained, and how it is judged, is the task's business.
 
-Every epoch: batches, AdamW with warm-up and cosine decay, gradient clipping, an average of the
-weights; then validation of the averaged weights, checkpoints, log.jsonl and tensorboard.
+Every epoch: batches, steps of the learner, validation of the averaged weights; the log and best/.
+last/ is saved after each epoch and every few minutes within one, so that a run which was stopped at
+any moment, by a signal or by SIGKILL, goes on to the very bits of one that was not.
 """
 
-import copy
-import json
 import math
+import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Generator, Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
+from torch import Generator, Tensor
 
-from asr.checkpoint import Checkpoint, load_checkpoint, restore_parameters, save_checkpoint
+from asr.checkpoint import Checkpoint, load_newest, save_checkpoint
 from asr.config import TrainConfig
 from asr.errors import CheckpointError, TrainingError
+from asr.learner import Learner
 from asr.parallel import Group
 from asr.progress import progress, say
+from asr.stopping import StopRequest
+from asr.tally import Tally
+from asr.task import Counting, Task
+from asr.train_log import TrainLog
+
+T = TypeVar("T")
 
 PATIENCE = 20  # steps in a row that may be skipped for a loss or gradient that is not finite
-
-
-class Batches(Protocol):
-    """The batches of one epoch."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Any: ...
-
-
-class Task(Protocol):
-    """A model, its data and its judge."""
-
-    @property
-    def model(self) -> nn.Module:
-        """What is trained."""
-
-    def batches(self, epoch: int) -> Batches:
-        """The training batches of an epoch, the same for the same epoch; None: an empty share."""
-
-    def loss(self, batch: Any, generator: Generator) -> tuple[Tensor, int]:
-        """Summed loss over a batch, and the number of tokens in it."""
-
-    def describe(self, batch: Any) -> str:
-        """Names of what is in the batch, for messages."""
-
-    def seconds(self, batch: Any) -> float:
-        """Amount of data in the batch: seconds of audio, or tokens of text."""
-
-    def report(self) -> dict[str, float]:
-        """Figures gathered while training since the last call."""
-
-    def validate(self, model: Any) -> dict[str, float]:
-        """Figures on held-out data; 'loss' and 'error' (lower is better) among them."""
 
 
 class Trainer:
@@ -76,40 +51,49 @@ class Trainer:
         self.config = config
         self.folder = folder
         self.rate = rate
-        self.optimizer = torch.optim.AdamW(
-            task.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        self.average = copy.deepcopy(task.model).eval().requires_grad_(False)
-        self.step = 0
-        self.first_epoch = 0
-        self.best = (math.inf, math.inf)  # validation error, and loss where errors are equal
-        self.spent_s = 0.0  # on all epochs so far
+        self.learner = Learner(task.model, config)
+        self.epoch = 0  # at work, from 0
+        self.tally = Tally()  # of this epoch
         self.skipped_in_a_row = 0
+        self.best: tuple[float, float] | None = None  # validation error; loss where it is equal
+        self.spent_s = 0.0  # on the epochs before this one
+        self.saved_at_s = time.perf_counter()
 
-    def run(self) -> None:
-        """Train all epochs that remain.
+    @property
+    def speaks(self) -> bool:
+        """Whether this process, of all in the group, writes files and messages."""
+        return self.group.rank == 0
+
+    def run(self) -> signal.Signals | None:
+        """Train all epochs that remain, or until a signal asks to stop; return that signal.
 
         Raises:
             TrainingError: the loss or the gradient was not finite for PATIENCE steps in a row.
+            CheckpointError: a checkpoint cannot be written.
         """
-        speaks = self.group.rank == 0
-        with SummaryWriter(str(self.folder)) if speaks else nullcontext() as board:
-            for epoch in range(self.first_epoch, self.config.epochs):
-                started = time.perf_counter()
-                figures = self._train_epoch(epoch)
-                figures |= {f"valid_{k}": v for k, v in self.task.validate(self.average).items()}
-                self.spent_s += time.perf_counter() - started
-                if board:
-                    self._record(board, epoch, figures)
-                    self._save(epoch, figures)
+        log = TrainLog(self.folder, self.epoch) if self.speaks else None
+        with StopRequest() as stop, log or nullcontext():
+            while self.epoch < self.config.epochs:
+                figures = self._train_epoch(stop)
+                if figures is None:
+                    return stop.signal or signal.SIGTERM  # another process of the group was asked
+                figures |= self._validate()
+                if log:
+                    log.write(self.epoch, self.learner.step, figures)
+                    self._save_epoch(figures)
+                    self._say_epoch(figures)
+                self.epoch, self.tally = self.epoch + 1, Tally()
+        return None
 
     def resume(self) -> None:
-        """Go on after the last epoch that was finished.
+        """Go on after the last checkpoint that is whole.
 
         Raises:
-            CheckpointError: no checkpoint, or one that is damaged or does not fit.
+            CheckpointError: no checkpoint that is whole, or one that does not fit.
         """
-        checkpoint = load_checkpoint(self.folder / "last")
+        checkpoint, refused = load_newest(self.folder / "last")
+        if refused and self.speaks:
+            say(f"{refused}; going on from the checkpoint before it")
         try:
             self._restore(checkpoint)
         except (KeyError, TypeError, ValueError) as error:
@@ -118,142 +102,157 @@ class Trainer:
             ) from error
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        restore_parameters(self.task.model, checkpoint.tensors["model"], "last/")
-        restore_parameters(self.average, checkpoint.tensors["average"], "last/")
-        self._restore_optimizer(checkpoint.tensors["optimizer"])
         state = checkpoint.state
-        self.first_epoch, self.step = state["epoch"] + 1, state["step"]
-        self.best, self.spent_s = tuple(state["best"]), state["spent_s"]
+        self.learner.restore(checkpoint.tensors, state["step"], "last/")
+        self.best, self.spent_s = state["best"] and tuple(state["best"]), state["spent_s"]
+        self.skipped_in_a_row = state.get("skipped_in_a_row", 0)
+        if "so_far" in state:
+            self.epoch, self.tally = state["epoch"], Tally(**state["so_far"])
+        else:
+            self.epoch = state["epoch"] + 1
+        if isinstance(self.task, Counting) and "task" in state:
+            self.task.restore(state["task"])
+        if self.speaks and state.get("processes", self.group.size) != self.group.size:
+            say(
+                f"{state['processes']} processes before, {self.group.size} now: the result is "
+                "as good as that of a run never stopped, but not the same to the bit"
+            )
 
-    def _train_epoch(self, epoch: int) -> dict[str, float]:
+    def _train_epoch(self, stop: StopRequest) -> dict[str, float] | None:
+        """Train what is left of the epoch; None: a process was asked to stop, and all is saved."""
         self.task.model.train()
-        batches = self.task.batches(epoch)
-        sums = torch.zeros(3)  # loss, tokens, seconds of data
-        skipped = 0
-        started = time.perf_counter()
-        title = f"epoch {epoch + 1}/{self.config.epochs}"
-        bar = progress(batches, title, shown=self.group.rank == 0)
-        for position, batch in enumerate(bar):
-            self._set_learning_rate((epoch + position / len(batches)) / self.config.epochs)
-            done = self._gradient(batch, seeded(self.config.seed, epoch, position, self.group.rank))
-            if self._update(bool(torch.isfinite(done[0]))):
-                sums += done
-            else:
-                skipped += 1
-                self._say_skipped(batch)
-        elapsed = time.perf_counter() - started
-        loss, tokens, data_s = sums.tolist()
+        batches = self.task.batches(self.epoch)
+        title = f"epoch {self.epoch + 1}/{self.config.epochs}"
+        bar = progress(batches[self.tally.position :], title, shown=self.speaks)
+        since = time.perf_counter()
+        for some in chunks(bar, self.config.accumulate):
+            stopping = self._step(some, len(batches), stop.signal is not None)
+            now = time.perf_counter()
+            self.tally.elapsed_s += now - since
+            since = now
+            if stopping or now - self.saved_at_s >= self.config.checkpoint_minutes * 60:
+                self._save_last(so_far=asdict(self.tally))
+            if stopping:
+                self._say_stopped(len(batches))
+                return None
+        self._save_last(so_far=asdict(self.tally))  # validation can take minutes
         return {
-            "train_loss": loss / max(tokens, 1),
-            "skipped_steps": skipped,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "seconds": elapsed,
-            self.rate: data_s / elapsed,
+            **self.tally.figures(self.config.clip_norm, self.rate),
+            "padding": batches.padding,
             **self.task.report(),
         }
 
-    def _gradient(self, batch: Any, generator: Generator) -> Tensor:
-        """Leave the gradient of the mean loss of a token; return loss sum, tokens and seconds.
+    def _step(self, batches: list[Any], epoch_batches: int, stop: bool) -> bool:
+        """One step of the learner on some batches; whether any process has been asked to stop.
 
-        Dropout follows from the generator's seed too, so no random state outlives a step. All
-        three sums, like the gradient, are of the whole batch: of the shares of all processes.
+        All sums, like the gradient, are of whole batches: of the shares of all processes. They
+        come from the device together, the only time in a step that the program waits for it.
         """
-        torch.manual_seed(generator.initial_seed())
-        parameters = list(self.task.model.parameters())
-        for parameter in parameters:
-            parameter.grad = torch.zeros_like(parameter)
-        done = torch.zeros(3, device=parameters[0].device)
-        if batch is not None:
-            loss, tokens = self.task.loss(batch, generator)
+        learner, tally = self.learner, self.tally
+        done = (self.epoch + tally.position / epoch_batches) / self.config.epochs
+        tally.learning_rate = learner.begin_step(done)
+        sums = self._backward(batches)
+        sums[3] = float(stop)
+        gradients = learner.gradients()
+        self.group.sum([*gradients, sums])
+        torch._foreach_div_(gradients, sums[1].clamp(min=1))
+        loss, tokens, amount, stops, norm = torch.stack([*sums, learner.clip()]).tolist()
+        tally.position += len(batches)
+        if math.isfinite(loss) and math.isfinite(norm):
+            learner.update()
+            tally.add(loss, tokens, amount, norm)
+            self.skipped_in_a_row = 0
+        else:
+            self._skip(batches)
+        return bool(stops)
+
+    def _backward(self, batches: list[Any]) -> Tensor:
+        """Leave the gradient of the summed loss; return loss, tokens, amount of data, and a zero.
+
+        Dropout follows from the seed of a batch's generator too: no random state outlives a batch.
+        """
+        sums = torch.zeros(4, device=self.learner.device)
+        tokens, amount = 0, 0.0
+        for position, batch in enumerate(batches, start=self.tally.position):
+            if batch is None:
+                continue
+            generator = seeded(self.config.seed, self.epoch, position, self.group.rank)
+            torch.manual_seed(generator.initial_seed())
+            loss, count = self.task.loss(batch, generator)
             loss.backward()
-            done = torch.stack(
-                [loss.detach(), *done.new_tensor([tokens, self.task.seconds(batch)])]
+            sums[0] += loss.detach()
+            tokens, amount = tokens + count, amount + self.task.seconds(batch)
+        sums[1], sums[2] = tokens, amount
+        return sums
+
+    def _skip(self, batches: list[Any]) -> None:
+        """Count a step that was not made, and name what was in it: each process its own share."""
+        self.tally.skipped += 1
+        self.skipped_in_a_row += 1
+        own = [self.task.describe(batch) for batch in batches if batch is not None]
+        names = ", ".join(own) or "an empty share"
+        say(f"step {self.learner.step}: loss or gradient not finite, skipped: {names}")
+        if self.skipped_in_a_row >= PATIENCE:
+            raise TrainingError(
+                f"{PATIENCE} steps in a row had no finite loss or gradient; lower "
+                f"train.learning_rate ({self.config.learning_rate:g}), or check transcripts and "
+                "audio of the utterances named; --resume goes on from the last checkpoint"
             )
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        self.group.sum([*gradients, done])
-        torch._foreach_div_(gradients, done[1].clamp(min=1))
-        return done.cpu()
 
-    def _update(self, finite: bool) -> bool:
-        """One step of the optimizer; False, and nothing changed, when it would not be finite."""
-        norm = nn.utils.clip_grad_norm_(self.task.model.parameters(), self.config.clip_norm)
-        self.step += 1
-        if not (finite and torch.isfinite(norm)):
-            self.skipped_in_a_row += 1
-            if self.skipped_in_a_row >= PATIENCE:
-                raise TrainingError(
-                    f"{PATIENCE} steps in a row had no finite loss or gradient; "
-                    "lower train.learning_rate, or check the manifest's transcripts and audio"
-                )
-            return False
-        self.skipped_in_a_row = 0
-        self.optimizer.step()
-        self._update_average()
-        return True
+    def _validate(self) -> dict[str, float]:
+        """Judge the average; add the time of the epoch, and of this, to what was spent."""
+        since = time.perf_counter()
+        figures = {f"valid_{k}": v for k, v in self.task.validate(self.learner.average).items()}
+        self.spent_s += self.tally.elapsed_s + time.perf_counter() - since
+        return figures
 
-    def _say_skipped(self, batch: Any) -> None:
-        names = "an empty share" if batch is None else self.task.describe(batch)
-        say(f"step {self.step}: loss or gradient not finite: {names}")
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        """Exponential moving average of the weights; short at first, when they move fast."""
-        decay = min(self.config.ema_decay, self.step / (10 + self.step))
-        averaged: list[Tensor] = list(self.average.parameters())
-        current: list[Tensor] = list(self.task.model.parameters())
-        torch._foreach_lerp_(averaged, current, 1 - decay)
-
-    def _set_learning_rate(self, done: float) -> None:
-        """Linear warm-up over steps, times a cosine from 1 to final_lr_fraction over `done`."""
-        low = self.config.final_lr_fraction
-        decay = low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done))
-        warmup = min(1.0, (self.step + 1) / max(self.config.warmup_steps, 1))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * warmup * decay
-
-    def _record(self, board: SummaryWriter, epoch: int, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
-            board.add_scalar(name, value, epoch + 1)
-        line = {"epoch": epoch + 1, "step": self.step, **figures}
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
-        left_min = self.spent_s / (epoch + 1) * (self.config.epochs - epoch - 1) / 60
-        shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
-        say(f"epoch {epoch + 1}/{self.config.epochs}  {shown}  minutes_left {left_min:.1f}")
-
-    def _save(self, epoch: int, figures: dict[str, float]) -> None:
-        average: dict[str, Tensor] = dict(self.average.named_parameters())
+    def _save_epoch(self, figures: dict[str, float]) -> None:
+        """Save the epoch that is done, and its average as best/ if there was no better one."""
         judged = (figures["valid_error"], figures["valid_loss"])
-        better = judged < self.best
-        self.best = min(self.best, judged)
-        state = {
-            "epoch": epoch,
-            "step": self.step,
+        better = self.best is None or judged < self.best
+        if better:
+            self.best = judged
+            average = {"model": self.learner.tensors()["average"]}
+            save_checkpoint(self.folder / "best", Checkpoint(average, self._state(figures=figures)))
+        self._save_last(figures=figures)
+
+    def _save_last(self, **state: Any) -> None:
+        """Save what is needed to go on; this one and the one before it are kept."""
+        if self.speaks:
+            checkpoint = Checkpoint(self.learner.tensors(), self._state(**state))
+            save_checkpoint(self.folder / "last", checkpoint, keep=True)
+        self.saved_at_s = time.perf_counter()
+
+    def _state(self, **state: Any) -> dict[str, Any]:
+        return {
+            "epoch": self.epoch,
+            "step": self.learner.step,
+            "skipped_in_a_row": self.skipped_in_a_row,
             "best": self.best,
             "spent_s": self.spent_s,
-            "figures": figures,
+            "processes": self.group.size,
+            **({"task": self.task.state()} if isinstance(self.task, Counting) else {}),
+            **state,
         }
-        if better:
-            save_checkpoint(self.folder / "best", Checkpoint({"model": average}, state))
-        tensors: dict[str, dict[str, Tensor]] = {
-            "model": dict(self.task.model.named_parameters()),
-            "average": average,
-            "optimizer": self._optimizer_tensors(),
-        }
-        save_checkpoint(self.folder / "last", Checkpoint(tensors, state))
 
-    def _optimizer_tensors(self) -> dict[str, Tensor]:
-        states: Iterable[tuple[int, dict[str, Tensor]]] = self.optimizer.state_dict()[
-            "state"
-        ].items()
-        return {f"{index}.{name}": value for index, s in states for name, value in s.items()}
+    def _say_stopped(self, epoch_batches: int) -> None:
+        if self.speaks:
+            say(
+                f"stopped after step {self.learner.step} (batch {self.tally.position} of "
+                f"{epoch_batches} of epoch {self.epoch + 1}), saved; --resume goes on from here"
+            )
 
-    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            index, name = key.split(".", 1)
-            states.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
+    def _say_epoch(self, figures: dict[str, float]) -> None:
+        done, all_epochs = self.epoch + 1, self.config.epochs
+        left_min = self.spent_s / done * (all_epochs - done) / 60
+        shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
+        say(f"epoch {done}/{all_epochs}  {shown}  minutes_left {left_min:.1f}")
+
+
+def chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Lists of so many items; the last one can be shorter."""
+    while chunk := list(islice(items, size)):
+        yield chunk
 
 
 def seeded(*numbers: int) -> Generator:

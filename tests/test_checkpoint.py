@@ -1,5 +1,6 @@
 """Checkpoints: exact, atomic, and refused when anything about them is wrong."""
 
+import errno
 import hashlib
 import json
 import pickle
@@ -13,14 +14,17 @@ from speech import small_config
 
 import asr.checkpoint
 from asr.checkpoint import (
+    INDEX,
+    PREVIOUS,
     Checkpoint,
     create_experiment,
     load_checkpoint,
     load_experiment,
     load_model,
+    load_newest,
     save_checkpoint,
 )
-from asr.errors import CheckpointError
+from asr.errors import AsrError, CheckpointError
 from asr.model import AcousticModel
 from asr.text import Vocabulary
 
@@ -42,9 +46,11 @@ def tensor_file(folder: Path) -> Path:
     return next(folder.glob("model-*.safetensors"))
 
 
-def edit_index(folder: Path, change: Callable[[Any], None]) -> None:
-    path = folder / "checkpoint.json"
+def edit_index(folder: Path, change: Callable[[Any], object], name: str = INDEX) -> None:
+    """Change an index, and make it pass for one from before indexes had a sum of their own."""
+    path = folder / name
     index = json.loads(path.read_text())
+    del index["sha256"]
     change(index)
     path.write_text(json.dumps(index))
 
@@ -103,6 +109,100 @@ def test_damage_is_refused(folder: Path, damage: Callable[[Path], object], messa
         load_checkpoint(folder)
 
 
+def test_an_index_that_was_changed_is_refused(folder: Path):
+    path = folder / INDEX
+    index = json.loads(path.read_text())
+    path.write_text(json.dumps(index))  # laid out in another way: the same
+    assert load_checkpoint(folder).state == {"epoch": 3}
+    index["state"]["epoch"] = 4
+    path.write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match=r"checkpoint\.json: damaged, its sha256 is another"):
+        load_checkpoint(folder)
+
+
+def test_an_index_without_a_sum_of_its_own_is_read(folder: Path):
+    edit_index(folder, lambda index: None)  # as it was written before
+    assert load_checkpoint(folder).state == {"epoch": 3}
+
+
+def value(checkpoint: Checkpoint) -> float:
+    return float(checkpoint.tensors["model"]["a"][0, 0])
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """The folder of three checkpoints, of which the first is gone."""
+    for number in (1.0, 2.0, 3.0):
+        save_checkpoint(tmp_path, checkpoint(number), keep=True)
+    return tmp_path
+
+
+def test_two_checkpoints_are_kept(pair: Path):
+    assert value(load_checkpoint(pair)) == 3.0
+    assert value(load_checkpoint(pair, PREVIOUS)) == 2.0
+    names = sorted(path.name.split("-")[0] for path in pair.iterdir())
+    assert names == [INDEX, "model", "model", "optimizer", PREVIOUS]  # one optimizer: it is equal
+    newest, refused = load_newest(pair)
+    assert (value(newest), refused) == (3.0, None)
+
+
+def newest_tensors(folder: Path) -> Path:
+    name: str = json.loads((folder / INDEX).read_text())["files"]["model"]["name"]
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: newest_tensors(folder).write_bytes(b"x"),
+        lambda folder: newest_tensors(folder).unlink(),
+        lambda folder: (folder / INDEX).write_text("{"),
+        lambda folder: (folder / INDEX).unlink(),
+        lambda folder: edit_index(folder, lambda index: index["files"]["model"].update(name="y")),
+    ],
+)
+def test_the_one_before_stands_in_for_a_damaged_one(pair: Path, damage: Callable[[Path], object]):
+    damage(pair)
+    newest, refused = load_newest(pair)
+    assert value(newest) == 2.0
+    assert str(pair) in str(refused)
+    save_checkpoint(pair, checkpoint(4.0), keep=True)  # the damaged one is not worth keeping
+    assert value(load_newest(pair)[0]) == 4.0
+    assert value(load_checkpoint(pair, PREVIOUS)) == 2.0
+    assert len(list(pair.iterdir())) == 5
+
+
+def test_two_damaged_ones_are_one_error(pair: Path):
+    for path in pair.glob("optimizer-*"):
+        path.write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=r"damaged.*; and the one before it: .*train anew"):
+        load_newest(pair)
+
+
+def test_equal_tensors_are_no_checkpoint_before(pair: Path):
+    again = Checkpoint(checkpoint(3.0).tensors, {"epoch": 4})
+    save_checkpoint(pair, again, keep=True)
+    assert load_checkpoint(pair).state == {"epoch": 4}
+    assert value(load_checkpoint(pair, PREVIOUS)) == 2.0
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_full_disk_loses_nothing(pair: Path, monkeypatch: pytest.MonkeyPatch, writes: int):
+    real, done = asr.checkpoint.write_atomically, []
+
+    def on_a_full_disk(path: Path, content: str | bytes) -> None:
+        if len(done) == writes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        done.append(path)
+        real(path, content)
+
+    monkeypatch.setattr(asr.checkpoint, "write_atomically", on_a_full_disk)
+    with pytest.raises(CheckpointError, match=r"cannot be written \(No space left on device\)"):
+        save_checkpoint(pair, checkpoint(4.0), keep=True)
+    assert value(load_newest(pair)[0]) == 3.0
+    assert len(list(pair.glob("model-*"))) == (2 if writes < 3 else 1)
+
+
 @pytest.mark.parametrize("name", ["", "..", "a\0b", "none.safetensors", 5, None])
 def test_a_name_that_is_no_file_is_refused(folder: Path, name: object):
     edit_index(folder, lambda index: index["files"]["model"].update(name=name))
@@ -129,21 +229,40 @@ class Payload:
         return open, (str(self.target), "w")
 
 
-@pytest.mark.parametrize("how", ["pickle", "torch"])
-def test_a_pickle_is_refused_and_not_run(folder: Path, tmp_path: Path, how: str):
-    target, path = tmp_path / "pwned", tensor_file(folder)
+def plant(path: Path, target: Path, how: str) -> None:
+    """Replace a file by a pickle that creates `target` when it is loaded."""
     if how == "pickle":
         path.write_bytes(pickle.dumps(Payload(target)))
     else:
         torch.save({"a": Payload(target)}, path)
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch"])
+@pytest.mark.parametrize("group", ["model", "optimizer"])
+def test_a_pickle_is_refused_and_not_run(folder: Path, tmp_path: Path, how: str, group: str):
+    target, path = tmp_path / "pwned", next(folder.glob(f"{group}-*"))
+    plant(path, target, how)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(folder)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    edit_index(folder, lambda index: index["files"]["model"].update(sha256=digest))
+    edit_index(folder, lambda index: index["files"][group].update(sha256=digest))
     with pytest.raises(CheckpointError, match="not a safetensors file"):
         load_checkpoint(folder)
     assert not target.exists()
     if how == "pickle":  # the payload is a real one
         pickle.loads(path.read_bytes()).close()
         assert target.exists()
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch"])
+@pytest.mark.parametrize("name", ["last/checkpoint.json", "config.json", "tokens.txt"])
+def test_a_pickle_for_a_text_is_refused_and_not_run(tmp_path: Path, how: str, name: str):
+    save_experiment(tmp_path / "exp")
+    (tmp_path / "exp" / "best").rename(tmp_path / "exp" / "last")
+    plant(tmp_path / "exp" / name, tmp_path / "pwned", how)
+    with pytest.raises(AsrError):
+        load_model(tmp_path / "exp", "last")
+    assert not (tmp_path / "pwned").exists()
 
 
 @pytest.mark.parametrize("writes", [0, 1, 2])

@@ -1,6 +1,7 @@
 """asr-train from the command line: what it writes, and what it refuses."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ from speech import write_conf
 
 import asr.parallel
 from asr.checkpoint import load_model
-from asr.cli.train import main, share_cores
+from asr.cli.train import Cores, main, share_cores
 from asr.config import Config, TrainConfig
 from asr.manifest import read_manifest, write_manifest
 from asr.parallel import start_processes
+
+ALONE = "one a core, at most 4: a recurrent step is too small to be split"
 
 
 @pytest.fixture
@@ -43,6 +46,7 @@ def test_trains_into_a_folder(conf: Path, tones: Path, tmp_path: Path, capsys):
     assert len(vocabulary) == 5
     captured = capsys.readouterr()
     assert captured.out == ""
+    assert "processes 1 of 1 threads (as train.processes says); waiting" in captured.err
     assert "training on 24 utterances, 0.01 hours" in captured.err
     assert "left out: 0 longer than data.max_utterance_s" in captured.err
     assert "epoch 2/2" in captured.err
@@ -76,9 +80,27 @@ def test_words_can_be_the_tokens(conf: Path, tones: Path, tmp_path: Path):
         assert load_model(out)[1].unit == unit
 
 
-def test_resuming_what_was_never_begun(conf: Path, tones: Path, tmp_path: Path, capsys):
-    assert asr_train(conf, tones, tmp_path / "none", "--resume") == 1
-    assert "none/config.json: cannot be read" in complaint(capsys)
+def test_resuming_what_was_never_begun_begins(conf: Path, tones: Path, tmp_path: Path, capsys):
+    out = tmp_path / "none"
+    assert asr_train(conf, tones, out, "--resume") == 0
+    assert f"--resume: nothing was saved in {out} yet; starting from" in capsys.readouterr().err
+    assert (out / "log.jsonl").read_text().count("\n") == 1
+
+
+def test_a_model_without_what_is_needed_to_go_on(conf: Path, tones: Path, tmp_path: Path, capsys):
+    out = tmp_path / "exp"
+    assert asr_train(conf, tones, out) == 0
+    shutil.rmtree(out / "last")  # as in a model that is passed on
+    capsys.readouterr()
+    assert asr_train(conf, tones, out) == 2
+    assert "holds an experiment" in complaint(capsys)
+    assert asr_train(conf, tones, out, "--resume") == 1
+    assert "last/checkpoint.json: cannot be read" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_how_often_it_is_saved_may_change(conf: Path, tones: Path, tmp_path: Path):
+    for more in ([], ["--resume", "train.checkpoint_minutes=1"]):
+        assert asr_train(conf, tones, tmp_path / "exp", *more) == 0
 
 
 @pytest.mark.parametrize(
@@ -131,13 +153,13 @@ def test_validation_text_that_the_vocabulary_cannot_write(
 
 def test_nothing_to_train_on(conf: Path, tones: Path, tmp_path: Path, capsys):
     assert asr_train(conf, tones, tmp_path / "exp", "data.max_utterance_s=0.1") == 1
-    assert "no utterance can be trained on: 24 longer" in complaint(capsys)
+    assert "no utterance can be trained on: 24 (u0, u1, u2 ...) longer" in complaint(capsys)
 
 
 def test_an_out_folder_that_cannot_be_made(conf: Path, tones: Path, tmp_path: Path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert asr_train(conf, tones, tmp_path / "file") == 1
-    assert "file/config.json: cannot be written" in complaint(capsys)
+    assert "file/config.json: cannot be written" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_usage(capsys):
@@ -146,6 +168,9 @@ def test_usage(capsys):
             main(words)
         assert caught.value.code == 2
     assert "--train" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "torchrun --nproc-per-node N -m asr.cli.train" in capsys.readouterr().out
 
 
 def test_a_device_that_is_not_there(
@@ -159,23 +184,30 @@ def test_a_device_that_is_not_there(
 @pytest.mark.parametrize(
     ("cores", "asked", "device", "expected"),
     [
-        (1, 0, "cpu", (1, 1)),
-        (2, 0, "cpu", (2, 1)),
-        (16, 0, "cpu", (4, 4)),
-        (16, 0, "cuda", (1, 16)),
-        (4, 3, "cpu", (3, 1)),
-        (2, 8, "cpu", (8, 1)),
+        (1, 0, "cpu", Cores(1, 1, ALONE)),
+        (2, 0, "cpu", Cores(2, 1, ALONE)),
+        (16, 0, "cpu", Cores(4, 4, ALONE)),
+        (16, 0, "cuda", Cores(2, 8, "one for each GPU")),
+        (4, 3, "cpu", Cores(3, 1, "as train.processes says")),
+        (2, 8, "cpu", Cores(8, 1, "as train.processes says")),
     ],
 )
 def test_sharing_of_cores(
-    monkeypatch: pytest.MonkeyPatch,
-    cores: int,
-    asked: int,
-    device: str,
-    expected: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch, cores: int, asked: int, device: str, expected: Cores
 ):
     monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert share_cores(Config(train=TrainConfig(processes=asked)), device) == expected
+
+
+def test_cores_are_shared_by_the_processes_of_a_launcher(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    launched = {"RANK": "5", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "3"}
+    for name, value in launched.items():
+        monkeypatch.setenv(name, value)
+    shared = share_cores(Config(), "cpu")
+    assert (shared.processes, shared.threads) == (6, 4)
+    assert str(shared) == "processes 6 of 3 threads (as launched)"
 
 
 def test_processes_are_those_asked_for(

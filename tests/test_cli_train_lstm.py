@@ -72,11 +72,13 @@ def test_an_experiment_is_not_overwritten_and_can_be_resumed(command: Command, c
     assert "config.json differs from what was given now" in complaint(capsys)
     assert command("--resume", "train.epochs=2") == 0
     assert (out / "log.jsonl").read_text().count("\n") == 2
-    index = out / "last" / "checkpoint.json"
-    index.write_text(index.read_text()[:-9])
+    for index in (out / "last").glob("*.json"):
+        index.write_text(index.read_text()[:-9])
     capsys.readouterr()
     assert command("--resume", "train.epochs=3") == 1
-    assert "checkpoint.json: not JSON" in capsys.readouterr().err
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "checkpoint.json: not JSON" in last
+    assert "and the one before it:" in last
 
 
 @pytest.mark.parametrize(
@@ -86,14 +88,23 @@ def test_an_experiment_is_not_overwritten_and_can_be_resumed(command: Command, c
         (["model.hidden=5"], 2, "small.toml: a language model has the sections [lm] and [train]"),
         (["--valid", "-"], 2, "standard input can be read once only"),
         (["--valid", "none.txt"], 1, "none.txt"),
-        (["--resume"], 1, "config.json: cannot be read"),
-        (["lm.batch_tokens=2"], 1, "no sentence has at most lm.batch_tokens=2 words"),
     ],
 )
 def test_what_is_refused(command: Command, capsys, more: list[str], status, message: str):
     assert command(*more) == status
     assert message in complaint(capsys)
     assert not (command.out / "last").exists()
+
+
+def test_sentences_that_are_all_too_long(command: Command, capsys):
+    assert command("lm.batch_tokens=2") == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "asr-lm: error: no sentence has at most lm.batch_tokens=2 words" in last
+
+
+def test_resuming_what_was_never_begun_begins(command: Command, capsys):
+    assert command("--resume") == 0
+    assert "nothing was saved" in capsys.readouterr().err
 
 
 def test_perplexity_of_the_folder(command: Command, capsys):

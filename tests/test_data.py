@@ -13,6 +13,7 @@ from asr.audio import read_audio
 from asr.config import Config
 from asr.data import (
     Batch,
+    Epoch,
     Example,
     Frames,
     LeftOut,
@@ -41,7 +42,7 @@ def loader_of(manifest: Path, config: Config, group: Group = Group()) -> Loader:
 
 
 def example(duration: float, tokens: tuple[int, ...]) -> Example:
-    utterance = Utterance(id="u", audio=Path("u.wav"), duration=duration, text="?")
+    utterance = Utterance(id=f"u{duration:g}", audio=Path("u"), duration=duration, text="?")
     return Example(utterance, "?", tokens)
 
 
@@ -79,7 +80,18 @@ def test_padding_is_little():
     durations = durations - rng.uniform(0, 1, 1000)
     plan = plan_batches(durations, 120.0, rng)
     padded = sum(len(batch) * durations[batch].max() for batch in plan)
-    assert 1 - durations.sum() / padded < 0.05
+    padding = Epoch(plan, durations, lambda indices: indices).padding
+    assert padding == pytest.approx(1 - durations.sum() / padded)
+    assert padding < 0.05
+
+
+def test_a_slice_of_an_epoch_makes_its_batches_only():
+    made = []
+    epoch = Epoch([[2, 3], [4], [0, 1]], np.array([1, 1, 1, 4, 2]), lambda b: made.append(b) or b)
+    assert epoch.padding == 3 / 12
+    rest = epoch[1:]
+    assert (len(epoch), len(rest), rest.padding) == (3, 2, 0)
+    assert list(rest) == made == [[4], [0, 1]]
 
 
 def test_examples_are_normalised_and_encoded(tones: Path):
@@ -101,9 +113,11 @@ def test_what_cannot_be_trained_on_is_counted_and_left_out():
     short, repeat = example(0.29, (1, 2, 3, 1, 2)), example(0.30, (1, 2, 3, 1, 1))
     kept, left_out = trainable([long, good, empty, short, repeat], config)
     assert kept == [good]
-    assert left_out == LeftOut(too_long=1, too_short=2, empty=1)
-    assert "1 longer than data.max_utterance_s, 2 with more labels than frames" in str(left_out)
-    with pytest.raises(TrainingError, match="no utterance can be trained on: 1 longer"):
+    assert left_out == LeftOut(too_long=("u3.1",), too_short=("u0.29", "u0.3"), empty=("u1",))
+    assert "1 (u3.1) longer than data.max_utterance_s, 2 (u0.29, u0.3) with" in str(left_out)
+    assert "0 with more labels" in str(LeftOut(("a",), (), ("c",)))
+    assert "4 (a, b, c ...) without text" in str(LeftOut((), (), ("a", "b", "c", "d")))
+    with pytest.raises(TrainingError, match=r"no utterance can be trained on: 1 \(u3.1\) longer"):
         trainable([long], config)
 
 

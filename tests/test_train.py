@@ -1,8 +1,8 @@
 """The training loop, on a task of one weight and on tones."""
 
+import errno
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from speech import small_config
 from torch import Generator, Tensor, nn
 
+import asr.train_log
 from asr.acoustic import AcousticTask
 from asr.checkpoint import load_checkpoint, save_checkpoint
 from asr.config import Config, TrainConfig
@@ -22,24 +23,30 @@ from asr.text import Normalizer, Vocabulary
 from asr.train import PATIENCE, Trainer, seeded
 
 
+class Numbers(list[float | None]):
+    """Batches of a LineTask."""
+
+    padding = 0.25
+
+
 class LineTask:
     """Learns y = 2x; a batch is a number x, or NaN for a bad one, or None for an empty share."""
 
     def __init__(self, batches: list[float | None], errors: list[float]) -> None:
         torch.manual_seed(0)
         self.model = nn.Linear(1, 1)
-        self.data = batches
+        self.data = Numbers(batches)
         self.errors = iter(errors)
         self.rates: list[float] = []
         self.judged: list[float] = []
         self.trainer: Trainer | None = None
 
-    def batches(self, epoch: int) -> list[float | None]:
+    def batches(self, epoch: int) -> Numbers:
         return self.data
 
     def loss(self, batch: float, generator: Generator) -> tuple[Tensor, int]:
         if self.trainer:
-            self.rates.append(self.trainer.optimizer.param_groups[0]["lr"])
+            self.rates.append(self.trainer.learner.optimizer.param_groups[0]["lr"])
         return (self.model(torch.tensor([batch])) - 2 * batch).square().sum(), 4
 
     def describe(self, batch: float) -> str:
@@ -54,6 +61,17 @@ class LineTask:
     def validate(self, model: nn.Module) -> dict[str, float]:
         self.judged.append(model.weight.item())
         return {"loss": 1 / len(self.judged), "error": next(self.errors)}
+
+
+class PairTask(LineTask):
+    """The same with several numbers in a batch."""
+
+    def __init__(self, batches: list[Any]) -> None:
+        super().__init__(batches, [0.0] * 9)
+
+    def loss(self, batch: Any, generator: Generator) -> tuple[Tensor, int]:
+        numbers = torch.tensor(batch).reshape(-1, 1)
+        return (self.model(numbers) - 2 * numbers).square().sum(), len(numbers)
 
 
 def line_trainer(folder: Path, task: LineTask, **config: Any) -> Trainer:
@@ -95,11 +113,11 @@ def test_gradient_and_loss_are_of_one_token(tmp_path: Path):
     trainer = line_trainer(tmp_path, task)
     loss, tokens = task.loss(3.0, seeded(0))
     expected = torch.autograd.grad(loss / tokens, list(task.model.parameters()))
-    assert trainer._gradient(3.0, seeded(0)).tolist() == [loss.item(), 4.0, 1.0]
-    for parameter, gradient in zip(task.model.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient)
+    norm = torch.cat([gradient.reshape(-1) for gradient in expected]).norm().item()
     trainer.run()
-    assert log_lines(tmp_path)[0]["train_loss"] == pytest.approx(loss.item() / 4)
+    line = log_lines(tmp_path)[0]
+    assert line["train_loss"] == pytest.approx(loss.item() / 4)
+    assert line["grad_norm"] == line["grad_norm_max"] == pytest.approx(norm)
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.15, 0.998])
@@ -107,14 +125,13 @@ def test_average_of_the_weights(tmp_path: Path, ema_decay: float):
     task = LineTask([1.0, -2.0, 0.5], [0.0])
     weights = [task.model.weight.item()]
     trainer = line_trainer(tmp_path, task, ema_decay=ema_decay)
-    real = trainer._update
+    real = trainer.learner.update
 
-    def watched(finite: bool) -> bool:
-        updated = real(finite)
+    def watched() -> None:
+        real()
         weights.append(task.model.weight.item())
-        return updated
 
-    trainer._update = watched  # type: ignore[method-assign]
+    trainer.learner.update = watched  # type: ignore[method-assign]
     trainer.run()
     average = weights[0]
     for step, weight in enumerate(weights[1:], start=1):
@@ -131,6 +148,7 @@ def test_best_is_chosen_by_the_error_and_last_is_last(tmp_path: Path):
     assert best.tensors["model"]["weight"].item() == task.judged[2]
     assert last.tensors["average"]["weight"].item() == task.judged[3]
     assert last.tensors["model"]["weight"].item() == task.model.weight.item()
+    assert best.tensors.keys() == {"model"}
     assert last.state["best"] == [0.2, 1 / 3]
 
 
@@ -142,6 +160,7 @@ def test_log_has_a_line_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert (second["epoch"], second["step"], second["valid_error"]) == (2, 4, 0.25)
     assert second["weight"] == task.model.weight.item()
     assert second["skipped_steps"] == 0
+    assert second["padding"] == 0.25
     assert second["audio_s_per_s"] == pytest.approx(2.0 / second["seconds"])
     assert list(tmp_path.glob("events.out.tfevents.*"))
     stderr = capsys.readouterr().err
@@ -158,7 +177,7 @@ def test_a_loss_that_is_not_finite_is_skipped_and_counted(
     assert task.model.weight.item() == clean.model.weight.item()
     assert log_lines(tmp_path / "a")[0]["skipped_steps"] == 1
     assert math.isfinite(log_lines(tmp_path / "a")[0]["train_loss"])
-    assert "step 2: loss or gradient not finite: x = nan" in capsys.readouterr().err
+    assert "step 2: loss or gradient not finite, skipped: x = nan" in capsys.readouterr().err
 
 
 def test_an_empty_share_is_no_step_of_its_own_data(tmp_path: Path):
@@ -170,18 +189,100 @@ def test_an_empty_share_is_no_step_of_its_own_data(tmp_path: Path):
 
 def test_a_skipped_empty_share_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     trainer = line_trainer(tmp_path, LineTask([None], [0.0]))
-    trainer._update = lambda finite: False  # type: ignore[method-assign]
+    trainer.learner.clip = lambda: torch.tensor(math.inf)  # type: ignore[method-assign]
     trainer.run()
-    assert "not finite: an empty share" in capsys.readouterr().err
+    assert "not finite, skipped: an empty share" in capsys.readouterr().err
 
 
 def test_patience_ends(tmp_path: Path):
     task = LineTask([*[math.nan] * (PATIENCE - 1), 1.0, *[math.nan] * (PATIENCE - 1)], [0.0])
     line_trainer(tmp_path, task).run()  # never so many in a row
-    hopeless = LineTask([math.inf] * PATIENCE, [0.0])
-    with pytest.raises(TrainingError, match=r"20 steps in a row.*lower train.learning_rate"):
-        line_trainer(tmp_path, hopeless).run()
+    hopeless = LineTask([math.inf] * (PATIENCE // 2), [0.0] * 3)
+    with pytest.raises(TrainingError, match=r"20 steps in a row.*train.learning_rate \(0.1\)"):
+        line_trainer(tmp_path, hopeless, epochs=3).run()  # of two epochs
     assert math.isfinite(hopeless.model.weight.item())
+
+
+def test_gradient_norms_are_in_the_log(tmp_path: Path):
+    task = LineTask([1.0, 2.0, math.nan, 3.0], [0.0])
+    trainer, norms = line_trainer(tmp_path, task), []
+    real = trainer.learner.clip
+
+    def watched() -> Tensor:
+        gradients = torch.cat([gradient.reshape(-1) for gradient in trainer.learner.gradients()])
+        norms.append(gradients.norm().item())
+        return real()
+
+    trainer.learner.clip = watched  # type: ignore[method-assign]
+    trainer.run()
+    finite = sorted(norm for norm in norms if math.isfinite(norm))
+    line = log_lines(tmp_path)[0]
+    assert (line["grad_norm"], line["grad_norm_max"]) == pytest.approx((finite[1], finite[2]))
+    assert line["clipped"] == sum(norm > 1.0 for norm in finite) / 3
+
+
+def test_a_step_waits_once_for_its_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # On a GPU, tolist and item wait until all that was launched is done.
+    task = LineTask([1.0, 2.0, 3.0], [0.0])
+    trainer = line_trainer(tmp_path, task)
+    calls, real = [], Tensor.tolist
+    monkeypatch.setattr(Tensor, "tolist", lambda tensor: calls.append(1) or real(tensor))
+    with torch.profiler.profile() as profile:
+        for number in task.data:
+            trainer._step([number], 3, False)
+    items = sum(e.count for e in profile.key_averages() if e.key == "aten::_local_scalar_dense")
+    assert len(calls) == 3
+    assert items == 3 * 2  # AdamW's own count of steps, kept on the CPU for each parameter
+
+
+@pytest.mark.parametrize("last", [[3.0, -1.0], [3.0]])
+def test_batches_are_accumulated_as_if_they_were_one(tmp_path: Path, last: list[float]):
+    weights, numbers = [], [1.0, -2.0, 0.5, 2.0]
+    for accumulate, batches in ((1, [numbers[:2], numbers[2:], last]), (2, [*numbers, *last])):
+        task = PairTask(batches)
+        folder = tmp_path / str(accumulate)
+        line_trainer(
+            folder, task, final_lr_fraction=1.0, clip_norm=5.0, accumulate=accumulate
+        ).run()
+        weights.append(torch.cat([p.detach().reshape(-1) for p in task.model.parameters()]))
+    torch.testing.assert_close(*weights, atol=1e-6, rtol=1e-6)
+    one, two = (log_lines(tmp_path / str(accumulate))[-1] for accumulate in (1, 2))
+    for key in ("step", "train_loss", "grad_norm", "grad_norm_max", "clipped"):
+        assert two[key] == pytest.approx(one[key], rel=1e-5), key
+    assert one["step"] == 3
+
+
+def test_frozen_parameters_stay_as_they_are(tmp_path: Path):
+    task = LineTask([1.0, 2.0], [0.0])
+    task.model.bias.requires_grad_(False).fill_(0.7)
+    weight = task.model.weight.item()
+    line_trainer(tmp_path, task, weight_decay=0.5).run()
+    assert task.model.bias.item() == pytest.approx(0.7)
+    assert task.model.bias.grad is None
+    assert task.model.weight.item() != weight
+
+
+def test_a_log_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(path: Path, content: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(asr.train_log, "write_atomically", full)
+    with pytest.raises(TrainingError, match=r"log\.jsonl: cannot be written \(No space left"):
+        line_trainer(tmp_path, LineTask([1.0], [0.0])).run()
+
+
+def test_a_checkpoint_from_before_there_were_any_within_epochs(tmp_path: Path):
+    line_trainer(tmp_path, LineTask([1.0, 2.0], [0.5])).run()
+    path = tmp_path / "last" / "checkpoint.json"
+    index = json.loads(path.read_text())
+    kept = ("epoch", "step", "best", "spent_s", "figures")
+    state = {key: index["state"][key] for key in kept}
+    path.write_text(json.dumps({"files": index["files"], "state": state}))
+    trainer = line_trainer(tmp_path, LineTask([1.0, 2.0], [0.25]), epochs=2)
+    trainer.resume()
+    assert (trainer.epoch, trainer.learner.step, trainer.best) == (1, 2, (0.5, 1.0))
+    trainer.run()
+    assert [line["step"] for line in log_lines(tmp_path)] == [2, 4]
 
 
 def test_last_of_another_kind_is_refused(tmp_path: Path):
@@ -215,58 +316,6 @@ def test_tones_are_learnt(tones: Path, tmp_path: Path):
     assert last["valid_cer"] == 0
     assert last["valid_loss"] < 0.2
     assert last["emitted"] == pytest.approx(1, abs=0.1)
-
-
-class StoppedError(Exception):
-    """What a test stops a run with."""
-
-
-def stop_at(trainer: Trainer, epoch: int) -> None:
-    """Let the trainer fail in the middle of an epoch (counted from 0)."""
-    real = trainer.task.batches
-
-    def batches(number: int) -> Any:
-        return real(number) if number < epoch else Torn()
-
-    trainer.task.batches = batches  # type: ignore[method-assign]
-
-
-class Torn:
-    """An epoch that fails at its first batch."""
-
-    def __len__(self) -> int:
-        return 1
-
-    def __iter__(self) -> Iterator[None]:
-        raise StoppedError
-
-
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(tones: Path, tmp_path: Path):
-    config = small_config(
-        model={"dropout": 0.3},
-        augment={"speeds": [0.9, 1.1], "time_masks": 1, "noise_prob": 0.5, "freq_masks": 1},
-    )
-    tones_trainer(tones, tmp_path / "whole", config).run()
-
-    stopped = tones_trainer(tones, tmp_path / "parts", config)
-    stop_at(stopped, 2)
-    with pytest.raises(StoppedError):
-        stopped.run()
-    resumed = tones_trainer(tones, tmp_path / "parts", config)
-    resumed.resume()
-    assert resumed.first_epoch == 2
-    resumed.run()
-
-    for which in ("last", "best"):
-        whole, parts = (load_checkpoint(tmp_path / run / which) for run in ("whole", "parts"))
-        assert whole.state["epoch"] == parts.state["epoch"]
-        for group, tensors in whole.tensors.items():
-            assert all(torch.equal(parts.tensors[group][name], t) for name, t in tensors.items())
-    for one, other in zip(
-        log_lines(tmp_path / "whole"), log_lines(tmp_path / "parts"), strict=True
-    ):
-        for key in one.keys() - {"seconds", "audio_s_per_s"}:
-            assert one[key] == other[key], key
 
 
 def test_the_seed_changes_the_run(tones: Path, tmp_path: Path):

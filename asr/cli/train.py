@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 M = TypeVar("M")  # what is trained on, and with
 
 MOST_PROCESSES = 4  # more would get too little of a batch each
+LAUNCHING = """Several processes share each batch: train.processes=N starts them on this machine; or
+torchrun --nproc-per-node N -m asr.cli.train CONF ..., also on several machines."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser("asr-train", description=__doc__)
+    parser = argparse.ArgumentParser("asr-train", description=__doc__, epilog=LAUNCHING)
     parser.add_argument("conf", type=Path, help="TOML file, such as conf/blstm_ctc.toml")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument("--train", type=Path, required=True, help="manifest to learn from")
     parser.add_argument("--valid", type=Path, required=True, help="manifest to choose epochs by")
     parser.add_argument("--out", type=Path, required=True, help="experiment folder")
-    parser.add_argument("--resume", action="store_true", help="go on after the last whole epoch")
+    parser.add_argument("--resume", action="store_true", help="go on where the last checkpoint is")
     return parser
 
 
@@ -67,8 +69,14 @@ def launch_training(
     Raises:
         ConfigError: --out holds an experiment that is not to be resumed.
     """
-    if is_started(arguments.out) and not arguments.resume and "RANK" not in os.environ:
+    first = os.environ.get("RANK", "0") == "0"  # of the group that torchrun made, or of ours
+    # All of them look whether there is a checkpoint before they meet, and none writes before.
+    started = is_started(arguments.out)
+    if started and not arguments.resume:
         raise ConfigError(f"--out {arguments.out}: holds an experiment; add --resume, or another")
+    if arguments.resume and not started and first:
+        say(f"--resume: nothing was saved in {arguments.out} yet; starting from the beginning")
+    arguments.resume = started
 
     # Waiting threads must sleep: spinning ones take the core from the thread that loads data.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
@@ -76,10 +84,12 @@ def launch_training(
 
     from asr.parallel import start_processes
 
-    processes, threads = share_cores(config, choose_device(config))
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    cores = share_cores(config, choose_device(config))
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores.threads))
     material = prepare(config, arguments)
-    with start_processes(processes, module, words) as group:
+    if first:
+        say(f"{cores}; waiting threads: OMP_WAIT_POLICY={os.environ['OMP_WAIT_POLICY']}")
+    with start_processes(cores.processes, module, words) as group:
         torch.manual_seed(config.train.seed)
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         return train(config, arguments.out, arguments.resume, material, group)
@@ -138,29 +148,27 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
 def run_trainer(
     trainer: "Trainer", config: Config, vocabulary: "Tokens", *, resume: bool, data: str
 ) -> int:
-    """Make or go on with the experiment, say what is trained on which data, train; status 0."""
-    import torch
-
+    """Make or go on with the experiment, say what is trained on which data; the exit status."""
     from asr.checkpoint import create_experiment
 
     if resume:
         trainer.resume()
-    if trainer.group.rank == 0:
+    if trainer.speaks:
         create_experiment(trainer.folder, config, vocabulary)
         parameters = list(trainer.task.model.parameters())
         weights = sum(parameter.numel() for parameter in parameters) / 1e6
+        where = f", from step {trainer.learner.step} in epoch {trainer.epoch + 1}" if resume else ""
         say(
-            f"training on {data}; {len(vocabulary)} tokens, {weights:.2f} million weights; "
-            f"{parameters[0].device}, {trainer.group.size} processes of "
-            f"{torch.get_num_threads()} threads"
+            f"training on {data}; {len(vocabulary)} tokens, {weights:.2f} million weights, "
+            f"{parameters[0].device}{where}"
         )
-    trainer.run()
-    return 0
+    stopped_by = trainer.run()
+    return 128 + stopped_by if stopped_by else 0
 
 
 def is_started(folder: Path) -> bool:
-    """Whether the folder holds a checkpoint to go on from."""
-    return (folder / "last" / "checkpoint.json").exists()
+    """Whether the folder holds a checkpoint, whole or not."""
+    return any(path for which in ("last", "best") for path in (folder / which).glob("*.json"))
 
 
 def resumed_vocabulary(folder: Path, config: Config) -> Vocabulary:
@@ -171,11 +179,35 @@ def resumed_vocabulary(folder: Path, config: Config) -> Vocabulary:
     return load_experiment(folder)[1]
 
 
-def share_cores(config: Config, device: str) -> tuple[int, int]:
-    """Processes, and threads for each."""
+@dataclass(frozen=True)
+class Cores:
+    """How many processes train, and threads in each, and why so."""
+
+    processes: int
+    threads: int
+    reason: str
+
+    def __str__(self) -> str:
+        threads = os.environ.get("OMP_NUM_THREADS", str(self.threads))
+        return f"processes {self.processes} of {threads} threads ({self.reason})"
+
+
+def share_cores(config: Config, device: str) -> Cores:
+    """Processes, as many as the launcher or train.processes says, and threads for each."""
+    from torch.cuda import device_count
+
     cores = os.cpu_count() or 1
-    processes = config.train.processes or (min(cores, MOST_PROCESSES) if device == "cpu" else 1)
-    return processes, max(1, cores // processes)
+    if "RANK" in os.environ:
+        processes, reason = int(os.environ["WORLD_SIZE"]), "as launched"
+    elif config.train.processes:
+        processes, reason = config.train.processes, "as train.processes says"
+    elif device == "cuda":
+        processes, reason = max(1, device_count()), "one for each GPU"
+    else:
+        processes = min(cores, MOST_PROCESSES)
+        reason = f"one a core, at most {MOST_PROCESSES}: a recurrent step is too small to be split"
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    return Cores(processes, max(1, cores // here), reason)
 
 
 def choose_device(config: Config) -> str:

@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--valid", required=True, metavar="TEXT", help="text to choose epochs by")
     parser.add_argument("--out", type=Path, required=True, help="experiment folder")
-    parser.add_argument("--resume", action="store_true", help="go on after the last whole epoch")
+    parser.add_argument("--resume", action="store_true", help="go on where the last checkpoint is")
     return parser
 
 
