@@ -42,12 +42,9 @@ def read_manifest(path: Path | str) -> list[Utterance]:
     folder = path.parent.resolve()
     lines: dict[str, int] = {}  # id -> the line it stands on
     utterances = []
-    # not splitlines(): U+2028 and its like may stand inside a JSON string
-    for number, line in enumerate(_content(path).split("\n"), start=1):
-        if not line.strip():
-            continue
+    for number, line in manifest_lines(path):
         try:
-            utterance = _from_record(_parsed(line), folder)
+            utterance = parse_line(line, folder)
         except ValueError as error:
             raise ManifestError(f"{path}, line {number}: {error}") from None
         if utterance.id in lines:
@@ -93,13 +90,25 @@ def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
         raise ManifestError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _content(path: Path) -> str:
+def manifest_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines that hold something, with their numbers from 1 on.
+
+    Raises:
+        ManifestError: the file is missing or not UTF-8.
+    """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not UTF-8 at byte {error.start}; a manifest is") from None
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}; asr-prepare makes manifests") from error
+    # not splitlines(): U+2028 and its like may stand inside a JSON string
+    return [(n, line) for n, line in enumerate(content.split("\n"), start=1) if line.strip()]
+
+
+def parse_line(line: str, folder: Path) -> Utterance:
+    """The utterance of a line of a manifest in `folder`; a ValueError says what is wrong."""
+    return _from_record(_parsed(line), folder)
 
 
 def _parsed(line: str) -> dict[str, Any]:

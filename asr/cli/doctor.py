@@ -1,0 +1,96 @@
+"""asr-doctor: what will go wrong in training, before it does."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.cli.run import run
+from asr.config import Config, load_config
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.doctor.cost import Cost
+    from asr.doctor.examination import Examination
+    from asr.doctor.selftest import SelfTest
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="asr-doctor",
+        description="Examine a training manifest, and what it is validated and tested on; with "
+        "--model also what training costs on this machine, and whether the model can learn a "
+        "handful of the utterances by heart. Status 1: something is wrong.",
+    )
+    parser.add_argument("manifest", metavar="M.jsonl", type=Path, help="manifest to train on")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.add_argument("--valid", type=Path, metavar="V.jsonl", help="manifest to validate on")
+    parser.add_argument("--test", type=Path, metavar="T.jsonl", help="manifest to test on")
+    parser.add_argument("--model", type=Path, metavar="CONF", help="TOML file of the model")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--fix", type=Path, metavar="CLEAN.jsonl",
+        help="listen to all utterances, and write the manifest without the faulty ones",
+    )  # fmt: skip
+    arguments = parser.parse_intermixed_args(argv)
+    return run("asr-doctor", lambda: _diagnose(arguments))
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    config = _config(arguments)
+    # Waiting threads must sleep, as in asr-train: spinning ones slow all steps on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
+    from asr.doctor.clean import write_clean
+    from asr.doctor.examination import examine
+    from asr.doctor.report import Report
+
+    named = {"train": arguments.manifest, "valid": arguments.valid, "test": arguments.test}
+    paths = {name: path for name, path in named.items() if path}
+    examination = examine(paths, config, everything=bool(arguments.fix))
+    left_out = None
+    if arguments.fix:
+        left_out = write_clean(arguments.fix, examination.train, examination.findings)
+    cost, self_test = _measured(examination, config) if arguments.model else (None, None)
+    report = Report(examination.summaries, examination.findings, cost, self_test, left_out)
+    if arguments.json:
+        print(json.dumps(report.as_dict(), ensure_ascii=False))
+    else:
+        print("\n".join(report.lines()))
+    return report.status
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    if arguments.model:
+        return load_config(arguments.model, arguments.overrides)
+    if arguments.overrides:
+        raise ConfigError(
+            f"{arguments.overrides[0]!r} changes a configuration, and none is given; "
+            "add --model CONF"
+        )
+    return Config()
+
+
+def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None, SelfTest | None]":
+    """Time the model's training, and let it learn a handful, where there is something to learn."""
+    from asr.cli.train import choose_device, share_cores
+    from asr.doctor.cost import Machine, measure_cost
+    from asr.doctor.selftest import choose_handful, learn_by_heart
+    from asr.progress import say
+
+    if not (examination.examples and examination.vocabulary):
+        return None, None
+    device = choose_device(config)
+    cores = share_cores(config, device)
+    machine = Machine(device, cores.processes, cores.threads)
+    say("timing training steps")
+    cost = measure_cost(examination.examples, config, len(examination.vocabulary), machine)
+    say("learning a handful of utterances by heart, for at most a minute and a half")
+    handful = choose_handful(examination.examples)
+    return cost, learn_by_heart(handful, config, examination.vocabulary, device)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

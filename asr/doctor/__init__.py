@@ -1,0 +1,1 @@
+"""What will go wrong in training, found before it does: data, model, machine."""

@@ -1,0 +1,181 @@
+"""What the headers of all recordings say: is each there, whole, long enough, at which rate.
+
+Nothing is decoded, so hours of audio take seconds. Files of the same length are compared by their
+content, so that a copy under another name is found.
+"""
+
+import hashlib
+import os
+import stat
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from asr.container import UNKNOWN_FRAMES, open_sound
+from asr.doctor.dataset import Dataset
+from asr.doctor.finding import Finding
+from asr.errors import AudioError
+from asr.progress import progress
+
+THREADS = min(8, os.cpu_count() or 1)  # libsndfile works without Python's lock
+LATE_S = 0.1  # as asr.audio allows: durations get rounded
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Header:
+    """Length and rate of a recording, or the kind of finding that it is and a complaint."""
+
+    rate_hz: int = 0
+    duration: float = 0.0  # seconds; infinite where the header does not say
+    content: str = ""  # the same for files that are the same, byte by byte
+    fault: str = ""
+    complaint: str = ""
+
+
+Headers = dict[Path, Header]
+
+
+def read_headers(datasets: Sequence[Dataset]) -> Headers:
+    """Return the headers of all recordings, each read once."""
+    paths = sorted({utterance.audio for dataset in datasets for utterance in dataset.utterances})
+    contents = _contents(paths)
+    headers = in_threads(lambda path: _header(path, contents.get(path, "")), paths, "headers")
+    return dict(zip(paths, headers, strict=True))
+
+
+def in_threads(function: Callable[[S], T], items: Sequence[S], title: str) -> list[T]:
+    """Return what the function makes of each item, in order."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(progress(pool.map(function, items), title))
+
+
+def check_recordings(dataset: Dataset, places: Iterable[int], headers: Headers) -> list[Finding]:
+    """Find what is missing, empty, unreadable or shorter than the manifest says."""
+    faults: dict[str, dict[int, str]] = defaultdict(dict)  # by kind and place
+    for place in places:
+        utterance = dataset.utterances[place]
+        header = headers[utterance.audio]
+        end = utterance.start + utterance.duration
+        if header.fault:
+            faults[header.fault][place] = header.complaint
+        elif end > header.duration + LATE_S:
+            faults["beyond-end"][place] = (
+                f"{utterance.audio}: lasts {header.duration:.2f} s, wanted to {end:.2f} s"
+            )
+    return [f for kind, details in faults.items() for f in dataset.found(kind, details)]
+
+
+def check_rates(
+    dataset: Dataset, places: Iterable[int], headers: Headers, model_rate_hz: int
+) -> list[Finding]:
+    """Find sample rates that differ, or that are all below the model's."""
+    rates = {place: headers[dataset.utterances[place].audio].rate_hz for place in places}
+    counts = Counter(rates.values())
+    if not counts:
+        return []
+    usual = counts.most_common(1)[0][0]
+    why = ", ".join(f"{count} at {rate} Hz" for rate, count in counts.most_common())
+    if len(counts) > 1:
+        kind, odd = "mixed-rates", [place for place, rate in rates.items() if rate != usual]
+    else:
+        kind, odd = "low-rate", [place for place, rate in rates.items() if rate < model_rate_hz]
+        why += f", the model at {model_rate_hz} Hz"
+    details = {p: f"{dataset.utterances[p].audio}: {rates[p]} Hz" for p in odd}
+    return dataset.found(kind, details, why, len(rates))
+
+
+def check_repeats(dataset: Dataset, places: Iterable[int], headers: Headers) -> list[Finding]:
+    """Find utterances that cover the audio of another one of the set."""
+    same: dict[int, str] = {}
+    contradicting: dict[int, str] = {}
+    for group in by_content(dataset, places, headers).values():
+        for before, place in _overlapping(dataset, group):
+            other = dataset.utterances[before]
+            if dataset.texts[before] == dataset.texts[place]:
+                same[place] = f"{dataset.utterances[place].audio}: as {other.id}, {other.audio}"
+            else:
+                for one, two in ((before, place), (place, before)):
+                    contradicting[one] = (
+                        f"{dataset.utterances[one].audio}: {dataset.texts[one][:40]!r}, but "
+                        f"{dataset.utterances[two].id} has {dataset.texts[two][:40]!r}"
+                    )
+    return [
+        *dataset.found("contradicting-texts", contradicting),
+        *dataset.found("duplicate-audio", same),
+    ]
+
+
+def by_content(dataset: Dataset, places: Iterable[int], headers: Headers) -> dict[str, list[int]]:
+    """Return the places of the utterances of each recording, whatever its name."""
+    groups = defaultdict(list)
+    for place in places:
+        groups[headers[dataset.utterances[place].audio].content].append(place)
+    return groups
+
+
+def overlaps(one: tuple[float, float], two: tuple[float, float]) -> bool:
+    """Whether two pieces (start, duration) share more than half of the shorter one."""
+    shared = min(one[0] + one[1], two[0] + two[1]) - max(one[0], two[0])
+    return shared > 0.5 * min(one[1], two[1])
+
+
+def _overlapping(dataset: Dataset, group: list[int]) -> Iterable[tuple[int, int]]:
+    """Yield pairs of places, earlier in the manifest and later, that overlap.
+
+    Each piece is compared with the one before it in time that ends last.
+    """
+
+    def piece(place: int) -> tuple[float, float]:
+        return dataset.utterances[place].start, dataset.utterances[place].duration
+
+    widest, *others = sorted(group, key=piece)
+    for place in others:
+        if overlaps(piece(widest), piece(place)):
+            yield min(widest, place), max(widest, place)
+        widest = max(widest, place, key=lambda p: sum(piece(p)))
+
+
+def _header(path: Path, content: str) -> Header:
+    try:
+        with open_sound(path) as sound:
+            known = sound.frames < UNKNOWN_FRAMES
+            duration = sound.frames / sound.samplerate if known else float("inf")
+            rate_hz = sound.samplerate
+    except AudioError as error:
+        fault = {None: "missing-audio", 0: "empty-audio"}.get(_size(path), "unreadable-audio")
+        return Header(fault=fault, complaint=str(error))
+    if duration == 0:
+        return Header(fault="empty-audio", complaint=f"{path}: no samples")
+    return Header(rate_hz, duration, content)
+
+
+def _size(path: Path) -> int | None:
+    """Return the bytes of a file; None where there is none, or a folder or pipe instead."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _contents(paths: Sequence[Path]) -> dict[Path, str]:
+    """Name the content of each file: its path where no other file has its size, else a digest."""
+    sizes = {path: size for path in paths if (size := _size(path)) is not None}
+    counts = Counter(sizes.values())
+    alike = [path for path, size in sizes.items() if counts[size] > 1]
+    digests = dict(zip(alike, in_threads(_digest, alike, "copies"), strict=True))
+    return {path: str(path) for path in sizes} | digests
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()
+    except OSError:  # reading its header will say what is wrong
+        return str(path)

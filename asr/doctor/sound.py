@@ -1,0 +1,97 @@
+"""What utterances sound like: silence, clipping, offset, band. This decodes, so it may sample."""
+
+from collections.abc import Callable, Sequence
+
+from asr.audio import AudioStream
+from asr.doctor.dataset import Dataset
+from asr.doctor.finding import Finding
+from asr.doctor.recordings import Headers, in_threads
+from asr.errors import AudioError
+from asr.findings import Findings
+
+SAMPLE = 128  # utterances listened to, unless all are wanted
+SILENCE_DB = -60.0
+CLIPPED_SHARE = 1e-3  # of samples; training bears what is below
+DC_SHARE = 0.02  # of full scale
+BAND_SHARE = 0.8  # of the highest frequency that the rates allow; less is a narrow band
+
+Heard = dict[int, Findings]  # by place
+
+
+def listen(
+    dataset: Dataset, places: Sequence[int], headers: Headers, *, everything: bool
+) -> tuple[Heard, list[Finding]]:
+    """Decode utterances, evenly spread ones unless everything is wanted.
+
+    Returns:
+        What was measured, by place, and the finding of those that could not be decoded.
+    """
+    step = 1 if everything else max(1, len(places) / SAMPLE)
+    chosen = [places[int(i * step)] for i in range(int(len(places) / step))]
+
+    def measure(place: int) -> Findings | str:
+        utterance = dataset.utterances[place]
+        stream = AudioStream(
+            utterance.audio,
+            sample_rate_hz=headers[utterance.audio].rate_hz,  # its own: nothing is resampled
+            start=utterance.start,
+            duration=utterance.duration,
+        )
+        try:
+            for _ in stream:
+                pass
+        except AudioError as error:
+            return str(error)
+        return stream.findings
+
+    results = dict(zip(chosen, in_threads(measure, chosen, "listening"), strict=True))
+    damaged = {place: result for place, result in results.items() if isinstance(result, str)}
+    heard = {place: result for place, result in results.items() if isinstance(result, Findings)}
+    return heard, dataset.found("damaged-audio", damaged, total=len(chosen))
+
+
+def check_sound(dataset: Dataset, heard: Heard, train: Heard, model_rate_hz: int) -> list[Finding]:
+    """Find silence, clipping, offsets, and a band that differs within the set or from `train`."""
+    silent = _those(heard, is_silent)
+    speaking = {place: found for place, found in heard.items() if place not in silent}
+    clipped = _those(speaking, lambda found: found.clipped_fraction > CLIPPED_SHARE)
+    offset = _those(speaking, lambda found: abs(found.dc_offset) > DC_SHARE)
+    narrow = _those(speaking, lambda found: is_narrow(found, model_rate_hz))
+    band = _band_kind(narrow, speaking, train, model_rate_hz)
+    shown: dict[str, tuple[Heard, Callable[[Findings], str]]] = {
+        "silent-audio": (silent, lambda found: f"peak {found.peak_db:.0f} dBFS"),
+        "clipping": (
+            clipped, lambda found: f"{found.clipped_fraction:.2%} of samples at full scale"
+        ),
+        "dc-offset": (offset, lambda found: f"{found.dc_offset:+.3f} of full scale"),
+        band: (narrow, lambda found: f"nothing above {found.bandwidth_hz / 1000:.1f} kHz"),
+    }  # fmt: skip
+    findings = []
+    for kind, (which, show) in shown.items():
+        details = {p: f"{dataset.utterances[p].audio}: {show(f)}" for p, f in which.items()}
+        why = f"of {len(dataset.utterances)}, {len(heard)} were listened to"
+        findings += dataset.found(kind, details, why, len(heard))
+    return findings
+
+
+def _band_kind(narrow: Heard, speaking: Heard, train: Heard, model_rate_hz: int) -> str:
+    """Return what narrow utterances are a case of."""
+    if len(narrow) < len(speaking):
+        return "band-limited"
+    train_narrow = _those(train, lambda found: is_narrow(found, model_rate_hz))
+    return "band-differs" if 2 * len(train_narrow) < len(train) else "narrow-band"
+
+
+def is_silent(found: Findings) -> bool:
+    """Whether nothing can be heard."""
+    return found.peak_db < SILENCE_DB
+
+
+def is_narrow(found: Findings, model_rate_hz: int) -> bool:
+    """Whether the band ends well below what the rates of recording and model allow."""
+    allowed_hz = min(found.original_rate_hz, model_rate_hz) / 2
+    return not is_silent(found) and found.bandwidth_hz < BAND_SHARE * allowed_hz
+
+
+def _those(heard: Heard, true: Callable[[Findings], bool]) -> Heard:
+    return {place: found for place, found in heard.items() if true(found)}

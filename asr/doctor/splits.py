@@ -1,0 +1,43 @@
+"""What the training set and a held-out one have in common, so that figures come out too good."""
+
+from asr.doctor.dataset import Dataset
+from asr.doctor.finding import Finding
+from asr.doctor.recordings import Headers, by_content, overlaps
+
+REPEATING = 0.8  # share of different texts below which a set repeats its prompts by nature
+
+
+def check_split(train: Dataset, held_out: Dataset, headers: Headers) -> list[Finding]:
+    """Find shared audio, and of the other utterances shared speakers and transcripts."""
+    shared = _shared_audio(train, held_out, headers)
+    speakers = {utterance.speaker for utterance in train.utterances} - {None}
+    texts = dict(zip(reversed(train.texts), reversed(train.utterances), strict=True))
+    heard, seen = {}, {}
+    for place, utterance in enumerate(held_out.utterances):
+        text = held_out.texts[place]
+        if place in shared:
+            continue
+        if utterance.speaker in speakers:
+            heard[place] = f"speaker {utterance.speaker}"
+        if text and text in texts:
+            seen[place] = f"{text[:60]!r}, as {texts[text].id}"
+    repeating = len(texts) < REPEATING * len(train.texts)
+    return [
+        *held_out.found("shared-audio", shared),
+        *held_out.found("shared-speakers", heard),
+        *held_out.found("same-prompts" if repeating else "shared-transcripts", seen),
+    ]
+
+
+def _shared_audio(train: Dataset, held_out: Dataset, headers: Headers) -> dict[int, str]:
+    readable = [p for p, u in enumerate(train.utterances) if not headers[u.audio].fault]
+    trained = by_content(train, readable, headers)
+    details = {}
+    for place, utterance in enumerate(held_out.utterances):
+        piece = (utterance.start, utterance.duration)
+        for other in (
+            train.utterances[p] for p in trained.get(headers[utterance.audio].content, [])
+        ):
+            if overlaps(piece, (other.start, other.duration)):
+                details[place] = f"{utterance.audio}: as {other.id}, {other.audio}"
+    return details

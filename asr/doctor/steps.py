@@ -1,0 +1,67 @@
+"""A training step by itself: for measuring how long one takes, and for learning by heart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from asr.augment import Augmenter
+from asr.config import Config
+from asr.ctc import ctc_loss
+from asr.data import Batch
+from asr.model import AcousticModel
+
+WARMUP_STEPS = 20
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch compute in so many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class Learner:
+    """A fresh model and its optimizer, as the configuration has them; augmentation if wanted."""
+
+    def __init__(
+        self, config: Config, vocabulary_size: int, device: str, *, augmented: bool
+    ) -> None:
+        torch.manual_seed(config.train.seed)
+        self.config = config
+        self.device = torch.device(device)
+        self.model = AcousticModel(config, vocabulary_size).to(self.device)
+        self.augment = Augmenter(config.augment, config.features) if augmented else None
+        self.generator = torch.Generator().manual_seed(config.train.seed)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), config.train.learning_rate, weight_decay=0.0
+        )
+        self.warmup = torch.optim.lr_scheduler.LinearLR(
+            self.optimizer, 1 / WARMUP_STEPS, total_iters=WARMUP_STEPS
+        )
+
+    def step(self, batch: Batch) -> tuple[float, Tensor, Tensor]:
+        """Learn from a batch once.
+
+        Returns:
+            The loss before it, in nats a token; log-probabilities (N, T', V) and int64 (N,) frames.
+        """
+        batch = batch.to(self.device)
+        log_mel = batch.log_mel
+        if self.augment:
+            log_mel = self.augment(log_mel, batch.num_frames, self.generator)
+        features = self.model.frontend.from_log_mel(log_mel, batch.num_frames)
+        log_probs, num_frames = self.model(features, batch.num_frames)
+        losses = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens)
+        loss = losses.sum() / batch.num_tokens.sum()
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
+        self.optimizer.step()
+        self.warmup.step()
+        return float(loss.detach()), log_probs.detach().cpu(), num_frames.cpu()
