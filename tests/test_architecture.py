@@ -12,10 +12,11 @@ PACKAGE = ROOT / "asr"
 LAYERS = [
     "errors atomic",
     "config numerals text container findings audio manifest alignment timed transcripts interval "
-    "speakers score system significance breakdown report formats progress",
+    "speakers score system significance breakdown report formats progress journal stopping tally",
     "corpora torchaudio_compat features lstm model ctc parallel compiled checkpoint lm",
     "augment data decode",
-    "evaluate acoustic acoustics lm_task train recognize tune",
+    "evaluate validation acoustic acoustics bundle onnx_graph lm_task train recognize tune doctor jobs workers "
+    "ray_jobs outputs task learner train_log adapt coach diagnosis windows speech live",
     "cli",
 ]
 LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}

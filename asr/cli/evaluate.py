@@ -5,25 +5,32 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli import decoding
 from asr.cli.run import run
 from asr.errors import DecoderError
-from asr.manifest import Utterance, read_manifest
-from asr.progress import say
+from asr.manifest import read_manifest
+from asr.progress import progress, say
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from asr.acoustics import Acoustics
+    from asr.decode.confidence import Calibration
+    from asr.decode.hypothesis import Decoder
     from asr.decode.settings import DecoderConfig
-    from asr.model import AcousticModel
-    from asr.text import Vocabulary
+
+    Outputs = Iterable[tuple[str, NDArray[np.float32]]]  # id, log-probabilities (T, V)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser("asr-evaluate", description=__doc__)
-    parser.add_argument("model", type=Path, help="experiment folder of asr-train")
+    parser.add_argument("model", type=Path, help="bundle or experiment folder")
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
     parser.add_argument("--out", type=Path, required=True, help="folder for ref.trn, hyp.trn ...")
     parser.add_argument("--json", action="store_true", help="print one JSON object; rates are 0..1")
@@ -47,26 +54,33 @@ def evaluate(arguments: argparse.Namespace) -> int:
     utterances = read_manifest(arguments.manifest)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+    from asr.acoustics import open_acoustics
     from asr.atomic import write_atomically
-    from asr.checkpoint import load_model
-    from asr.evaluate import evaluate_manifest
+    from asr.evaluate import normalised_references, recognise, save_texts
     from asr.system import score_system
 
-    model, vocabulary = load_model(arguments.model)
-    config = decoding.settings(arguments, arguments.model)
+    acoustics = open_acoustics(arguments.model)
+    lexicon = arguments.lexicon is not None
+    references = normalised_references(acoustics, utterances, spelled_by_lexicon=lexicon)
+    outputs: Outputs = recognise(acoustics, progress(utterances, "recognising"))
     if arguments.tune:
-        config = tuned(arguments, config, model, vocabulary, utterances)
-    decoder = decoding.make_decoder(arguments, config, vocabulary, model.config.text)
+        outputs = list(outputs)
+        decoder = tuned(arguments, acoustics, outputs, references)
+    else:
+        config = decoding.settings(arguments, arguments.model)
+        decoder = decoding.make_decoder(arguments, config, acoustics.vocabulary, acoustics.text)
     started = time.perf_counter()
-    result = evaluate_manifest(model, vocabulary, utterances, decoder)
+    hypotheses = {name: decoder.decode(log_probs)[0].text for name, log_probs in outputs}
     elapsed = time.perf_counter() - started
     speakers = {utterance.id: utterance.speaker for utterance in utterances}
-    system = score_system(str(arguments.model), result.references, result.hypotheses, speakers)
+    system = score_system(str(arguments.model), references, hypotheses, speakers)
     summary = json.dumps(system.as_dict())
-    result.save(arguments.out)
+    save_texts(arguments.out, references, hypotheses)
     write_atomically(arguments.out / "score.json", summary + "\n")
     audio_s = sum(utterance.duration for utterance in utterances)
-    say(f"{audio_s / 3600:.2f} hours in {elapsed:.0f} s, {audio_s / elapsed:.0f} times real time")
+    if not arguments.tune:  # which runs the network before
+        speed = audio_s / elapsed
+        say(f"{audio_s / 3600:.2f} hours in {elapsed:.0f} s, {speed:.0f} times real time")
     if remark := system.remark():
         say(remark)
     print(summary if arguments.json else "\n".join(system.nist_lines()))
@@ -75,37 +89,48 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def tuned(
     arguments: argparse.Namespace,
-    config: "DecoderConfig",
-    model: "AcousticModel",
-    vocabulary: "Vocabulary",
-    utterances: list[Utterance],
-) -> "DecoderConfig":
-    """Find the weights on these utterances, say what was tried, and keep them with the model."""
-    from asr.decode.confidence import save_calibration
+    acoustics: "Acoustics",
+    outputs: "Outputs",
+    references: Mapping[str, str],
+) -> "Decoder":
+    """Find the weights on these utterances, say what was tried, and keep them with the model.
+
+    Returns:
+        The decoder that has them.
+    """
     from asr.decode.rescore import Rescorer
-    from asr.decode.settings import save_settings
-    from asr.evaluate import manifest_loader, recognise
     from asr.tune import Material, calibrate, tune
 
-    decoder = decoding.make_beam(arguments, config, vocabulary, model.config.text)
-    scorer = decoding.load_scorer(arguments)
-    loader = manifest_loader(model, vocabulary, utterances)
-    recognised = [(log_probs.copy(), e.text) for e, log_probs, _ in recognise(model, loader)]
-    material = Material([frames for frames, _ in recognised], [text for _, text in recognised])
+    config = decoding.settings(arguments, arguments.model)
+    decoder = decoding.make_beam(arguments, config, acoustics.vocabulary, acoustics.text)
+    scorer = decoding.load_scorer(arguments, decoder.words)
+    names, log_probs = zip(*outputs, strict=True)
+    material = Material(log_probs, [references[name] for name in names])
     found, trials = tune(material, decoder, scorer)
     for trial in trials:
         say(str(trial))
     best = decoder.reweighted(found.lm_weight, found.word_score)
-    judged = Rescorer(best, scorer, found) if scorer else best
-    fit = calibrate(material, judged, vocabulary, model.frame_shift_ms / 1000)
-    save_settings(arguments.model, found)
-    save_calibration(arguments.model, fit.calibration)
+    weighed = Rescorer(best, scorer, found) if scorer else best
+    fit = calibrate(material, weighed, acoustics.frame_shift_ms / 1000)
+    keep(arguments.model, found, fit.calibration)
     say(
         f"kept in {arguments.model}: lm_weight {found.lm_weight}, word_score {found.word_score}; "
         f"confidences: expected calibration error {fit.error_before:.3f} before and "
         f"{fit.error_after:.3f} after fitting, on {fit.words} words of the other utterances"
     )
-    return found
+    return weighed
+
+
+def keep(model: Path, found: "DecoderConfig", calibration: "Calibration") -> None:
+    """Keep weights and calibration with a model, which stays a bundle if it was one."""
+    from asr.bundle import is_bundle, reseal
+    from asr.decode.confidence import save_calibration
+    from asr.decode.settings import save_settings
+
+    save_settings(model, found)
+    save_calibration(model, calibration)
+    if is_bundle(model):
+        reseal(model)
 
 
 if __name__ == "__main__":

@@ -108,22 +108,18 @@ def _existing(name: str, option: str) -> Path:
 
 def _log_probs(model: Path, manifest: Path, utterances: Sequence[Utterance]) -> Path:
     """The file with the log-probabilities of a manifest, made unless an earlier run did."""
-    from asr.checkpoint import INDEX, load_model
+    from asr.acoustics import open_acoustics
+    from asr.evaluate import normalised_references, recognise
 
-    network, vocabulary = load_model(model)
-    content = (model / "best" / INDEX).read_bytes() + manifest.read_bytes()
+    acoustics = open_acoustics(model)
+    index = next(filter(Path.exists, (model / "bundle.json", model / "best" / "checkpoint.json")))
+    content = index.read_bytes() + manifest.read_bytes()
     path = WORK / f"log_probs-{hashlib.sha256(content).hexdigest()[:12]}.npz"
     if path.exists():
         return path
-    from asr.evaluate import manifest_loader, recognise
-
-    loader = manifest_loader(network, vocabulary, utterances)
-    found = {
-        example.utterance.id: (example.text, log_probs.copy())
-        for example, log_probs, _ in progress(recognise(network, loader), "log-probabilities")
-    }
-    texts, log_probs = zip(*(found[utterance.id] for utterance in utterances), strict=True)
-    save(path, vocabulary.tokens, texts, log_probs)
+    texts = normalised_references(acoustics, utterances, spelled_by_lexicon=False)
+    found = dict(recognise(acoustics, progress(utterances, "log-probabilities")))
+    save(path, acoustics.vocabulary.tokens, list(texts.values()), list(found.values()))
     return path
 
 

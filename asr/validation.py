@@ -1,0 +1,48 @@
+"""Judge a network while it is trained: CTC loss, and errors of what a decoder makes of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asr.ctc import ctc_loss
+from asr.data import Batch, Loader
+from asr.decode.hypothesis import Decoder
+from asr.model import AcousticModel
+from asr.score import Score, score
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Of this process's share of the utterances."""
+
+    score: Score
+    loss_sum: float  # nats, over the utterances that have frames enough
+    loss_tokens: int
+
+
+def validate(model: AcousticModel, loader: Loader, decoder: Decoder) -> Validation:
+    """Recognise this process's share of the utterances of a loader, and sum up its CTC loss."""
+    references, hypotheses = dict[str, str](), dict[str, str]()
+    loss_sum, loss_tokens = 0.0, 0
+    for batch, log_probs, num_frames in _outputs(model, loader):
+        losses = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens)
+        enough = losses.isfinite()
+        loss_sum += float(losses[enough].sum())
+        loss_tokens += int(batch.num_tokens[enough].sum())
+        rows = zip(batch.examples, log_probs.cpu().numpy(), num_frames.tolist(), strict=True)
+        for example, row, count in rows:
+            references[example.utterance.id] = example.text
+            hypotheses[example.utterance.id] = decoder.decode(row[:count])[0].text
+    return Validation(score(references, hypotheses), loss_sum, loss_tokens)
+
+
+@torch.inference_mode()
+def _outputs(model: AcousticModel, loader: Loader) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+    """Batches on the model's device, log-probabilities (N, T, V) and numbers of frames (N,)."""
+    device = next(model.parameters()).device
+    for batch in filter(None, loader.in_order()):
+        moved = batch.to(device)
+        features = model.frontend.from_log_mel(moved.log_mel, moved.num_frames)
+        yield moved, *model(features, moved.num_frames)
