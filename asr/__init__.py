@@ -15,11 +15,11 @@ __version__ = "0.1.0"
 
 
 def load_model(folder: Path | str | None = None) -> "Recognizer":
-    """Load an experiment folder; without one, the English model that comes with the package.
+    """Load a bundle or experiment folder; without one, the English model of the package.
 
     Raises:
         CheckpointError: the folder holds no model, or a damaged one.
     """
-    from asr.recognize import Recognizer  # late: it imports torch, which takes seconds
+    from asr.recognize import Recognizer  # late: for those who score only
 
     return Recognizer.load(folder)

@@ -1,7 +1,8 @@
 """A model ready to recognise: recording in, transcript out.
 
-Recordings of any length are read block by block and recognised in pieces of at most PIECE_S
-seconds, cut where they are quietest, so memory does not grow with the recording.
+A recording of any length is read block by block and heard in windows; what may be speech in them is
+joined and decoded from pause to pause. So memory does not grow with the recording, and no cut falls
+into a word.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,17 +18,17 @@ from asr.audio import AudioStream, Waveform
 from asr.container import Source, source_name
 from asr.decode.greedy import GreedyDecoder
 from asr.decode.hypothesis import NBEST, Decoder, Hypothesis
-from asr.decode.settings import LM, load_settings
+from asr.decode.settings import included_lm, load_settings
 from asr.formats import Transcript, Word
+from asr.speech import speech_log_probs
+from asr.text import BLANK
+from asr.windows import Segmenter, windows
 
 if TYPE_CHECKING:
     from asr.decode.confidence import Calibration
 
 ENGLISH = Path(__file__).parent / "models" / "english"
-PIECE_S = 30.0  # longest piece; training utterances are shorter still
-SILENCE_PEAK = 1e-3  # -60 dBFS: what never gets louder holds no speech
 _BLOCK_S = 10.0
-_QUIET_S = 0.1  # window in which the energy around a cut is measured
 
 
 class Recognizer:
@@ -49,7 +50,7 @@ class Recognizer:
 
     @classmethod
     def load(cls, folder: Path | str | None = None) -> "Recognizer":
-        """Load an experiment folder; without one, the English model that comes with the package.
+        """Load a bundle or experiment folder; without one, the English model of the package.
 
         Where a language model lies in the folder, it is decoded with, by a beam search.
 
@@ -59,7 +60,8 @@ class Recognizer:
         """
         folder = Path(folder or ENGLISH)
         acoustics = open_acoustics(folder)
-        if not (folder / LM).exists():
+        lm = included_lm(folder)
+        if not lm:
             return cls(acoustics)
 
         from asr.decode.beam import BeamDecoder, compile_search  # imports numba
@@ -67,8 +69,7 @@ class Recognizer:
         from asr.lm.binary import load_lm
 
         compile_search()
-        lm = load_lm(folder / LM)
-        decoder = BeamDecoder(acoustics.vocabulary, load_settings(folder), lm=lm)
+        decoder = BeamDecoder(acoustics.vocabulary, load_settings(folder), lm=load_lm(lm))
         return cls(acoustics, decoder, load_calibration(folder))
 
     def transcribe(self, source: Source, *, words: bool = False) -> Transcript:
@@ -78,60 +79,45 @@ class Recognizer:
             AudioError: the recording cannot be read, or not to its end.
         """
         stream = AudioStream(source, sample_rate_hz=self.acoustics.sample_rate_hz, block_s=_BLOCK_S)
-        texts, timed, start = list[str](), list[Word](), 0.0
-        for piece in pieces(stream, self.acoustics.sample_rate_hz):
-            if np.abs(piece).max() >= SILENCE_PEAK:
-                log_probs = self.acoustics.log_probs(piece)
+        texts, timed, frames = list[str](), list[Word](), 0
+        for log_probs in self.segments(stream):
+            if log_probs[:, BLANK].any():  # not certain blanks alone
                 nbest = self.decoder.decode(log_probs, NBEST if words else 1)
                 texts.append(nbest[0].text)
                 if words:
+                    start = frames * self.acoustics.frame_shift_ms / 1000
                     timed += (_later(word, start) for word in self._words(log_probs, nbest))
-            start += len(piece) / self.acoustics.sample_rate_hz
+            frames += len(log_probs)
+        duration = stream.findings.duration
         return Transcript(
             path=source_name(source),
             text=" ".join(filter(None, texts)),
-            duration=stream.findings.duration,
-            words=tuple(timed),
+            duration=duration,
+            # the last frame may reach beyond the recording
+            words=tuple(replace(word, end=min(word.end, duration)) for word in timed),
             warnings=tuple(stream.findings.warnings()),
+            findings=stream.findings,
         )
+
+    def segments(self, blocks: Iterable[Waveform]) -> Iterator[NDArray[np.float32]]:
+        """Log-probabilities (T, V) of a recording from pause to pause, certain blanks where no
+        speech is. All joined have a frame for each frame of the recording.
+
+        Args:
+            blocks: float32 (L,) each, at the model's rate.
+        """
+        segmenter = Segmenter(self.acoustics)
+        for window in windows(self.acoustics, blocks):
+            log_probs = speech_log_probs(self.acoustics, window.waveform)
+            yield from segmenter.add(window.part(log_probs))
+        yield segmenter.held
 
     def _words(self, log_probs: NDArray[np.float32], nbest: list[Hypothesis]) -> tuple[Word, ...]:
-        from asr.decode.confidence import confident_words  # compiles at its first use
-        from asr.decode.forced import align_words
+        from asr.decode.confidence import spoken_words  # compiles at its first use
 
         frame_s = self.acoustics.frame_shift_ms / 1000
-        if self.calibration is None:
-            return align_words(log_probs, nbest[0].tokens, self.acoustics.vocabulary, frame_s)
-        return confident_words(
-            log_probs, nbest, self.acoustics.vocabulary, frame_s, self.calibration
-        )
+        return spoken_words(log_probs, nbest, frame_s, self.calibration)
 
 
 def _later(word: Word, seconds: float) -> Word:
     return replace(word, start=word.start + seconds, end=word.end + seconds)
-
-
-def pieces(
-    blocks: Iterable[Waveform], sample_rate_hz: int, longest_s: float = PIECE_S
-) -> Iterator[Waveform]:
-    """Join and cut blocks, float32 (L,), into pieces of at most longest_s seconds.
-
-    A cut falls on the quietest spot of a piece's second half.
-    """
-    longest = round(longest_s * sample_rate_hz)
-    window = round(_QUIET_S * sample_rate_hz)
-    pending = np.empty(0, np.float32)
-    for block in blocks:
-        pending = np.concatenate((pending, block))
-        while len(pending) > longest:
-            cut = longest // 2 + quietest(pending[longest // 2 : longest], window)
-            yield pending[:cut]
-            pending = pending[cut:]
-    if len(pending):
-        yield pending
-
-
-def quietest(waveform: Waveform, window: int) -> int:
-    """The sample in the middle of the quietest window of a waveform, float32 (L,), L >= window."""
-    energy = np.concatenate(([0.0], np.cumsum(np.square(waveform, dtype=np.float64))))
-    return int(np.argmin(energy[window:] - energy[:-window])) + window // 2

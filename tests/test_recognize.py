@@ -1,19 +1,18 @@
 """Recordings to transcripts, with the model of the smoke recipe."""
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
-from hypothesis import given
-from hypothesis import strategies as st
 
 import asr
 from asr.errors import AudioError, CheckpointError
 from asr.manifest import Utterance, read_manifest
-from asr.recognize import Recognizer, pieces, quietest
+from asr.recognize import Recognizer
 
 
 @pytest.fixture(scope="module")
@@ -96,20 +95,34 @@ def test_bad_recording_and_bad_model(model: Recognizer, tmp_path: Path):
         asr.load_model(tmp_path)
 
 
-@given(
-    st.lists(st.integers(1, 400), min_size=1, max_size=20),
-    st.integers(100, 300),
-    st.integers(0, 2**32 - 1),
-)
-def test_pieces_join_to_the_whole_and_are_short(sizes: list[int], longest: int, seed: int):
-    rng = np.random.default_rng(seed)
-    blocks = [rng.standard_normal(size).astype(np.float32) for size in sizes]
-    cut = list(pieces(iter(blocks), 100, longest / 100))
-    assert np.array_equal(np.concatenate(cut), np.concatenate(blocks))
-    assert all(0 < len(piece) <= longest for piece in cut)
+def test_words_of_a_long_recording_have_its_times(
+    model: Recognizer, spoken: list[Utterance], tmp_path: Path
+):
+    sounds = [soundfile.read(utterance.audio)[0] for utterance in spoken[:3]]
+    silence = np.zeros(40 * 16_000)
+    waveform = np.concatenate([s for sound in sounds for s in (sound, silence)])
+    soundfile.write(tmp_path / "gaps.wav", waveform, 16_000)
+    words = model.transcribe(tmp_path / "gaps.wav", words=True).words
+    assert [word.word for word in words] == [w for u in spoken[:3] for w in u.text.split()]
+    assert all(a.end <= b.start for a, b in pairwise(words))
+    starts = np.cumsum([0, *(len(sound) + len(silence) for sound in sounds)]) / 16_000
+    for word, utterance in zip(words, (u for u in spoken[:3] for _ in u.text.split()), strict=True):
+        start = starts[spoken.index(utterance)]
+        assert start <= word.start < word.end <= start + utterance.duration + 0.1
 
 
-def test_cut_falls_into_the_pause():
-    waveform = np.ones(1000, np.float32)
-    waveform[600:700] = 0
-    assert quietest(waveform, 100) == 650
+def test_speech_is_read_after_a_minute_of_noise(
+    model: Recognizer, spoken: list[Utterance], tmp_path: Path
+):
+    noise = 2e-3 * np.random.default_rng(0).standard_normal(60 * 16_000)
+    waveform = np.concatenate([noise, soundfile.read(spoken[0].audio)[0], noise])
+    soundfile.write(tmp_path / "late.wav", waveform, 16_000)
+    assert model.transcribe(tmp_path / "late.wav").text == spoken[0].text
+
+
+def test_words_end_with_the_recording(model: Recognizer, spoken: list[Utterance], tmp_path: Path):
+    sound, _ = soundfile.read(spoken[0].audio)
+    end = round(model.transcribe(spoken[0].audio, words=True).words[-1].end * 16_000) - 900
+    soundfile.write(tmp_path / "cut.wav", sound[:end], 16_000)
+    transcript = model.transcribe(tmp_path / "cut.wav", words=True)
+    assert transcript.words[-1].end <= transcript.duration

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,24 +104,16 @@ def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
 
 
 def _log_probs(acoustics: "Acoustics", waveform: "Waveform") -> "NDArray[np.float32]":
-    """Return the log-probabilities (T, V) of a waveform (L,) of any length.
-
-    It is cut as in recognition. Each piece may end with a frame that the next one begins with: of
-    the two the first is left out, so that frame t starts within a frame of t * frame_samples.
-    """
+    """Return the log-probabilities (T, V) of a waveform (L,) of any length."""
     import numpy as np
 
-    from asr.recognize import pieces
+    from asr.windows import windows
 
-    frame_samples = round(acoustics.frame_shift_ms / 1000 * acoustics.sample_rate_hz)
-    found = []
-    start = 0
-    for piece in pieces([waveform], acoustics.sample_rate_hz):
-        end = start + len(piece)
-        num_frames = ceil(end / frame_samples) - ceil(start / frame_samples)
-        found.append(acoustics.log_probs(piece)[:num_frames])
-        start = end
-    return np.concatenate(found)
+    parts = (
+        window.part(acoustics.log_probs(window.waveform))
+        for window in windows(acoustics, [waveform])
+    )
+    return np.concatenate(list(parts))
 
 
 def _textgrid_path(folder: Path, utterance: Utterance) -> Path:

@@ -27,7 +27,7 @@ from asr.decode.forced import Alignment, forced_alignment, timed_words
 from asr.decode.hypothesis import Hypothesis
 from asr.errors import CheckpointError
 from asr.formats import Word
-from asr.text import BLANK, Vocabulary
+from asr.text import BLANK
 
 _FILE = "calibration.json"
 _DOUBT = 1e-3  # probability that is left for what no hypothesis says, for N is never all
@@ -64,17 +64,6 @@ def spoken_words(
         replace(word, confidence=confidence)
         for word, confidence in zip(words, confidences, strict=True)
     )
-
-
-def confident_words(
-    log_probs: NDArray[np.float32],
-    nbest: Sequence[Hypothesis],
-    _: Vocabulary,
-    frame_s: float,
-    calibration: "Calibration",
-) -> tuple[Word, ...]:
-    """As `spoken_words`, which is to replace it."""
-    return spoken_words(log_probs, nbest, frame_s, calibration)
 
 
 def word_confidences(nbest: Sequence[Hypothesis], scale: float = 1.0) -> tuple[float, ...]:
