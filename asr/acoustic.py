@@ -1,74 +1,21 @@
-"""The training task of the acoustic model: CTC loss, greedy WER, and a watch on the blank phase.
+"""The training task of the acoustic model: CTC loss, greedy WER, a coach for the blank phase."""
 
-A CTC model begins by emitting blanks only: that plateau is normal, and its end is announced.
-"""
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
+from asr.adapt import freeze
 from asr.augment import Augmenter
+from asr.coach import Coach
 from asr.config import Config
 from asr.ctc import ctc_loss
 from asr.data import Batch, Epoch, Loader
 from asr.decode.greedy import GreedyDecoder
-from asr.evaluate import evaluate
-from asr.features import frame_mask
+from asr.diagnosis import Facts
 from asr.model import AcousticModel
-from asr.progress import say
-from asr.text import BLANK, Vocabulary
-
-PLATEAU_EMITS = 0.1  # in the plateau less than this share of the references' tokens is emitted
-WATCH_STEPS = 25  # steps between two looks
-
-
-class BlankWatch:
-    """Counts blank frames and emitted tokens of best paths; announces the blank plateau's end."""
-
-    def __init__(self, device: torch.device, speaks: bool) -> None:
-        self.speaks = speaks
-        self.steps = 0
-        self.plateau_since: int | None = None
-        # Frames, blank ones, tokens emitted, tokens of the references: of now, of the epoch.
-        self._window = torch.zeros(4, device=device)
-        self._epoch = torch.zeros(4, device=device)
-
-    def add(self, log_probs: Tensor, num_frames: Tensor, num_tokens: Tensor) -> None:
-        """Count a batch: (N, T, V) log-probabilities, (N,) frames and reference tokens."""
-        best = log_probs.argmax(2)  # (N, T)
-        valid = frame_mask(num_frames, best.shape[1])
-        blank = (best == BLANK) & valid
-        new = torch.ones_like(valid)
-        new[:, 1:] = best[:, 1:] != best[:, :-1]
-        emitted = (valid & ~blank & new).sum()
-        self._window += torch.stack([valid.sum(), blank.sum(), emitted, num_tokens.sum()])
-        self.steps += 1
-        if self.steps % WATCH_STEPS == 0:
-            self._look()
-
-    def report(self) -> dict[str, float]:
-        """Figures since the last report."""
-        frames, blanks, emitted, tokens = (self._epoch + self._window).tolist()
-        self._epoch.zero_()
-        self._window.zero_()
-        return {"blank_rate": blanks / max(frames, 1), "emitted": emitted / max(tokens, 1)}
-
-    def _look(self) -> None:
-        _, _, emitted, tokens = self._window.tolist()
-        self._epoch += self._window
-        self._window.zero_()
-        in_plateau = emitted < PLATEAU_EMITS * tokens
-        if in_plateau and self.plateau_since is None:
-            self.plateau_since = self.steps
-            self._say(f"step {self.steps}: blank plateau: almost only blanks, as every CTC start")
-        elif self.plateau_since is not None and not in_plateau:
-            self.plateau_since = None
-            self._say(
-                f"step {self.steps}: the blank plateau is over, {emitted / tokens:.0%} emitted"
-            )
-
-    def _say(self, message: str) -> None:
-        if self.speaks:
-            say(message)
+from asr.text import Vocabulary
+from asr.validation import validate
 
 
 class AcousticTask:
@@ -83,12 +30,17 @@ class AcousticTask:
         self.valid = valid
         self.device = torch.device(device)
         self.model = AcousticModel(config, len(vocabulary)).to(self.device)
+        freeze(self.model, config.train.freeze)
         self.augment = Augmenter(config.augment, config.features)
-        self.watch = BlankWatch(self.device, speaks=train.group.rank == 0)
+        facts = Facts.of(train.examples, config)
+        self.coach = Coach(self.model, facts, config.train, speaks=train.group.rank == 0)
 
     def batches(self, epoch: int) -> Epoch:
         """The training batches of an epoch."""
-        return self.train.training_epoch(epoch)
+        batches = self.train.training_epoch(epoch)
+        train = self.config.train
+        self.coach.planned = train.epochs * len(batches) // train.accumulate
+        return batches
 
     def loss(self, batch: Batch, generator: Generator) -> tuple[Tensor, int]:
         """CTC loss summed over the batch, in nats, and its number of tokens."""
@@ -96,9 +48,9 @@ class AcousticTask:
         log_mel = self.augment(batch.log_mel, batch.num_frames, generator)
         features = self.model.frontend.from_log_mel(log_mel, batch.num_frames)
         log_probs, num_frames = self.model(features, batch.num_frames)
-        self.watch.add(log_probs.detach(), num_frames, batch.num_tokens)
-        loss = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens)
-        return loss.sum(), sum(len(example.tokens) for example in batch.examples)
+        loss = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens).sum()
+        self.coach.count(batch, log_probs, num_frames, loss)
+        return loss, sum(len(example.tokens) for example in batch.examples)
 
     def describe(self, batch: Batch) -> str:
         """Ids of the utterances."""
@@ -109,12 +61,22 @@ class AcousticTask:
         return sum(example.utterance.duration for example in batch.examples)
 
     def report(self) -> dict[str, float]:
-        """Share of blank frames, and tokens emitted for each token of the references."""
-        return self.watch.report()
+        """Share of blank frames, probability of all other tokens in a frame, and share of the
+        references' tokens that is emitted.
+        """
+        return self.coach.report()
+
+    def state(self) -> dict[str, Any]:
+        """What the coach counted, of JSON types: with it `report` goes on after a resume."""
+        return self.coach.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.coach.restore(state)
 
     def validate(self, model: AcousticModel) -> dict[str, float]:
         """CTC loss for a token, greedy WER and CER, over the shares of all processes."""
-        result = evaluate(model, self.valid, GreedyDecoder(self.vocabulary))
+        result = validate(model, self.valid, GreedyDecoder(self.vocabulary))
         score = result.score
         word, char = score.word, score.char
         counts = [result.loss_sum, result.loss_tokens]
@@ -122,8 +84,9 @@ class AcousticTask:
         sums = torch.tensor(counts, dtype=torch.float64, device=self.device)
         self.valid.group.sum([sums])
         loss_sum, tokens, word_errors, words, char_errors, chars = sums.tolist()
+        self.coach.cer = char_errors / max(chars, 1)
         return {
             "loss": loss_sum / max(tokens, 1),
             "error": word_errors / max(words, 1),
-            "cer": char_errors / max(chars, 1),
+            "cer": self.coach.cer,
         }

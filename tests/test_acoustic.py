@@ -1,4 +1,4 @@
-"""The acoustic task: what it counts, what it announces, what it is judged by."""
+"""The acoustic task: its loss, what it tells the coach, what it is judged by."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 from speech import small_config
 from torch import Tensor
 
-from asr.acoustic import PLATEAU_EMITS, WATCH_STEPS, AcousticTask, BlankWatch
+from asr.acoustic import AcousticTask
 from asr.ctc import ctc_loss
 from asr.data import Frames, Loader, make_examples
 from asr.manifest import read_manifest
@@ -19,73 +19,12 @@ from asr.train import seeded
 VOCABULARY = Vocabulary.from_texts(["A B C"])
 
 
-def log_probs_of(*paths: list[int]) -> Tensor:
-    """(N, T, 4) log-probabilities with the best paths given."""
-    return torch.nn.functional.one_hot(torch.tensor(paths), 4).float().log_softmax(2)
-
-
-def watch(speaks: bool = True) -> BlankWatch:
-    return BlankWatch(torch.device("cpu"), speaks)
-
-
-def test_counts_by_hand():
-    counter = watch()
-    paths = log_probs_of([0, 1, 1, 0, 1, 2], [3, 0, 0, 3, 3, 3])
-    counter.add(paths, torch.tensor([6, 3]), torch.tensor([4, 2]))
-    # 9 valid frames, 2 + 2 of them blank; emitted 1 1 2 and 3; 6 tokens in the references
-    assert counter.report() == pytest.approx({"blank_rate": 4 / 9, "emitted": 4 / 6})
-
-
-def test_report_starts_anew():
-    counter = watch()
-    for _ in range(WATCH_STEPS + 3):  # so that a window has been closed
-        counter.add(log_probs_of([0, 1]), torch.tensor([2]), torch.tensor([2]))
-    assert counter.report() == {"blank_rate": 0.5, "emitted": 0.5}
-    assert counter.report() == {"blank_rate": 0.0, "emitted": 0.0}
-    counter.add(log_probs_of([1, 2]), torch.tensor([2]), torch.tensor([2]))
-    assert counter.report() == {"blank_rate": 0.0, "emitted": 1.0}
-
-
-def announced(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    return capsys.readouterr().err.splitlines()
-
-
-def feed(counter: BlankWatch, path: list[int], steps: int = WATCH_STEPS) -> None:
-    for _ in range(steps):
-        counter.add(log_probs_of(path), torch.tensor([len(path)]), torch.tensor([4]))
-
-
-def test_plateau_is_announced_once_and_so_is_its_end(capsys: pytest.CaptureFixture[str]):
-    counter = watch()
-    feed(counter, [0, 0, 0, 0], WATCH_STEPS - 1)
-    assert announced(capsys) == []
-    feed(counter, [0, 0, 0, 0], 1)
-    assert announced(capsys) == [
-        f"step {WATCH_STEPS}: blank plateau: almost only blanks, as every CTC start"
-    ]
-    feed(counter, [0, 0, 0, 0])
-    assert announced(capsys) == []
-    feed(counter, [0, 1, 0, 2])
-    assert announced(capsys) == [f"step {3 * WATCH_STEPS}: the blank plateau is over, 50% emitted"]
-    feed(counter, [0, 1, 0, 2])
-    assert announced(capsys) == []
-
-
-def test_one_token_in_ten_is_no_plateau(capsys: pytest.CaptureFixture[str]):
-    counter = watch()
-    enough = round(PLATEAU_EMITS * 4 * WATCH_STEPS)  # of the 4 * 25 tokens of the references
-    feed(counter, [0, 1], enough)
-    feed(counter, [0, 0], WATCH_STEPS - enough)
-    assert announced(capsys) == []
-
-
-def test_other_processes_say_nothing(capsys: pytest.CaptureFixture[str]):
-    feed(watch(speaks=False), [0, 0])
-    assert announced(capsys) == []
-
-
-def task_of(manifest: Path, group: Group = Group()) -> AcousticTask:  # noqa: B008
-    config = small_config()
+def task_of(
+    manifest: Path,
+    group: Group = Group(),  # noqa: B008
+    **train: int,
+) -> AcousticTask:
+    config = small_config(train=train)
     torch.manual_seed(0)
     examples = make_examples(read_manifest(manifest), Normalizer(), VOCABULARY)
     loader = Loader(examples, Frames(config), config, group)
@@ -110,6 +49,23 @@ def test_a_batch_is_described_and_measured(tones: Path):
     assert batch is not None
     assert task.describe(batch).split(", ") == [e.utterance.id for e in batch.examples]
     assert task.seconds(batch) == sum(e.utterance.duration for e in batch.examples)
+
+
+def test_the_coach_counts_each_batch_and_hears_of_validations(tones: Path):
+    task = task_of(tones, epochs=7, accumulate=2)
+    assert task.report() == {"blank_rate": 0.0, "nonblank_prob": 0.0, "emitted": 0.0}
+    batches = task.batches(0)
+    assert task.coach.planned == 7 * len(batches) // 2
+    for batch in batches:
+        task.loss(batch, seeded(1))
+    assert task.coach.batches == len(batches)
+    assert 0 < task.report()["nonblank_prob"] < 1
+    assert task.validate(task.model)["cer"] == task.coach.cer
+
+
+def test_frozen_layers_are_those_of_the_configuration(tones: Path):
+    trained = [p for p in task_of(tones, freeze=1).model.network.parameters() if p.requires_grad]
+    assert len(trained) == len(list(task_of(tones).model.network.parameters())) // 2
 
 
 def test_validation_is_loss_and_error_rates_of_all(tones: Path):

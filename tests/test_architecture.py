@@ -16,7 +16,8 @@ LAYERS = [
     "corpora torchaudio_compat features lstm model ctc parallel compiled checkpoint lm",
     "augment data decode",
     "evaluate validation acoustic acoustics windows speech bundle onnx_graph recognize live tune "
-    "task learner train_log lm_task train adapt coach diagnosis doctor jobs workers ray_jobs outputs",
+    "task learner train_log lm_task train adapt coach diagnosis doctor "
+    "jobs workers ray_jobs outputs",
     "cli",
 ]
 LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}

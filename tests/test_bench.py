@@ -8,8 +8,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
-from asr.errors import ConfigError
+from asr.config import Config, DataConfig, FeaturesConfig, ModelConfig
+from asr.errors import AsrError, ConfigError
 
 BENCH = Path(__file__).parents[1] / "scripts" / "bench"
 TOKENS = ("<blank>", " ", "A", "B")
@@ -28,18 +30,35 @@ def contest() -> ModuleType:
 
 
 @pytest.fixture
+def steps() -> ModuleType:
+    import steps
+
+    return steps
+
+
+@pytest.fixture
+def training() -> ModuleType:
+    import training
+
+    return training
+
+
+@pytest.fixture
 def material() -> ModuleType:
     import material
 
     return material
 
 
-def test_help_needs_neither_peers_nor_data():
-    command = [sys.executable, BENCH / "decoders.py", "--help"]
+@pytest.mark.parametrize(
+    ("script", "option"), [("decoders.py", "--lm"), ("training.py", "--threads")]
+)
+def test_help_needs_neither_peers_nor_data(script: str, option: str):
+    command = [sys.executable, BENCH / script, "--help"]
     shown = subprocess.run(
         command, check=True, capture_output=True, text=True, cwd=BENCH.parents[1]
     )
-    assert "--lm" in shown.stdout
+    assert option in shown.stdout
 
 
 def test_columns_are_aligned(contest: ModuleType):
@@ -185,3 +204,78 @@ def test_the_report_names_who_is_missing():
     assert "0: 1.00, 100: 1.25" in text
     assert "fast-ctc-decode: not available (no wheel)" in text
     assert text.endswith("beam_size 100")
+
+
+TINY = Config(
+    features=FeaturesConfig(num_mels=8, num_ceps=4, deltas=0),
+    model=ModelConfig(layers=2, hidden=8, stack=3, dropout=0.0),
+    data=DataConfig(batch_s=20.0, max_utterance_s=18.0),
+)
+
+
+def test_batches_to_train_on_have_real_lengths(training: ModuleType):
+    setup = training.setup_of(Config(), threads=1)
+    assert setup == training.setup_of(Config(), threads=1)
+    frames = [count for batch in setup["num_frames"] for count in batch]
+    assert len(setup["num_frames"]) == training.BATCHES
+    assert 1.9 <= min(frames) / 100 < 10 < max(frames) / 100 <= 17.3
+    for counts, tokens in zip(setup["num_frames"], setup["num_tokens"], strict=True):
+        assert max(counts) * len(counts) / 100 <= Config().data.batch_s * 1.01
+        assert counts == sorted(counts, reverse=True)
+        assert all(count % 3 == 0 for count in counts)
+        assert all(count / 3 > 2 * number for count, number in zip(counts, tokens, strict=True))
+
+
+def test_operations_of_a_training_step_by_hand(training: ModuleType):
+    # each way: 4 gates of 8 cells from 12 stacked values, from 16 outputs, from 8 hidden values
+    first, second, recurrent = 2 * 32 * 12, 2 * 32 * 16, 2 * 2 * 32 * 8
+    weights = 2 * first + 3 * (second + recurrent + 16 * training.VOCABULARY)
+    assert training.flop(TINY, frames=30) == 2 * weights * 10
+
+
+@pytest.mark.parametrize("name", ["asr", "packed"])
+def test_networks_learn_from_the_same_batches(steps: ModuleType, training: ModuleType, name: str):
+    setup = training.setup_of(TINY, threads=1)
+    found = steps.answer(name, setup)
+    assert found["seconds"] > 0
+    assert found["versions"]["torch"] == torch.__version__
+    network = steps.SYSTEMS[name](setup)
+    for features, num_frames, tokens, num_tokens in steps.batches_of(setup)[:1]:
+        log_probs = network(features, num_frames)
+        assert log_probs.shape == (len(tokens), max(num_frames) // 3, training.VOCABULARY)
+        torch.testing.assert_close(log_probs.exp().sum(2), torch.ones(log_probs.shape[:2]))
+        assert tokens.shape == (len(num_tokens), max(num_tokens))
+
+
+def test_both_networks_have_as_many_weights(steps: ModuleType, training: ModuleType):
+    setup = training.setup_of(TINY, threads=1)
+    ours, packed = (
+        sum(parameter.numel() for parameter in steps.SYSTEMS[name](setup).parameters())
+        for name in ("asr", "packed")
+    )
+    assert ours == packed
+
+
+def test_a_training_peer_that_is_absent_or_fails(training: ModuleType):
+    python, setup = Path(sys.executable), training.setup_of(TINY, threads=1)
+    assert "No module named" in training.ask("speechbrain", python, setup)["not_available"]
+    with pytest.raises(AsrError, match=r"nobody: steps.py ended with status 1: KeyError: 'nobody'"):
+        training.ask("nobody", python, setup)
+
+
+def test_the_training_report_has_ratios(training: ModuleType, contest: ModuleType):
+    setup = training.setup_of(TINY, threads=1)
+    seconds = {"asr": [2.0, 9.0, 2.0], "packed": [6.0, 6.0, 7.0], "gemm": [1.0] * 3}
+    measured = {name: contest.Measured([], rounds) for name, rounds in seconds.items()}
+    hello = {name: {"versions": {name: "1.0"}} for name in seconds}
+    hello["speechbrain"] = {"not_available": "no wheel"}
+    report = training.record(TINY, setup, measured, hello)
+    assert report["ratio_to_packed"] == 3.0
+    assert report["ratio_to_speechbrain"] is None
+    assert report["audio_s_per_s"] == pytest.approx(report["audio_s"] / 2)
+    frames = sum(map(sum, setup["num_frames"]))
+    gemm_rate = 40 * 2 * 1024**3
+    assert report["fraction_of_gemm"] == pytest.approx(training.flop(TINY, frames) / 2 / gemm_rate)
+    text = "\n".join(training.lines(report))
+    assert "packed     6.00" in text
+    assert "speechbrain: not available (no wheel)" in text

@@ -37,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--valid", type=Path, required=True, help="manifest to choose epochs by")
     parser.add_argument("--out", type=Path, required=True, help="experiment folder")
     parser.add_argument("--resume", action="store_true", help="go on where the last checkpoint is")
+    parser.add_argument(
+        "--init", type=Path, metavar="MODEL", help="begin with the weights of this model folder"
+    )
     return parser
 
 
@@ -103,27 +106,38 @@ class Material:
     left_out: "LeftOut"
     valid: "list[Example]"
     vocabulary: Vocabulary
+    init: Path | None  # the model whose weights to begin with
 
 
 def prepare(config: Config, arguments: argparse.Namespace) -> Material:
     """Read the manifests, and match transcripts and vocabulary."""
+    from asr.adapt import adapted_vocabulary
     from asr.data import make_examples, trainable
 
     train_set, valid_set = read_manifest(arguments.train), read_manifest(arguments.valid)
     normalizer = Normalizer(**vars(config.text))
+    init = None if arguments.resume else arguments.init
+    texts = (normalizer(utterance.text) for utterance in train_set)
     if arguments.resume:
         vocabulary = resumed_vocabulary(arguments.out, config)
+    elif init:
+        vocabulary = adapted_vocabulary(init, texts, config)
+    elif config.train.freeze:
+        raise ConfigError(
+            f"train.freeze is {config.train.freeze} without --init; give the model whose layers "
+            "are to stay as they are"
+        )
     else:
-        texts = (normalizer(utterance.text) for utterance in train_set)
         vocabulary = Vocabulary.from_texts(texts, config.model.unit)
     examples, left_out = trainable(make_examples(train_set, normalizer, vocabulary), config)
     valid_examples = make_examples(valid_set, normalizer, vocabulary)
-    return Material(examples, left_out, valid_examples, vocabulary)
+    return Material(examples, left_out, valid_examples, vocabulary, init)
 
 
 def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
     """Train this process's share; the exit status."""
     from asr.acoustic import AcousticTask
+    from asr.adapt import start_from
     from asr.data import Frames, Loader
     from asr.train import Trainer
 
@@ -135,6 +149,10 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
         Loader(material.valid, frames, config, group),
         choose_device(config),
     )
+    if material.init:
+        told = start_from(material.init, task.model, material.vocabulary)
+        if group.rank == 0:
+            say(told)
     hours = sum(example.utterance.duration for example in material.train) / 3600
     return run_trainer(
         Trainer(task, config.train, folder, group),

@@ -1,0 +1,218 @@
+"""A model that begins with another's weights: what is kept, what is fresh, what is refused."""
+
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+import torch
+from speech import small_config, write_conf
+from torch import Tensor
+
+from asr.acoustics import open_acoustics
+from asr.adapt import adapted_vocabulary, freeze, start_from
+from asr.checkpoint import Checkpoint, create_experiment, load_model, save_checkpoint
+from asr.cli.train import main
+from asr.config import Config
+from asr.corpora.librispeech import read_librispeech
+from asr.decode.greedy import GreedyDecoder
+from asr.errors import CheckpointError, ConfigError
+from asr.evaluate import normalised_references, recognise
+from asr.manifest import write_manifest
+from asr.model import AcousticModel
+from asr.score import score
+from asr.text import Vocabulary
+
+ROOT = Path(__file__).parents[1]
+ENGLISH = ROOT / "asr" / "models" / "english"
+OLD = Vocabulary(("<blank>", " ", "A", "B", "C"))
+
+
+def model_of(vocabulary: Vocabulary, config: Config, seed: int) -> AcousticModel:
+    torch.manual_seed(seed)
+    return AcousticModel(config, len(vocabulary))
+
+
+@pytest.fixture
+def exp(tmp_path: Path) -> Path:
+    """An experiment whose best model has random weights."""
+    return write_experiment(tmp_path / "exp", OLD, small_config())
+
+
+def write_experiment(folder: Path, vocabulary: Vocabulary, config: Config) -> Path:
+    create_experiment(folder, config, vocabulary)
+    weights = dict(model_of(vocabulary, config, 1).named_parameters())
+    save_checkpoint(folder / "best", Checkpoint({"model": weights}, {}))
+    return folder
+
+
+def weights_of(model: AcousticModel) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def test_all_weights_are_those_of_the_other_model(exp: Path):
+    model = model_of(OLD, small_config(model={"dropout": 0.5}), seed=2)
+    told = start_from(exp, model, OLD)
+    expected = weights_of(model_of(OLD, small_config(), seed=1))
+    for name, weight in weights_of(model).items():
+        assert torch.equal(weight, expected[name]), name
+    assert told == f"starting from {exp}; output layer: all 5 tokens kept"
+
+
+def test_rows_of_the_output_layer_go_with_their_tokens(exp: Path):
+    new = Vocabulary(("<blank>", "C", "D", " ", "A"))
+    fresh = weights_of(model_of(new, small_config(), seed=2))
+    model = model_of(new, small_config(), seed=2)
+    told = start_from(exp, model, new)
+    found, old = weights_of(model), weights_of(model_of(OLD, small_config(), seed=1))
+    for name in ("output.weight", "output.bias"):
+        assert torch.equal(found[name][[0, 1, 3, 4]], old[name][[0, 4, 1, 2]])
+        assert torch.equal(found[name][2], fresh[name][2])
+    assert told.endswith("output layer: 4 tokens kept, 1 start fresh: 'D'")
+
+
+def test_words_take_over_nothing_but_the_blank_from_characters(exp: Path):
+    words = Vocabulary(("<blank>", "A", "ZOO"), "word")
+    model = model_of(words, small_config(model={"unit": "word"}), seed=2)
+    assert start_from(exp, model, words).endswith("1 tokens kept, 2 start fresh: 'A', 'ZOO'")
+    old = weights_of(model_of(OLD, small_config(), seed=1))
+    assert torch.equal(weights_of(model)["output.weight"][0], old["output.weight"][0])
+    assert not torch.equal(weights_of(model)["output.weight"][1], old["output.weight"][2])
+
+
+def test_many_fresh_tokens_are_counted(exp: Path):
+    new = Vocabulary((*OLD.tokens, *"DEFGHIJKLM"))
+    told = start_from(exp, model_of(new, small_config(), seed=2), new)
+    assert told.endswith("10 start fresh: 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K' and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["A B"], OLD.tokens),  # nothing new: C stays
+        (["A Ä", "Z"], (*OLD.tokens, "Z", "Ä")),
+    ],
+)
+def test_the_vocabulary_keeps_all_tokens_and_adds_new_ones(
+    exp: Path, texts: list[str], expected: tuple[str, ...]
+):
+    assert adapted_vocabulary(exp, texts, small_config()) == Vocabulary(expected)
+
+
+def test_the_vocabulary_of_another_unit_is_of_the_texts_alone(exp: Path):
+    found = adapted_vocabulary(exp, ["ONE TWO"], small_config(model={"unit": "word"}))
+    assert found == Vocabulary(("<blank>", "ONE", "TWO"), "word")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model": {"hidden": 17}}, "model.hidden=16, this one 17; give model.hidden=16"),
+        ({"model": {"layers": 3}}, "model.layers=2, this one 3; give model.layers=2"),
+        ({"model": {"layer_norm": True}}, "model.layer_norm=false, this one true; "),
+        ({"model": {"cell": "gru"}}, 'model.cell="lstm", this one "gru"; '),
+        ({"features": {"low_hz": 50.0}}, "features.low_hz=20.0, this one 50.0; "),
+        ({"features": {"deltas": 1}, "model": {"hidden": 17}}, "features.deltas=0, this one 1; "),
+    ],
+)
+def test_another_network_is_refused_by_its_first_key(
+    exp: Path, changed: dict[str, dict[str, object]], message: str
+):
+    model = model_of(OLD, small_config(**changed), seed=2)
+    before = weights_of(model)
+    with pytest.raises(ConfigError) as caught:
+        start_from(exp, model, OLD)
+    assert str(caught.value).startswith(f"--init {exp}: its network has {message}")
+    with pytest.raises(ConfigError) as early:
+        adapted_vocabulary(exp, ["A"], small_config(**changed))
+    assert str(early.value) == str(caught.value)
+    assert all(torch.equal(before[name], weight) for name, weight in weights_of(model).items())
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path):
+    with pytest.raises(CheckpointError, match=r"none/config\.json: cannot be read"):
+        start_from(tmp_path / "none", model_of(OLD, small_config(), seed=2), OLD)
+    with pytest.raises(CheckpointError, match=r"none/config\.json: cannot be read"):
+        adapted_vocabulary(tmp_path / "none", ["A"], small_config())
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_frozen_layers_get_no_gradient(layers: int):
+    model = model_of(OLD, small_config(model={"layer_norm": True, "projection": 8}), seed=1)
+    freeze(model, layers)
+    features, num_frames = torch.randn(2, 12, 13), torch.tensor([12, 9])
+    model(features, num_frames)[0].sum().backward()
+    frozen = {name for name, parameter in model.named_parameters() if parameter.grad is None}
+    lowest = tuple(f"network.layers.{layer}." for layer in range(layers))
+    expected = {name for name, _ in model.named_parameters() if name.startswith(lowest)}
+    assert frozen == expected
+    assert len(frozen) == layers * 12  # 8 of the LSTM, 2 of the projection, 2 of the norm
+
+
+def test_more_layers_than_there_are_cannot_be_frozen():
+    with pytest.raises(ConfigError, match=r"train.freeze is 3; allowed: 0..2, as model.layers"):
+        freeze(model_of(OLD, small_config(), seed=1), 3)
+
+
+def asr_train(folder: Path, manifest: Path, *more: str) -> int:
+    conf = write_conf(folder)
+    words = [str(conf), "--train", str(manifest), "--valid", str(manifest)]
+    return main([*words, "--out", str(folder / "new"), "train.epochs=1", *more])
+
+
+def test_training_begins_with_the_weights(exp: Path, tones: Path, tmp_path: Path, capsys):
+    tones.write_text(tones.read_text().replace('"text": "C', '"text": "\u00d8C'))
+    init = ("--init", str(exp), "train.freeze=1")
+    assert asr_train(tmp_path, tones, *init) == 0
+    said = capsys.readouterr().err
+    assert f"starting from {exp}; output layer: 5 tokens kept, 1 start fresh: '\u00d8'" in said
+    found, vocabulary = load_model(tmp_path / "new")
+    assert vocabulary.tokens == (*OLD.tokens, "\u00d8")
+    theirs, ours = weights_of(load_model(exp)[0]), weights_of(found)
+    for name, weight in theirs.items():
+        if not name.startswith("output."):
+            assert torch.equal(weight, ours[name]) == name.startswith("network.layers.0."), name
+
+    assert asr_train(tmp_path, tones, *init, "--resume", "train.epochs=2") == 0
+    assert "starting from" not in capsys.readouterr().err
+
+
+def test_what_cannot_be_begun_with(exp: Path, tones: Path, tmp_path: Path, capsys):
+    assert asr_train(tmp_path, tones, "--init", str(exp), "model.hidden=8") == 2
+    assert "its network has model.hidden=16, this one 8; " in capsys.readouterr().err
+    assert asr_train(tmp_path, tones, "train.freeze=1") == 2
+    assert "train.freeze is 1 without --init" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_the_english_model_gets_better_on_a_speaker(tmp_path: Path):
+    corpus = ROOT.parent / "shared" / "data" / "LibriSpeech" / "train-clean-100"
+    if not corpus.exists():
+        pytest.skip("needs the shared LibriSpeech")
+    utterances = [u for u in read_librispeech(corpus) if u.speaker == "8226"]
+    first = [u for u in utterances if u.id < "8226-274371"]  # 13.4 minutes, another chapter
+    minutes = list(accumulate(u.duration / 60 for u in first))
+    parts = {
+        "train": [u for u, end in zip(first, minutes, strict=True) if end <= 10],
+        "valid": [u for u, end in zip(first, minutes, strict=True) if end > 10],
+        "test": [u for u in utterances if u.id >= "8226-274371"],
+    }
+    manifests = {name: tmp_path / f"{name}.jsonl" for name in parts}
+    for name, part in parts.items():
+        write_manifest(manifests[name], part)
+    # as README.md says
+    overrides = ["train.epochs=12", "train.learning_rate=5e-4", "train.warmup_steps=20"]
+    overrides += ["train.ema_decay=0.98", "data.batch_s=30"]
+    words = [str(ROOT / "conf" / "blstm_ctc.toml"), *overrides, "--init", str(ENGLISH)]
+    words += ["--train", str(manifests["train"]), "--valid", str(manifests["valid"])]
+    assert main([*words, "--out", str(tmp_path / "exp")]) == 0
+
+    def error_rate(folder: Path) -> float:
+        acoustics = open_acoustics(folder)
+        references = normalised_references(acoustics, parts["test"], spelled_by_lexicon=False)
+        decoder = GreedyDecoder(acoustics.vocabulary)
+        outputs = recognise(acoustics, parts["test"])
+        hypotheses = {name: decoder.decode(row)[0].text for name, row in outputs}
+        return score(references, hypotheses).word.rate
+
+    assert error_rate(tmp_path / "exp") < 0.9 * error_rate(ENGLISH)
