@@ -69,4 +69,6 @@ def print_texts() -> int:
 
 
 if __name__ == "__main__":
+    # a shell that runs the tests in the background has them ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run("fake", print_texts))
