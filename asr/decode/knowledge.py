@@ -115,15 +115,14 @@ def _in_language_model(
     """Ids and unigram log-probabilities of the lexicon's words; 0 without a model."""
     if lm is None:
         return np.zeros(len(words), np.int32), np.zeros(len(words), np.float32)
-    ids = np.array([lm.word_id(word) for word in words], np.int32)
+    ids = lm.word_ids(words)
     return ids, lm.arrays.prob[1 + ids]
 
 
 def _tokens_in_language_model(vocabulary: Vocabulary, lm: NgramModel | None) -> NDArray[np.int32]:
     if lm is None:
         return np.zeros(len(vocabulary), np.int32)
-    names = (SPACE_TOKEN if token == " " else token for token in vocabulary.tokens)
-    return np.array([lm.word_id(name) for name in names], np.int32)
+    return lm.word_ids([SPACE_TOKEN if token == " " else token for token in vocabulary.tokens])
 
 
 def reweighted(knowledge: Knowledge, config: DecoderConfig) -> Knowledge:

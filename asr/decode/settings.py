@@ -20,7 +20,7 @@ class DecoderConfig:
 
     lm_weight: float = 0.8  # of the n-gram model's log-probabilities
     word_score: float = 1.0  # for each word, against the language model's love of few words
-    oov_score: float = -5.0  # for each word that the lexicon lacks, where they are allowed
+    oov_score: float = -12.5  # for each word that the lexicon lacks, where they are allowed
     open_vocabulary: bool = False  # whether words outside of the lexicon are allowed
     hotword_boost: float = 1.0  # for each token of a hotword
     rescore_weight: float = 0.5  # of an LSTM's log-probabilities, where one rescores

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import islice, pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -94,9 +94,13 @@ class NgramModel:
         """Return the id of a word; that of <unk> for a word the model lacks."""
         return self._ids.get(word, self.unk)
 
+    def word_ids(self, words: Sequence[str]) -> NDArray[np.int32]:
+        """Return `word_id` of each word, (words,)."""
+        return np.fromiter(map(self._ids.get, words, repeat(self.unk)), np.int32, len(words))
+
     def score(self, words: Sequence[str], *, eos: bool = True) -> list[float]:
         """Log-probability of each word of a sentence, and of </s> after them."""
-        ids = [self.word_id(word) for word in words] + [self.eos] * eos
+        ids = [*self.word_ids(words), *[self.eos] * eos]
         scores: list[float] = self._score_ids(ids).tolist()
         return scores
 
