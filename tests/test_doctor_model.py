@@ -97,8 +97,9 @@ def test_a_learning_rate_far_too_low_is_named(examples):
 
 
 def test_a_learning_rate_far_too_high_is_named(examples):
-    result = learn_by_heart(examples[:4], config(learning_rate=1e6), VOCABULARY, "cpu", 3.0)
-    assert "lower train.learning_rate=1e+06" in result.cause
+    # 1e6 is learnt from now and then: layer normalisation takes the scale of weights away
+    result = learn_by_heart(examples[:4], config(learning_rate=1e38), VOCABULARY, "cpu", 3.0)
+    assert "lower train.learning_rate=1e+38" in result.cause
 
 
 def test_silent_audio_is_named(examples, tmp_path):

@@ -75,6 +75,7 @@ def _write(
 def join(recordings: Recordings, hours: float, target: Path) -> None:
     """Write one recording of so many hours: all, again and again."""
     remaining = round(hours * 3600 * RATE_HZ)
+    target.parent.mkdir(parents=True, exist_ok=True)
     with soundfile.SoundFile(target, "w", RATE_HZ, 1, "PCM_16") as sound:
         while remaining:
             for wav in recordings.wavs:
