@@ -46,8 +46,7 @@ class AcousticTask:
         """CTC loss summed over the batch, in nats, and its number of tokens."""
         batch = batch.to(self.device)
         log_mel = self.augment(batch.log_mel, batch.num_frames, generator)
-        features = self.model.frontend.from_log_mel(log_mel, batch.num_frames)
-        log_probs, num_frames = self.model(features, batch.num_frames)
+        log_probs, num_frames = self.model.from_log_mel(log_mel, batch.num_frames)
         loss = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens).sum()
         self.coach.count(batch, log_probs, num_frames, loss)
         return loss, sum(len(example.tokens) for example in batch.examples)

@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from asr.container import UNKNOWN_FRAMES, SoundFile, Source, open_sound, source_name
 from asr.errors import AudioError
 from asr.findings import Findings, Meter
+from asr.manifest import Utterance
 
 __all__ = ["SAMPLE_RATE_HZ", "AudioStream", "Findings", "Recording", "list_audio", "read_audio"]
 
 SAMPLE_RATE_HZ = 16_000
 
 _CHUNK_FRAMES = 1 << 16  # decoded at a time: 16 MB for 64 channels
-_LATE_S = 0.1  # how far a piece may reach beyond the end: durations get rounded
+LATE_S = 0.1  # how far a piece may reach beyond the end: durations get rounded
 _MAX_PEAK = 10.0  # codecs and mixes overshoot full scale a little; integers kept as floats do not
 
 # The suffixes by which a folder's recordings are found. Files named one by one need none of them.
@@ -73,6 +74,20 @@ def read_audio(
         source, sample_rate_hz=sample_rate_hz, start=start, duration=duration, block_s=60.0
     )
     return Recording(np.concatenate(list(stream)), sample_rate_hz, stream.findings)
+
+
+def read_utterance(utterance: Utterance, sample_rate_hz: int) -> Recording:
+    """Read what an utterance is of its recording, as `read_audio` does.
+
+    Raises:
+        AudioError: as read_audio.
+    """
+    return read_audio(
+        utterance.audio,
+        sample_rate_hz=sample_rate_hz,
+        start=utterance.start,
+        duration=utterance.duration,
+    )
 
 
 class AudioStream:
@@ -161,7 +176,7 @@ class AudioStream:
         first = round(self._start * sound.samplerate)
         left = sound.frames - first
         wanted = left if self._duration is None else round(self._duration * sound.samplerate)
-        if (first and left <= 0) or wanted > left + _LATE_S * sound.samplerate:
+        if (first and left <= 0) or wanted > left + LATE_S * sound.samplerate:
             raise AudioError(
                 f"{self._name}: lasts {sound.frames / sound.samplerate:.2f} s, but is wanted from "
                 f"{self._start:.2f} s to {(first + wanted) / sound.samplerate:.2f} s; "
@@ -199,7 +214,7 @@ class AudioStream:
     def _check_whole(self, sound: SoundFile, end: int, promised: int) -> None:
         rate_hz = sound.samplerate
         known = sound.frames < UNKNOWN_FRAMES
-        if promised >= UNKNOWN_FRAMES or end >= promised - (0 if known else _LATE_S * rate_hz):
+        if promised >= UNKNOWN_FRAMES or end >= promised - (0 if known else LATE_S * rate_hz):
             return
         raise AudioError(
             f"{self._name}: is cut short: promises {promised / rate_hz:.2f} s, "

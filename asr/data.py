@@ -16,7 +16,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from asr.audio import read_audio
+from asr.audio import read_utterance
 from asr.config import Config
 from asr.ctc import frames_needed
 from asr.errors import TrainingError
@@ -141,12 +141,7 @@ class Frames:
 
     @torch.no_grad()
     def _compute(self, utterance: Utterance, speed: float) -> Tensor:
-        recording = read_audio(
-            utterance.audio,
-            sample_rate_hz=self.sample_rate_hz,
-            start=utterance.start,
-            duration=utterance.duration,
-        )
+        recording = read_utterance(utterance, self.sample_rate_hz)
         waveform = torch.from_numpy(change_speed(recording.waveform, speed))
         log_mel, _ = self.frontend.log_mel(waveform[None], torch.tensor([len(waveform)]))
         return log_mel[0]

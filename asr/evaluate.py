@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from asr.acoustics import Acoustics
 from asr.atomic import write_atomically
-from asr.audio import read_audio
+from asr.audio import read_utterance
 from asr.formats import trn_line
 from asr.manifest import Utterance
 from asr.text import Normalizer
@@ -38,12 +38,7 @@ def recognise(
         AudioError: a recording cannot be read; there is no score of a smaller set.
     """
     for utterance in utterances:
-        recording = read_audio(
-            utterance.audio,
-            sample_rate_hz=acoustics.sample_rate_hz,
-            start=utterance.start,
-            duration=utterance.duration,
-        )
+        recording = read_utterance(utterance, acoustics.sample_rate_hz)
         yield utterance.id, acoustics.log_probs(recording.waveform)
 
 

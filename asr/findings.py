@@ -41,6 +41,16 @@ class Findings:
         """Return the figures by name; every value is fit for JSON."""
         return asdict(self)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing can be heard."""
+        return self.peak_db < _SILENCE_DB
+
+    def is_narrow(self, sample_rate_hz: int) -> bool:
+        """Whether the band ends well below what this rate and the recording's own allow."""
+        allowed_hz = min(self.original_rate_hz, sample_rate_hz) / 2
+        return not self.is_silent and self.bandwidth_hz < _BAND_SHARE * allowed_hz
+
     def warnings(self) -> list[str]:
         """Return one line for each thing a listener should know, in the order of processing."""
         return [*self._mixed(), *self._resampled(), *self._banded(), *self._levelled()]
@@ -59,9 +69,9 @@ class Findings:
         return [line]
 
     def _banded(self) -> list[str]:
-        allowed_hz = min(self.original_rate_hz, self.sample_rate_hz) / 2
-        if self.peak_db < _SILENCE_DB or self.bandwidth_hz >= _BAND_SHARE * allowed_hz:
+        if not self.is_narrow(self.sample_rate_hz):
             return []
+        allowed_hz = min(self.original_rate_hz, self.sample_rate_hz) / 2
         return [
             f"band-limited: nothing above {self.bandwidth_hz / 1000:.1f} kHz of "
             f"{allowed_hz / 1000:.3g} kHz (narrow-band codec, or up-sampled before)"
@@ -75,7 +85,7 @@ class Findings:
                 f"peak {round(self.peak_db, 1) + 0.0:+} dBFS",  # + 0.0: no minus zero
             ),
             (abs(self.dc_offset) > _DC_SHARE, f"DC offset {self.dc_offset:+.3f} of full scale"),
-            (self.peak_db < _SILENCE_DB, f"near silence: peak {self.peak_db:.0f} dBFS"),
+            (self.is_silent, f"near silence: peak {self.peak_db:.0f} dBFS"),
             (self.duration < _SHORT_S, f"short: {self.duration:.3f} s"),
         ]
         return [line for true, line in facts if true]

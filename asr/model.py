@@ -36,6 +36,10 @@ class AcousticModel(nn.Module):
         hidden, num_frames = self.network(features, num_frames)
         return self.output(hidden).log_softmax(dim=2), num_frames
 
+    def from_log_mel(self, log_mel: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, M) log-mel frames to log-probabilities (N, T', V) and int64 (N,) frames."""
+        return self.forward(self.frontend.from_log_mel(log_mel, num_frames), num_frames)
+
     def from_waveforms(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
         """(N, L) waveforms to log-probabilities (N, T', V) and int64 (N,) frames."""
         return self.forward(*self.frontend(waveforms, num_samples))

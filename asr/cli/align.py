@@ -81,19 +81,14 @@ def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
         AudioError: the recording cannot be read.
         TextError: it is too short for the text, or the model cannot write the text.
     """
-    from asr.audio import read_audio
+    from asr.audio import read_utterance
     from asr.decode.forced import align_words
     from asr.text import Normalizer
 
     rate_hz = acoustics.sample_rate_hz
     text = Normalizer(**vars(acoustics.text))(utterance.text)
     tokens = acoustics.vocabulary.encode(text)
-    waveform = read_audio(
-        utterance.audio,
-        sample_rate_hz=rate_hz,
-        start=utterance.start,
-        duration=utterance.duration,
-    ).waveform
+    waveform = read_utterance(utterance, rate_hz).waveform
     log_probs = _log_probs(acoustics, waveform)
     frame_s = acoustics.frame_shift_ms / 1000
     words = align_words(log_probs, tokens, acoustics.vocabulary, frame_s)

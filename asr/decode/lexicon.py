@@ -3,7 +3,6 @@
 A word may have several spellings (pronunciations), and several words the same one.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +15,12 @@ from numpy.typing import NDArray
 
 from asr.compiled import Index, constant, find_sorted, inlined, read_only
 from asr.errors import DecoderError
+from asr.lm.dictionary import VARIANT
 from asr.text import Vocabulary
 
 ROOT = constant(0)
 NO_NODE = constant(-1)  # what find_sorted says, too
 _UNKNOWN = -1  # in place of a token id
-_VARIANT = re.compile(r"\(\d+\)$")  # READ(2), as the CMU dictionary numbers pronunciations
 _STRESS = "012"
 
 
@@ -116,7 +115,7 @@ class Lexicon:
             word, *tokens = line.split("#")[0].split() or [""]
             if not word or word.startswith(";;;"):
                 continue
-            word = _VARIANT.sub("", word)
+            word = VARIANT.sub("", word)
             spelled = tuple(map(ids.__getitem__, tokens or word))
             if _UNKNOWN in spelled:
                 raise DecoderError(

@@ -14,7 +14,7 @@ import torch
 from asr.config import Config
 from asr.data import Batch, Example, Frames, Loader, plan_batches
 from asr.doctor.finding import Finding
-from asr.doctor.steps import Learner, threads
+from asr.doctor.steps import Stepper, threads
 from asr.parallel import Group
 
 GIGABYTE = 1e9
@@ -78,20 +78,20 @@ def measure_cost(
     durations = np.array([example.utterance.duration for example in examples])
     plan = plan_batches(durations, config.data.batch_s, None)  # shortest first
     batches = [[examples[i] for i in indices] for indices in (plan[len(plan) // 2], plan[-1])]
-    learner = Learner(config, vocabulary_size, machine.device, augmented=True)
+    stepper = Stepper(config, vocabulary_size, machine.device, augmented=True)
     with threads(machine.threads):
         started = time.perf_counter()
         median, longest = (make_batch(some, config, machine.processes) for some in batches)
         read_s = sum(e.utterance.duration for batch in (median, longest) for e in batch.examples)
         features_s = (time.perf_counter() - started) / read_s * durations.sum()
-        learner.step(median)  # the first one chooses kernels and allocates
-        step_s = [_seconds(learner, batch) for batch in (median, longest)]
+        stepper.step(median)  # the first one chooses kernels and allocates
+        step_s = [_seconds(stepper, batch) for batch in (median, longest)]
     lengths = [max(durations[indices]) for indices in plan]
     ends = [lengths[len(plan) // 2], lengths[-1]]
     epoch_s = float(np.interp(lengths, ends, step_s).sum())
     memory = _peak_bytes(machine.device) + cached_bytes(durations.sum(), config)
     return Cost(
-        weights=sum(parameter.numel() for parameter in learner.model.parameters()),
+        weights=sum(parameter.numel() for parameter in stepper.model.parameters()),
         tokens=vocabulary_size,
         processes=machine.processes,
         batches=len(plan),
@@ -114,9 +114,9 @@ def make_batch(examples: Sequence[Example], config: Config, processes: int = 1) 
     return batch
 
 
-def _seconds(learner: Learner, batch: Batch) -> float:
+def _seconds(stepper: Stepper, batch: Batch) -> float:
     started = time.perf_counter()
-    learner.step(batch)
+    stepper.step(batch)
     return time.perf_counter() - started
 
 

@@ -4,7 +4,6 @@ Nothing is decoded, so hours of audio take seconds. Files of the same length are
 content, so that a copy under another name is found.
 """
 
-import hashlib
 import os
 import stat
 from collections import Counter, defaultdict
@@ -14,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from asr.audio import LATE_S
 from asr.container import UNKNOWN_FRAMES, open_sound
 from asr.doctor.dataset import Dataset
 from asr.doctor.finding import Finding
 from asr.errors import AudioError
+from asr.journal import content_sha256
 from asr.progress import progress
 
 THREADS = min(8, os.cpu_count() or 1)  # libsndfile works without Python's lock
-LATE_S = 0.1  # as asr.audio allows: durations get rounded
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -174,8 +174,4 @@ def _contents(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "blake2b").hexdigest()
-    except OSError:  # reading its header will say what is wrong
-        return str(path)
+    return content_sha256(path) or str(path)  # reading its header will say what is wrong

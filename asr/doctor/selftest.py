@@ -14,14 +14,13 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor
 
-from asr.audio import read_audio
+from asr.audio import read_utterance
 from asr.config import Config
 from asr.data import Batch, Example
 from asr.decode.greedy import GreedyDecoder
 from asr.doctor.cost import make_batch
 from asr.doctor.finding import Finding
-from asr.doctor.sound import is_silent
-from asr.doctor.steps import Learner, threads
+from asr.doctor.steps import Stepper, threads
 from asr.score import score
 from asr.text import Vocabulary
 
@@ -126,12 +125,12 @@ def _train(
     deadline: float,
 ) -> tuple[list[float], float, bool]:
     """Train until learnt, diverged or late; the losses, the last error rate, and whether blank."""
-    learner = Learner(config, len(vocabulary), device, augmented=False)
+    stepper = Stepper(config, len(vocabulary), device, augmented=False)
     batch = make_batch(examples, config)
     losses: list[float] = []
     cer, blank = math.inf, False
     while not losses or (cer > LEARNT_CER and time.perf_counter() < deadline):
-        loss, log_probs, num_frames = learner.step(batch)
+        loss, log_probs, num_frames = stepper.step(batch)
         losses.append(loss)
         if not math.isfinite(loss):
             break
@@ -178,11 +177,4 @@ def _falling(losses: Sequence[float]) -> bool:
 
 
 def _is_silent(example: Example, config: Config) -> bool:
-    utterance = example.utterance
-    recording = read_audio(
-        utterance.audio,
-        sample_rate_hz=config.features.sample_rate_hz,
-        start=utterance.start,
-        duration=utterance.duration,
-    )
-    return is_silent(recording.findings)
+    return read_utterance(example.utterance, config.features.sample_rate_hz).findings.is_silent

@@ -10,10 +10,8 @@ from asr.errors import AudioError
 from asr.findings import Findings
 
 SAMPLE = 128  # utterances listened to, unless all are wanted
-SILENCE_DB = -60.0
 CLIPPED_SHARE = 1e-3  # of samples; training bears what is below
 DC_SHARE = 0.02  # of full scale
-BAND_SHARE = 0.8  # of the highest frequency that the rates allow; less is a narrow band
 
 Heard = dict[int, Findings]  # by place
 
@@ -52,11 +50,11 @@ def listen(
 
 def check_sound(dataset: Dataset, heard: Heard, train: Heard, model_rate_hz: int) -> list[Finding]:
     """Find silence, clipping, offsets, and a band that differs within the set or from `train`."""
-    silent = _those(heard, is_silent)
+    silent = _those(heard, lambda found: found.is_silent)
     speaking = {place: found for place, found in heard.items() if place not in silent}
     clipped = _those(speaking, lambda found: found.clipped_fraction > CLIPPED_SHARE)
     offset = _those(speaking, lambda found: abs(found.dc_offset) > DC_SHARE)
-    narrow = _those(speaking, lambda found: is_narrow(found, model_rate_hz))
+    narrow = _those(speaking, lambda found: found.is_narrow(model_rate_hz))
     band = _band_kind(narrow, speaking, train, model_rate_hz)
     shown: dict[str, tuple[Heard, Callable[[Findings], str]]] = {
         "silent-audio": (silent, lambda found: f"peak {found.peak_db:.0f} dBFS"),
@@ -78,19 +76,8 @@ def _band_kind(narrow: Heard, speaking: Heard, train: Heard, model_rate_hz: int)
     """Return what narrow utterances are a case of."""
     if len(narrow) < len(speaking):
         return "band-limited"
-    train_narrow = _those(train, lambda found: is_narrow(found, model_rate_hz))
+    train_narrow = _those(train, lambda found: found.is_narrow(model_rate_hz))
     return "band-differs" if 2 * len(train_narrow) < len(train) else "narrow-band"
-
-
-def is_silent(found: Findings) -> bool:
-    """Whether nothing can be heard."""
-    return found.peak_db < SILENCE_DB
-
-
-def is_narrow(found: Findings, model_rate_hz: int) -> bool:
-    """Whether the band ends well below what the rates of recording and model allow."""
-    allowed_hz = min(found.original_rate_hz, model_rate_hz) / 2
-    return not is_silent(found) and found.bandwidth_hz < BAND_SHARE * allowed_hz
 
 
 def _those(heard: Heard, true: Callable[[Findings], bool]) -> Heard:

@@ -26,7 +26,7 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class Learner:
+class Stepper:
     """A fresh model and its optimizer, as the configuration has them; augmentation if wanted."""
 
     def __init__(
@@ -55,8 +55,7 @@ class Learner:
         log_mel = batch.log_mel
         if self.augment:
             log_mel = self.augment(log_mel, batch.num_frames, self.generator)
-        features = self.model.frontend.from_log_mel(log_mel, batch.num_frames)
-        log_probs, num_frames = self.model(features, batch.num_frames)
+        log_probs, num_frames = self.model.from_log_mel(log_mel, batch.num_frames)
         losses = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens)
         loss = losses.sum() / batch.num_tokens.sum()
         self.optimizer.zero_grad()

@@ -7,7 +7,7 @@ from asr.errors import LanguageModelError
 from asr.lm.files import opened
 
 Pronunciation = tuple[str, ...]
-_VARIANT = re.compile(r"\(\d+\)$")  # read(2), as the CMU dictionary numbers pronunciations
+VARIANT = re.compile(r"\(\d+\)$")  # read(2), as the CMU dictionary numbers pronunciations
 _STRESSED = re.compile(r"([A-Z]{2})[012]")  # a vowel of ARPAbet with its stress
 
 
@@ -37,7 +37,7 @@ def read_dictionary(path: Path | str) -> dict[str, list[Pronunciation]]:
                 raise LanguageModelError(
                     f"{path}: line {number}: {word} has no phones; give a word and its phones"
                 )
-            known = pronunciations.setdefault(_VARIANT.sub("", word).lower(), [])
+            known = pronunciations.setdefault(VARIANT.sub("", word).lower(), [])
             spoken = tuple(_STRESSED.sub(r"\1", phone) for phone in phones)
             if spoken not in known:
                 known.append(spoken)

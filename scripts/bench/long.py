@@ -17,7 +17,7 @@ import numpy as np
 from contest import table
 
 from asr.acoustics import Acoustics
-from asr.audio import Waveform, read_audio
+from asr.audio import Waveform, read_utterance
 from asr.cli.run import run
 from asr.decode.forced import align_words
 from asr.live import run_live
@@ -91,12 +91,7 @@ def windowed(recognizer: Recognizer, chosen: list[list[Utterance]]) -> list[list
 
 def waveform_of(utterance: Utterance, acoustics: Acoustics) -> Waveform:
     """Its samples at the model's rate."""
-    return read_audio(
-        utterance.audio,
-        sample_rate_hz=acoustics.sample_rate_hz,
-        start=utterance.start,
-        duration=utterance.duration,
-    ).waveform
+    return read_utterance(utterance, acoustics.sample_rate_hz).waveform
 
 
 def whole(recognizer: Recognizer, talk: Talk) -> str:
