@@ -32,7 +32,7 @@ _RATES_HZ = range(1000, 768_001)
 
 def run_live(
     recognizer: Recognizer, stream: BinaryIO, write: Callable[[str], None], sample_rate_hz: int
-) -> None:
+) -> float:
     """Write the words in a stream, each once, and a line break after each pause, until it ends.
 
     Args:
@@ -40,6 +40,9 @@ def run_live(
         stream: raw samples, 16 bits, signed, little-endian, mono; half a sample at its end is left.
         write: takes text to append to what was written, and shows it at once.
         sample_rate_hz: of the stream; another one than the model's is resampled.
+
+    Returns:
+        Seconds of sound that were heard.
 
     Raises:
         AudioError: there is no sound of such a rate.
@@ -50,9 +53,12 @@ def run_live(
             f"{_RATES_HZ.start}..{_RATES_HZ[-1]}"
         )
     listener = Listener(recognizer, write)
-    for waveform in _waveforms(stream, sample_rate_hz, recognizer.acoustics.sample_rate_hz):
+    rate_hz, num_samples = recognizer.acoustics.sample_rate_hz, 0
+    for waveform in _waveforms(stream, sample_rate_hz, rate_hz):
         listener.hear(waveform)
+        num_samples += len(waveform)
     listener.close()
+    return num_samples / rate_hz
 
 
 class Listener:

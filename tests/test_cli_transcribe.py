@@ -168,14 +168,26 @@ def test_processes_print_in_the_order_of_a_list(smoke: Path, folder: Path, monke
 
 
 def test_live_hands_over_standard_input(smoke: Path, monkeypatch, capsys):
-    def run_live(recognizer, stream, write, sample_rate_hz: int) -> None:
+    def run_live(recognizer, stream, write, sample_rate_hz: int) -> float:
         write(f"{type(recognizer).__name__} {stream.read()!r} {sample_rate_hz} ")
+        return 1.0
 
     monkeypatch.setattr("asr.live.run_live", run_live)
     for options, rate_hz in (((), 16_000), (("--rate", 8000), 8000)):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"PCM")))
         assert run(smoke, "--live", *options) == 0
         assert capsys.readouterr().out == f"Recognizer b'PCM' {rate_hz} "
+
+
+@pytest.mark.parametrize("content", [b"", b"\x01"])
+def test_live_without_a_sample_is_an_error(smoke: Path, monkeypatch, capsys, content: bytes):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+    assert run(smoke, "--live") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines()[-1].startswith(
+        "asr-transcribe: error: standard input held no sound"
+    )
 
 
 def test_digest_follows_what_a_text_depends_on(smoke: Path, tmp_path: Path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from asr.cli import decoding
 from asr.cli.run import complain, run
-from asr.errors import ConfigError
+from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format, parse_formats
 from asr.jobs import (
     STDIN,
@@ -124,12 +124,17 @@ def transcribe(arguments: argparse.Namespace) -> int:
 
 
 def listen(arguments: argparse.Namespace) -> int:
-    """Print what is said into standard input, until its end."""
+    """Print what is said into standard input, until its end.
+
+    Raises:
+        AudioError: there was not one sample.
+    """
     from asr.live import run_live
 
     recognizer = decoding.load_recognizer(arguments)
     write = partial(print, end="", flush=True)
-    run_live(recognizer, sys.stdin.buffer, write, arguments.rate or LIVE_RATE_HZ)
+    if not run_live(recognizer, sys.stdin.buffer, write, arguments.rate or LIVE_RATE_HZ):
+        raise AudioError("standard input held no sound; --live hears raw 16-bit samples")
     return 0
 
 
