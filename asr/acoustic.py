@@ -1,4 +1,4 @@
-"""The training task of the acoustic model: CTC loss, greedy WER, a coach for the blank phase."""
+"""The training task of the acoustic model: objective, greedy WER, a coach for the blank phase."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from asr.adapt import freeze
 from asr.augment import Augmenter
 from asr.coach import Coach
 from asr.config import Config
-from asr.ctc import ctc_loss
 from asr.data import Batch, Epoch, Loader
 from asr.decode.greedy import GreedyDecoder
 from asr.diagnosis import Facts
 from asr.model import AcousticModel
+from asr.objective import Objective
 from asr.text import Vocabulary
 from asr.validation import validate
 
@@ -22,16 +22,24 @@ class AcousticTask:
     """See asr.train.Task."""
 
     def __init__(
-        self, config: Config, vocabulary: Vocabulary, train: Loader, valid: Loader, device: str
+        self,
+        config: Config,
+        vocabulary: Vocabulary,
+        train: Loader,
+        valid: Loader,
+        device: str,
+        *,
+        num_phones: int = 0,
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
         self.train = train
         self.valid = valid
         self.device = torch.device(device)
-        self.model = AcousticModel(config, len(vocabulary)).to(self.device)
+        self.model = AcousticModel(config, len(vocabulary), num_phones).to(self.device)
         freeze(self.model, config.train.freeze)
         self.augment = Augmenter(config.augment, config.features)
+        self.objective = Objective(config.train)
         facts = Facts.of(train.examples, config)
         self.coach = Coach(self.model, facts, config.train, speaks=train.group.rank == 0)
 
@@ -43,13 +51,16 @@ class AcousticTask:
         return batches
 
     def loss(self, batch: Batch, generator: Generator) -> tuple[Tensor, int]:
-        """CTC loss summed over the batch, in nats, and its number of tokens."""
-        batch = batch.to(self.device)
-        log_mel = self.augment(batch.log_mel, batch.num_frames, generator)
-        log_probs, num_frames = self.model.from_log_mel(log_mel, batch.num_frames)
-        loss = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens).sum()
-        self.coach.count(batch, log_probs, num_frames, loss)
-        return loss, sum(len(example.tokens) for example in batch.examples)
+        """What is minimised, summed over the batch, in nats, and its number of tokens."""
+        batch, views = batch.to(self.device), self.objective.views
+        seen = [self.augment(batch.log_mel, batch.num_frames, generator) for _ in range(views)]
+        num_frames = batch.num_frames.repeat(views)
+        features = self.model.frontend.from_log_mel(torch.cat(seen), num_frames)
+        outputs, num_frames = self.model.outputs(features, num_frames)
+        losses = self.objective(outputs, num_frames, batch)
+        one_view = slice(len(batch.examples))
+        self.coach.count(batch, outputs[0][one_view], num_frames[one_view], losses.tokens)
+        return losses.total, sum(len(example.tokens) for example in batch.examples)
 
     def describe(self, batch: Batch) -> str:
         """Ids of the utterances."""

@@ -35,14 +35,15 @@ class Acoustics(Protocol):
 
 
 class OnnxAcoustics:
-    """The model of a bundle, run by onnxruntime in one thread.
+    """The model of a bundle, run by onnxruntime in one thread; its phones, if they are wanted.
 
     A recurrent step is too small to be split, so a second thread gains nothing; for several
     recordings at once there are processes.
     """
 
-    def __init__(self, bundle: Bundle, folder: Path) -> None:
-        self.vocabulary = bundle.vocabulary
+    def __init__(self, bundle: Bundle, folder: Path, *, phones: bool = False) -> None:
+        self.vocabulary = _read_by(phones, bundle.vocabulary, bundle.phones, folder)
+        self._output = "phones" if phones else "log_probs"
         self.name = folder.name
         self.text = bundle.info.text
         self.sample_rate_hz = bundle.info.sample_rate_hz
@@ -64,7 +65,7 @@ class OnnxAcoustics:
             )
 
     @classmethod
-    def load(cls, folder: Path) -> "OnnxAcoustics":
+    def load(cls, folder: Path, *, phones: bool = False) -> "OnnxAcoustics":
         """Verify a bundle and prepare its model.
 
         Raises:
@@ -74,12 +75,12 @@ class OnnxAcoustics:
             reading = pool.submit(read_bundle, folder)
             import onnxruntime  # noqa: F401
 
-            return cls(reading.result(), folder)
+            return cls(reading.result(), folder, phones=phones)
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
         """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
         feed = {"waveforms": waveform[None], "num_samples": np.array([len(waveform)])}  # (1, L)
-        result: NDArray[np.float32] = self._session.run(["log_probs"], feed)[0][0]
+        result: NDArray[np.float32] = self._session.run([self._output], feed)[0][0]
         return result
 
 
@@ -93,10 +94,13 @@ def _open_session(graph: bytes) -> "InferenceSession":
 
 
 class TorchAcoustics:
-    """The model of an experiment folder, run by torch."""
+    """The model of an experiment folder, run by torch; of its outputs the one of a vocabulary."""
 
-    def __init__(self, model: "AcousticModel", vocabulary: Vocabulary, name: str) -> None:
+    def __init__(
+        self, model: "AcousticModel", vocabulary: Vocabulary, name: str, *, phones: bool = False
+    ) -> None:
         self.model = model.eval()
+        self._output = int(phones)
         self.vocabulary = vocabulary
         self.name = name
         self.text = model.config.text
@@ -109,26 +113,30 @@ class TorchAcoustics:
 
         with torch.inference_mode():
             samples = torch.tensor(waveform)[None]  # (1, L)
-            log_probs, _ = self.model.from_waveforms(samples, torch.tensor([len(waveform)]))
-        result: NDArray[np.float32] = log_probs[0].numpy()
+            outputs, _ = self.model.from_waveforms(samples, torch.tensor([len(waveform)]))
+        result: NDArray[np.float32] = outputs[self._output][0].numpy()
         return result
 
 
-def open_acoustics(folder: Path) -> Acoustics:
+def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:
     """The acoustic model in a folder: a bundle, or else an experiment, which needs torch.
 
+    Args:
+        folder: of the model.
+        phones: whether to take its output over phones instead of the one over its own tokens.
+
     Raises:
-        CheckpointError: the folder holds no model, or a damaged one.
+        CheckpointError: the folder holds no model, or a damaged one, or none of phones.
         MissingDependencyError: it is an experiment folder, and torch is not installed.
     """
     if is_bundle(folder):
-        return OnnxAcoustics.load(folder)
+        return OnnxAcoustics.load(folder, phones=phones)
     if not (folder / "config.json").exists():
         raise CheckpointError(
             f"{folder}: holds no model, neither {INDEX} of asr-export nor config.json of asr-train"
         )
     try:
-        from asr.checkpoint import load_model  # imports torch, which takes seconds
+        from asr.checkpoint import load_model, load_phones  # imports torch, which takes seconds
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"{folder}: an experiment folder needs the package {error.name}; install it with "
@@ -136,4 +144,16 @@ def open_acoustics(folder: Path) -> Acoustics:
         ) from error
 
     model, vocabulary = load_model(folder)
-    return TorchAcoustics(model, vocabulary, folder.name)
+    vocabulary = _read_by(phones, vocabulary, load_phones(folder), folder)
+    return TorchAcoustics(model, vocabulary, folder.name, phones=phones)
+
+
+def _read_by(
+    phones: bool, tokens: Vocabulary, of_phones: Vocabulary | None, folder: Path
+) -> Vocabulary:
+    """The vocabulary of the output that is wanted."""
+    if not phones:
+        return tokens
+    if of_phones is None:
+        raise CheckpointError(f"{folder}: the model has no output over phones; use --unit tokens")
+    return of_phones

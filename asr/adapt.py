@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from asr.checkpoint import load_experiment, load_model
+from asr.checkpoint import load_experiment, load_model, load_phones
 from asr.config import Config
 from asr.errors import ConfigError
 from asr.model import AcousticModel
@@ -38,8 +38,19 @@ def adapted_vocabulary(folder: Path, texts: Iterable[str], config: Config) -> Vo
     return Vocabulary(tuple(dict.fromkeys((*known.tokens, *needed.tokens))), known.unit)
 
 
-def start_from(folder: Path, model: AcousticModel, vocabulary: Vocabulary) -> str:
+def start_from(
+    folder: Path,
+    model: AcousticModel,
+    vocabulary: Vocabulary,
+    phones: Vocabulary | None = None,
+) -> str:
     """Copy the best weights of the model in a folder; return what was done, as one line.
+
+    Args:
+        folder: of the model to begin with.
+        model: gets its weights; what it has beside them stays as it is.
+        vocabulary: of the model's tokens.
+        phones: of its second output, if it has one.
 
     Raises:
         CheckpointError: not an experiment folder, or a damaged one.
@@ -47,16 +58,22 @@ def start_from(folder: Path, model: AcousticModel, vocabulary: Vocabulary) -> st
     """
     source, known = load_model(folder)
     _check_network(source.config, model.config, folder)
-    rows = _shared_rows(known, vocabulary)
+    rows = {"output": _shared_rows(known, vocabulary)}
+    told = f"output layer: {_told(rows['output'], vocabulary)}"
+    if phones:
+        rows["phone_output"] = _shared_rows(load_phones(folder), phones)
+        told += f"; phones: {_told(rows['phone_output'], phones)}"
     parameters = dict(model.named_parameters())
     with torch.no_grad():
         for name, theirs in source.named_parameters():
-            if name.startswith("output."):
-                own = parameters[name]
-                own[list(rows)] = theirs[list(rows.values())].to(own.device)
+            if name not in parameters:  # phones that are not wanted
+                continue
+            own = parameters[name]
+            if shared := rows.get(name.split(".")[0]):
+                own[list(shared)] = theirs[list(shared.values())].to(own.device)
             else:
-                parameters[name].copy_(theirs)
-    return f"starting from {folder}; output layer: {_told(rows, vocabulary)}"
+                own.copy_(theirs)
+    return f"starting from {folder}; {told}"
 
 
 def freeze(model: AcousticModel, layers: int) -> None:
@@ -85,8 +102,10 @@ def _check_network(theirs: Config, ours: Config, folder: Path) -> None:
                 )
 
 
-def _shared_rows(known: Vocabulary, vocabulary: Vocabulary) -> dict[int, int]:
-    """Ids of the new vocabulary's tokens to ids of the same tokens in the old one."""
+def _shared_rows(known: Vocabulary | None, vocabulary: Vocabulary) -> dict[int, int]:
+    """Ids of the new vocabulary's tokens to ids of the same tokens in the old one, if any."""
+    if known is None:
+        return {}
     same_unit = known.unit == vocabulary.unit
     ids = {token: index for index, token in enumerate(known.tokens)}
     return {

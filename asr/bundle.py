@@ -2,6 +2,8 @@
 
     model.onnx        waveforms to log-probabilities (asr/onnx_graph.py says how)
     tokens.txt        what they are log-probabilities of
+    phones.txt        what its second output is over, if it has one
+    lexicon.npz       pronunciations of words in these phones
     lm.bin            n-gram model, if any
     decoder.json      settings of the beam search, if they are not the usual ones
     calibration.json  of word confidences, if any
@@ -24,14 +26,13 @@ from typing import Any
 from asr.atomic import created_atomically, write_atomically
 from asr.config import TextConfig, config_from_dict
 from asr.errors import CheckpointError, ConfigError, VocabularyError
-from asr.text import Vocabulary
+from asr.text import PHONES, TOKENS, Vocabulary
 
 INDEX = "bundle.json"
 GRAPH = "model.onnx"
-TOKENS = "tokens.txt"
 CARD = "MODEL_CARD.md"  # for people: not verified, so that it can be edited
 NEEDED = (GRAPH, TOKENS)
-FILES = (*NEEDED, "lm.bin", "decoder.json", "calibration.json")
+FILES = (*NEEDED, PHONES, "lexicon.npz", "lm.bin", "decoder.json", "calibration.json")
 COPIED = (*FILES[1:], CARD)  # from an experiment folder, where they have the same names
 FORMAT = 1
 _CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder
@@ -57,6 +58,7 @@ class Bundle:
     info: BundleInfo
     vocabulary: Vocabulary
     graph: bytes  # an ONNX model
+    phones: Vocabulary | None = None  # of its second output
 
 
 def is_bundle(folder: Path) -> bool:
@@ -139,7 +141,8 @@ def read_bundle(folder: Path) -> Bundle:
         _check_file(folder / name, index["files"].get(name))
     try:
         vocabulary = Vocabulary.load(folder / TOKENS, info.unit)
-        return Bundle(info, vocabulary, (folder / GRAPH).read_bytes())
+        phones = Vocabulary.load(folder / PHONES, "word") if PHONES in index["files"] else None
+        return Bundle(info, vocabulary, (folder / GRAPH).read_bytes(), phones)
     except (OSError, VocabularyError) as error:
         raise CheckpointError(f"{folder}: not a bundle ({error})") from error
 

@@ -5,7 +5,8 @@ carries one of itself. It is replaced in one step after the tensor files are on 
 it describes files that are whole. What does not match is refused. `previous.json` is the index of
 the checkpoint before, where one is kept.
 
-An experiment folder holds config.json, tokens.txt, last/ (to go on) and best/ (to recognise with).
+An experiment folder holds config.json, tokens.txt, last/ (to go on) and best/ (to recognise with);
+phones.txt and lexicon.npz as well, where phones are learned beside the tokens.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from asr.atomic import write_atomically
 from asr.config import Config, config_from_dict, config_to_dict
 from asr.errors import CheckpointError, ConfigError
 from asr.model import AcousticModel
-from asr.text import Vocabulary
+from asr.text import PHONES, TOKENS, Vocabulary
 
 INDEX = "checkpoint.json"
 PREVIOUS = "previous.json"
@@ -177,7 +178,7 @@ def create_experiment(folder: Path, config: Config, vocabulary: Tokens) -> None:
         CheckpointError: the folder cannot be written.
     """
     _write(folder / "config.json", json.dumps(config_to_dict(config), indent=1) + "\n")
-    vocabulary.save(folder / "tokens.txt")
+    vocabulary.save(folder / TOKENS)
 
 
 def read_config(folder: Path) -> Config:
@@ -213,7 +214,17 @@ def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
         CheckpointError: not an experiment folder.
     """
     config = read_config(Path(folder))
-    return config, Vocabulary.load(Path(folder) / "tokens.txt", config.model.unit)
+    return config, Vocabulary.load(Path(folder) / TOKENS, config.model.unit)
+
+
+def load_phones(folder: Path) -> Vocabulary | None:
+    """The phones of a model's second output, if it has one.
+
+    Raises:
+        VocabularyError: the file of them is damaged.
+    """
+    path = folder / PHONES
+    return Vocabulary.load(path, "word") if path.exists() else None
 
 
 def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, Vocabulary]:
@@ -223,7 +234,7 @@ def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, 
         CheckpointError: not an experiment folder, no such checkpoint, or weights that do not fit.
     """
     config, vocabulary = load_experiment(folder)
-    model = AcousticModel(config, len(vocabulary))
+    model = AcousticModel(config, len(vocabulary), len(load_phones(Path(folder)) or ()))
     load_weights(model, Path(folder), which)
     return model, vocabulary
 

@@ -171,6 +171,8 @@ class TrainConfig:
     accumulate: int = 1  # batches for one step, as if they were one
     checkpoint_minutes: float = 10.0  # between checkpoints inside an epoch; 0: one after each step
     freeze: int = 0  # lowest recurrent layers that keep their weights (asr/adapt.py)
+    phone_weight: float = 0.5  # share of the phones in the loss, where they are learned as well
+    consistency: float = 0.0  # weight of two views' agreement (asr/objective.py); 0: one view
     processes: int = 0  # that share each batch; 0: a core each, at most 4, or one with a GPU
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -180,8 +182,9 @@ class TrainConfig:
         _within("train.processes", self.processes, 0, 64)
         _within("train.accumulate", self.accumulate, 1, math.inf)
         _within("train.ema_decay", self.ema_decay, 0, 0.99999)
-        _within("train.final_lr_fraction", self.final_lr_fraction, 0, 1)
-        for name in ("warmup_steps", "weight_decay", "freeze", "checkpoint_minutes"):
+        for name in ("final_lr_fraction", "phone_weight"):
+            _within(f"train.{name}", getattr(self, name), 0, 1)
+        for name in ("warmup_steps", "weight_decay", "freeze", "checkpoint_minutes", "consistency"):
             _within(f"train.{name}", getattr(self, name), 0, math.inf)
         for name in ("learning_rate", "clip_norm"):
             _within(f"train.{name}", getattr(self, name), 1e-12, math.inf)

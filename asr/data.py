@@ -1,13 +1,13 @@
 """Utterances to batches: length buckets, background loading, a cache of log-mel frames.
 
 What a batch holds follows from (seed, epoch) alone, never from the order of threads, so an epoch
-can be made again exactly. Shapes: N utterances, T frames, M mel bands, U tokens.
+can be made again exactly. Shapes: N utterances, T frames, M mel bands, U tokens, P phones.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Generic, TypeVar
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from asr.audio import read_utterance
 from asr.config import Config
 from asr.ctc import frames_needed
+from asr.decode.pronunciations import Pronunciations
 from asr.errors import TrainingError
 from asr.features import Mfcc
 from asr.manifest import Utterance
@@ -34,27 +35,34 @@ NAMED = 3  # utterances named of those that are left out
 
 @dataclass(frozen=True)
 class Example:
-    """An utterance with its normalised transcript and the tokens of it."""
+    """An utterance with its normalised transcript, and the tokens and phones of it."""
 
     utterance: Utterance
     text: str
     tokens: tuple[int, ...]
+    phones: tuple[int, ...] = ()  # none where they are not learned, or not known
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded utterances. log_mel (N, T, M), num_frames (N,), tokens (N, U), num_tokens (N,)."""
+    """Padded utterances; a row of phones without any is not to be learned.
+
+    log_mel (N, T, M), num_frames (N,), tokens (N, U), num_tokens (N,), phones (N, P), num_phones
+    (N,).
+    """
 
     examples: tuple[Example, ...]
     log_mel: Tensor
     num_frames: Tensor
     tokens: Tensor
     num_tokens: Tensor
+    phones: Tensor
+    num_phones: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        moved = (self.log_mel, self.num_frames, self.tokens, self.num_tokens)
-        return Batch(self.examples, *(tensor.to(device, non_blocking=True) for tensor in moved))
+        tensors = [getattr(self, field.name) for field in fields(self)[1:]]
+        return Batch(self.examples, *(tensor.to(device, non_blocking=True) for tensor in tensors))
 
 
 @dataclass(frozen=True)
@@ -80,17 +88,21 @@ def _counted(ids: Sequence[str]) -> str:
 
 
 def make_examples(
-    utterances: Sequence[Utterance], normalizer: Normalizer, vocabulary: Vocabulary
+    utterances: Sequence[Utterance],
+    normalizer: Normalizer,
+    vocabulary: Vocabulary,
+    pronunciations: Pronunciations | None = None,
 ) -> list[Example]:
-    """Normalise and encode transcripts.
+    """Normalise and encode transcripts, in phones as well where there are pronunciations.
 
     Raises:
         VocabularyError: transcripts hold symbols the vocabulary lacks; names examples.
     """
     texts = [normalizer(utterance.text) for utterance in utterances]
     vocabulary.check_texts((u.id, text) for u, text in zip(utterances, texts, strict=True))
+    in_phones = pronunciations.encode if pronunciations else lambda text: ()
     return [
-        Example(utterance, text, tuple(vocabulary.encode(text)))
+        Example(utterance, text, tuple(vocabulary.encode(text)), in_phones(text))
         for utterance, text in zip(utterances, texts, strict=True)
     ]
 
@@ -106,7 +118,10 @@ def trainable(examples: Sequence[Example], config: Config) -> tuple[list[Example
     long = [e for e in examples if e.utterance.duration > config.data.max_utterance_s]
     empty = [e for e in examples if not e.tokens]
     short = [
-        e for e in examples if e.utterance.duration / fastest / shift_s < frames_needed(e.tokens)
+        e
+        for e in examples
+        if e.utterance.duration / fastest / shift_s
+        < max(frames_needed(e.tokens), frames_needed(e.phones))
     ]
     dropped = {id(example) for example in (*long, *empty, *short)}
     kept = [example for example in examples if id(example) not in dropped]
@@ -225,14 +240,14 @@ class Loader:
         examples = tuple(self.examples[i] for i in indices)
         log_mels = [self.frames(self.examples[i].utterance, float(speeds[i])) for i in indices]
         tokens = [torch.tensor(example.tokens, dtype=torch.int64) for example in examples]
-        pad = torch.nn.utils.rnn.pad_sequence
-        return Batch(
-            examples,
-            pad(log_mels, batch_first=True),
-            torch.tensor([len(log_mel) for log_mel in log_mels]),
-            pad(tokens, batch_first=True),
-            torch.tensor([len(ids) for ids in tokens]),
-        )
+        phones = [torch.tensor(example.phones, dtype=torch.int64) for example in examples]
+        return Batch(examples, *_padded(log_mels), *_padded(tokens), *_padded(phones))
+
+
+def _padded(sequences: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Sequences side by side, padded with 0, and their lengths: (N, longest ...), int64 (N,)."""
+    padded = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
+    return padded, torch.tensor([len(sequence) for sequence in sequences])
 
 
 class Epoch(Generic[B]):

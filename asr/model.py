@@ -11,16 +11,17 @@ class AcousticModel(nn.Module):
     """MFCC front end, deep recurrent network, linear layer, log-softmax.
 
     The front end has no trained weights; it is a part so that training and recognition cannot
-    disagree about a frame. Shapes: N utterances, L samples, T feature frames, T' output frames,
-    V tokens (0 is the blank).
+    disagree about a frame. A second linear layer may read phones from the same network. Shapes: N
+    utterances, L samples, T feature frames, T' output frames, V tokens or phones (0 is the blank).
     """
 
-    def __init__(self, config: Config, vocabulary_size: int) -> None:
+    def __init__(self, config: Config, vocabulary_size: int, num_phones: int = 0) -> None:
         super().__init__()
         self.config = config
         self.frontend = Mfcc(config.features)
         self.network = RecurrentStack(config.features.num_features, config.model)
         self.output = nn.Linear(self.network.outputs, vocabulary_size)
+        self.phone_output = nn.Linear(self.network.outputs, num_phones) if num_phones else None
 
     @property
     def frame_shift_ms(self) -> float:
@@ -31,15 +32,23 @@ class AcousticModel(nn.Module):
         samples = self.frontend.hop_length * self.config.model.time_reduction
         return 1000 * samples / self.config.features.sample_rate_hz
 
-    def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, T, F) features to natural-log probabilities (N, T', V) and int64 (N,) frames."""
+    def outputs(self, features: Tensor, num_frames: Tensor) -> tuple[list[Tensor], Tensor]:
+        """(N, T, F) features to natural-log probabilities (N, T', V) of tokens, and of phones if
+        the model has them, and int64 (N,) frames.
+        """
         hidden, num_frames = self.network(features, num_frames)
-        return self.output(hidden).log_softmax(dim=2), num_frames
+        layers = filter(None, (self.output, self.phone_output))
+        return [layer(hidden).log_softmax(dim=2) for layer in layers], num_frames
+
+    def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, F) features to log-probabilities of tokens (N, T', V) and int64 (N,) frames."""
+        log_probs, num_frames = self.outputs(features, num_frames)
+        return log_probs[0], num_frames
 
     def from_log_mel(self, log_mel: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, M) log-mel frames to log-probabilities (N, T', V) and int64 (N,) frames."""
         return self.forward(self.frontend.from_log_mel(log_mel, num_frames), num_frames)
 
-    def from_waveforms(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, L) waveforms to log-probabilities (N, T', V) and int64 (N,) frames."""
-        return self.forward(*self.frontend(waveforms, num_samples))
+    def from_waveforms(self, waveforms: Tensor, num_samples: Tensor) -> tuple[list[Tensor], Tensor]:
+        """(N, L) waveforms to what `outputs` gives."""
+        return self.outputs(*self.frontend(waveforms, num_samples))

@@ -3,6 +3,7 @@
     waveforms     float32 (N, L), full scale 1; samples after an utterance's end are zero
     num_samples   int64 (N,), 1..L
     log_probs     float32 (N, T', V), natural logarithms
+    phones        the same of phones, where the network has such an output
     num_frames    int64 (N,), valid frames of each utterance
 
 The graph is traced from the modules that were trained, so that it cannot differ from them, but for
@@ -92,14 +93,15 @@ class _WaveformModel(nn.Module):
         self.frontend = _Frontend(model.frontend)
         self.model = model
 
-    def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
-        log_probs, num_frames = self.model(*self.frontend(waveforms, num_samples))
-        return log_probs, num_frames
+    def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, ...]:
+        log_probs, num_frames = self.model.outputs(*self.frontend(waveforms, num_samples))
+        return *log_probs, num_frames
 
 
 def export_graph(model: AcousticModel) -> bytes:
     """A model as an ONNX graph, for any number of utterances of any length."""
     rate_hz = model.config.features.sample_rate_hz
+    outputs = ["log_probs", "phones"] if model.phone_output else ["log_probs"]
     example = torch.zeros(2, rate_hz), torch.tensor([rate_hz, rate_hz // 2])
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of batch sizes and constants, which tests prove right
@@ -110,11 +112,11 @@ def export_graph(model: AcousticModel) -> bytes:
             dynamo=False,  # the newer exporter fixes the number of frames
             opset_version=OPSET,
             input_names=["waveforms", "num_samples"],
-            output_names=["log_probs", "num_frames"],
+            output_names=[*outputs, "num_frames"],
             dynamic_axes={
                 "waveforms": {0: "N", 1: "L"},
                 "num_samples": {0: "N"},
-                "log_probs": {0: "N", 1: "T"},
+                **{name: {0: "N", 1: "T"} for name in outputs},
                 "num_frames": {0: "N"},
             },
         )

@@ -18,7 +18,7 @@ from asr.audio import AudioStream, Waveform
 from asr.container import Source, source_name
 from asr.decode.greedy import GreedyDecoder
 from asr.decode.hypothesis import NBEST, Decoder, Hypothesis
-from asr.decode.settings import included_lm, load_settings
+from asr.decode.settings import has_phones, included_lm, load_settings
 from asr.formats import Transcript, Word
 from asr.speech import speech_log_probs
 from asr.text import BLANK
@@ -52,24 +52,29 @@ class Recognizer:
     def load(cls, folder: Path | str | None = None) -> "Recognizer":
         """Load a bundle or experiment folder; without one, the English model of the package.
 
-        Where a language model lies in the folder, it is decoded with, by a beam search.
+        Where a language model lies in the folder, it is decoded with, by a beam search: over
+        phones, where the model has them.
 
         Raises:
             CheckpointError: the folder holds no model, or a damaged one.
             LanguageModelError, DecoderError: its language model or settings are damaged.
         """
         folder = Path(folder or ENGLISH)
-        acoustics = open_acoustics(folder)
-        lm = included_lm(folder)
-        if not lm:
-            return cls(acoustics)
+        path = included_lm(folder)
+        if not path:
+            return cls(open_acoustics(folder))
 
         from asr.decode.beam import BeamDecoder, compile_search  # imports numba
         from asr.decode.confidence import load_calibration
+        from asr.decode.pronunciations import Pronunciations
         from asr.lm.binary import load_lm
 
+        phones = has_phones(folder)
+        acoustics = open_acoustics(folder, phones=phones)
         compile_search()
-        decoder = BeamDecoder(acoustics.vocabulary, load_settings(folder), lm=load_lm(lm))
+        lm, config = load_lm(path), load_settings(folder)
+        lexicon = Pronunciations.load(folder).among(lm) if phones else None
+        decoder = BeamDecoder(acoustics.vocabulary, config, lm=lm, lexicon=lexicon)
         return cls(acoustics, decoder, load_calibration(folder))
 
     def transcribe(self, source: Source, *, words: bool = False) -> Transcript:

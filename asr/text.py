@@ -15,6 +15,8 @@ from asr.numerals import spell_numbers
 BLANK = 0
 BLANK_TOKEN = "<blank>"
 SPACE_TOKEN = "<space>"  # how tokens.txt writes the space
+TOKENS = "tokens.txt"  # in a model's folder: what its output is over
+PHONES = "phones.txt"  # ... and its second output, if it has one
 
 APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032`\u00b4"), "'")
 ACCENTS = dict.fromkeys(range(0x300, 0x370))  # the combining marks of Latin, Greek and Cyrillic

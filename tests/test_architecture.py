@@ -15,8 +15,8 @@ LAYERS = [
     "speakers score system significance breakdown report formats progress journal stopping tally",
     "corpora torchaudio_compat features lstm model ctc parallel compiled checkpoint lm",
     "augment data decode",
-    "evaluate validation acoustic acoustics windows speech bundle onnx_graph recognize live tune "
-    "task learner train_log lm_task train adapt coach diagnosis doctor "
+    "evaluate validation objective acoustic acoustics windows speech bundle onnx_graph recognize "
+    "live tune task learner train_log lm_task train adapt coach diagnosis doctor "
     "jobs workers ray_jobs outputs",
     "cli",
 ]

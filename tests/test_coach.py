@@ -37,7 +37,8 @@ def batch_of(num_tokens: list[int], log_mel: Tensor | None = None) -> Batch:
     if log_mel is None:
         log_mel = torch.randn(len(num_tokens), 5, 2)
     num_frames = torch.full((len(num_tokens),), log_mel.shape[1])
-    return Batch((), log_mel, num_frames, torch.zeros(0), torch.tensor(num_tokens))
+    none, tokens = torch.zeros(len(num_tokens), 0), torch.tensor(num_tokens)
+    return Batch((), log_mel, num_frames, none, tokens, none, 0 * tokens)
 
 
 def coach(*, speaks: bool = True, warmup_steps: int = 0, accumulate: int = 1) -> Coach:

@@ -76,7 +76,7 @@ def run(session: onnxruntime.InferenceSession, lengths: list[int]) -> list[np.nd
 
 def run_torch(model: AcousticModel, lengths: list[int]) -> list[np.ndarray]:
     with torch.inference_mode():
-        log_probs, num_frames = model.from_waveforms(*map(torch.tensor, make_batch(lengths)))
+        (log_probs,), num_frames = model.from_waveforms(*map(torch.tensor, make_batch(lengths)))
     return [row[:count].numpy() for row, count in zip(log_probs, num_frames, strict=True)]
 
 

@@ -15,7 +15,7 @@ def build(**model: object) -> AcousticModel:
 def test_log_probabilities_of_each_frame_sum_to_one():
     model = build()
     waveforms = torch.randn(2, 8000, generator=torch.Generator().manual_seed(0))
-    log_probs, num_frames = model.from_waveforms(waveforms, torch.tensor([8000, 4000]))
+    (log_probs,), num_frames = model.from_waveforms(waveforms, torch.tensor([8000, 4000]))
     # 101 and 51 feature frames, three joined to one
     assert log_probs.shape == (2, 34, 5)
     assert num_frames.tolist() == [34, 17]
@@ -27,7 +27,8 @@ def test_from_waveforms_is_front_end_and_network():
     waveforms, num_samples = torch.randn(1, 4000), torch.tensor([4000])
     features, num_frames = model.frontend(waveforms, num_samples)
     expected, _ = model(features, num_frames)
-    assert torch.equal(model.from_waveforms(waveforms, num_samples)[0], expected)
+    (log_probs,), _ = model.from_waveforms(waveforms, num_samples)
+    assert torch.equal(log_probs, expected)
 
 
 @pytest.mark.parametrize("changes", [{}, {"reduce_after": (1,)}, {"stack": 2, "cell": "gru"}])
@@ -37,9 +38,9 @@ def test_batch_gives_what_each_gives_alone(changes: dict[str, object]):
     waveforms = torch.zeros(3, 5000)
     for row, size in zip(waveforms, sizes, strict=True):
         row[:size] = torch.randn(size, generator=torch.Generator().manual_seed(size))
-    together, counts = model.from_waveforms(waveforms, torch.tensor(sizes))
+    (together,), counts = model.from_waveforms(waveforms, torch.tensor(sizes))
     for i, size in enumerate(sizes):
-        alone, count = model.from_waveforms(waveforms[i : i + 1, :size], torch.tensor([size]))
+        (alone,), count = model.from_waveforms(waveforms[i : i + 1, :size], torch.tensor([size]))
         assert count.item() == counts[i].item()
         torch.testing.assert_close(together[i, : counts[i]], alone[0], atol=1e-4, rtol=1e-4)
 

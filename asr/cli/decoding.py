@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asr
-from asr.decode.settings import LM, DecoderConfig, included_lm, load_settings
+from asr.decode.settings import LM, DecoderConfig, has_phones, included_lm, load_settings
 from asr.errors import DecoderError
 from asr.journal import content_sha256
 from asr.text import Normalizer, Vocabulary
 
 _FILES = ("lm", "lexicon", "hotwords", "rescore")
 _FOR_BEAM = (*_FILES, "set")
-_MODEL_SUFFIXES = frozenset({".json", ".txt", ".bin", ".onnx", ".safetensors"})
+_MODEL_SUFFIXES = frozenset({".json", ".txt", ".bin", ".npz", ".onnx", ".safetensors"})
 
 if TYPE_CHECKING:
+    from asr.acoustics import Acoustics
     from asr.config import TextConfig
     from asr.decode.beam import BeamDecoder
     from asr.decode.confidence import Calibration
     from asr.decode.hypothesis import Decoder
+    from asr.decode.lexicon import Lexicon
     from asr.decode.rescore import Scorer
+    from asr.lm.ngram import NgramModel
     from asr.recognize import Recognizer
 
 
@@ -41,6 +44,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"n-gram model of asr-lm; default: {LM} in the model's folder, if any",
     )
     group.add_argument("--lexicon", type=Path, help="words, or words and their tokens, a line each")
+    group.add_argument(
+        "--unit",
+        choices=["tokens", "phones"],
+        help="what is read: the model's tokens, or its phones, by a beam search; default: phones "
+        "where a model has them and a language model is used",
+    )
     group.add_argument(
         "--hotwords", type=Path, help="words or phrases to be preferred, a line each"
     )
@@ -61,11 +70,16 @@ def complete_options(arguments: argparse.Namespace, model: Path) -> None:
         DecoderError: an option that a greedy decoder has no use for.
     """
     given = [name for name in _FOR_BEAM if getattr(arguments, name)]
+    if arguments.unit == "phones":
+        given.append("unit phones")
     if arguments.decoder == "greedy" and given:
         raise DecoderError(f"--{given[0]} is for a beam search; leave --decoder greedy out")
     if arguments.decoder != "greedy":
         arguments.lm = arguments.lm or included_lm(model)
     arguments.decoder = arguments.decoder or ("beam" if given or arguments.lm else "greedy")
+    if not arguments.unit:
+        in_words = arguments.lm and arguments.decoder == "beam"
+        arguments.unit = "phones" if in_words and has_phones(model) else "tokens"
 
 
 def settings(arguments: argparse.Namespace, model: Path) -> DecoderConfig:
@@ -84,13 +98,23 @@ def load_recognizer(arguments: argparse.Namespace) -> "Recognizer":
         CheckpointError: there is no model, or a damaged one.
         DecoderError, LanguageModelError: as make_decoder.
     """
-    from asr.acoustics import open_acoustics
     from asr.recognize import Recognizer
 
-    acoustics = open_acoustics(arguments.model)
+    acoustics = open_output(arguments)
     config = settings(arguments, arguments.model)
     decoder = make_decoder(arguments, config, acoustics.vocabulary, acoustics.text)
     return Recognizer(acoustics, decoder, kept_calibration(arguments, arguments.model))
+
+
+def open_output(arguments: argparse.Namespace) -> "Acoustics":
+    """The output of the model that completed options describe.
+
+    Raises:
+        CheckpointError: there is no model, or a damaged one, or none with such an output.
+    """
+    from asr.acoustics import open_acoustics
+
+    return open_acoustics(arguments.model, phones=arguments.unit == "phones")
 
 
 def describe(arguments: argparse.Namespace) -> dict[str, object]:
@@ -103,7 +127,7 @@ def describe(arguments: argparse.Namespace) -> dict[str, object]:
     if arguments.decoder == "beam":
         given = ((name, getattr(arguments, name)) for name in _FILES)
         decoder |= {name: path.name for name, path in given if path}
-        decoder |= asdict(settings(arguments, arguments.model))
+        decoder |= {"unit": arguments.unit, **asdict(settings(arguments, arguments.model))}
     return {"model": arguments.model.resolve().name, "decoder": decoder}
 
 
@@ -130,7 +154,8 @@ def kept_calibration(arguments: argparse.Namespace, model: Path) -> "Calibration
     Raises:
         CheckpointError: it is damaged.
     """
-    if not arguments.lm:
+    usual = "phones" if has_phones(model) else "tokens"
+    if not arguments.lm or arguments.unit != usual:
         return None
     from asr.decode.confidence import load_calibration  # imports numba
 
@@ -168,14 +193,32 @@ def make_beam(
 ) -> "BeamDecoder":
     """The search that the options describe; hotwords are normalised as transcripts are."""
     from asr.decode.beam import BeamDecoder, compile_search
-    from asr.decode.lexicon import Lexicon
     from asr.lm.binary import load_lm
 
     compile_search()
     lm = load_lm(arguments.lm) if arguments.lm else None
-    lexicon = Lexicon.load(arguments.lexicon, vocabulary) if arguments.lexicon else None
-    hotwords = read_hotwords(arguments.hotwords, text) if arguments.hotwords else ()
+    hotwords = read_hotwords(arguments.hotwords, text) if arguments.hotwords else []
+    lexicon = _lexicon(arguments, vocabulary, lm, " ".join(hotwords).split())
     return BeamDecoder(vocabulary, config, lm=lm, lexicon=lexicon, hotwords=hotwords)
+
+
+def _lexicon(
+    arguments: argparse.Namespace,
+    vocabulary: Vocabulary,
+    lm: "NgramModel | None",
+    hotwords: Iterable[str],
+) -> "Lexicon | None":
+    """The words that are looked for; with phones also hotwords, said as they are spelled."""
+    from asr.decode.lexicon import Lexicon
+    from asr.decode.pronunciations import Pronunciations
+
+    given = Lexicon.load(arguments.lexicon, vocabulary) if arguments.lexicon else None
+    if arguments.unit == "tokens":
+        return given
+    spoken = Pronunciations.load(arguments.model)
+    lexicon = given or (spoken.among(lm) if lm else spoken.lexicon)
+    lacking = dict.fromkeys(word for word in hotwords if not lexicon.of(word))
+    return lexicon.joined(spoken.guessed(lacking)) if lacking else lexicon
 
 
 def load_scorer(arguments: argparse.Namespace, words: Iterable[str]) -> "Scorer | None":

@@ -54,13 +54,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     utterances = read_manifest(arguments.manifest)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from asr.acoustics import open_acoustics
     from asr.atomic import write_atomically
     from asr.evaluate import normalised_references, recognise, save_texts
     from asr.system import score_system
 
-    acoustics = open_acoustics(arguments.model)
-    lexicon = arguments.lexicon is not None
+    acoustics = decoding.open_output(arguments)
+    lexicon = arguments.lexicon is not None or arguments.unit == "phones"
     references = normalised_references(acoustics, utterances, spelled_by_lexicon=lexicon)
     outputs: Outputs = recognise(acoustics, progress(utterances, "recognising"))
     if arguments.tune:

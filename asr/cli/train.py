@@ -18,6 +18,7 @@ from asr.text import Normalizer, Vocabulary
 if TYPE_CHECKING:
     from asr.checkpoint import Tokens
     from asr.data import Example, LeftOut
+    from asr.decode.pronunciations import Pronunciations
     from asr.parallel import Group
     from asr.train import Trainer
 
@@ -39,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="go on where the last checkpoint is")
     parser.add_argument(
         "--init", type=Path, metavar="MODEL", help="begin with the weights of this model folder"
+    )
+    parser.add_argument(
+        "--lexicon",
+        type=Path,
+        help="dictionary, such as asr-lexicon writes: learn phones beside the tokens; default: "
+        "that of --init, if it has one",
     )
     return parser
 
@@ -106,6 +113,7 @@ class Material:
     left_out: "LeftOut"
     valid: "list[Example]"
     vocabulary: Vocabulary
+    pronunciations: "Pronunciations | None"  # where phones are learned as well
     init: Path | None  # the model whose weights to begin with
 
 
@@ -129,9 +137,24 @@ def prepare(config: Config, arguments: argparse.Namespace) -> Material:
         )
     else:
         vocabulary = Vocabulary.from_texts(texts, config.model.unit)
-    examples, left_out = trainable(make_examples(train_set, normalizer, vocabulary), config)
+    spoken = _pronunciations(arguments, init, normalizer)
+    examples = make_examples(train_set, normalizer, vocabulary, spoken)
+    examples, left_out = trainable(examples, config)
     valid_examples = make_examples(valid_set, normalizer, vocabulary)
-    return Material(examples, left_out, valid_examples, vocabulary, init)
+    return Material(examples, left_out, valid_examples, vocabulary, spoken, init)
+
+
+def _pronunciations(
+    arguments: argparse.Namespace, init: Path | None, normalizer: Normalizer
+) -> "Pronunciations | None":
+    """Those of --lexicon, or else those of the model that goes on or is begun with, if any."""
+    from asr.decode.pronunciations import Pronunciations
+    from asr.text import PHONES
+
+    model = arguments.out if arguments.resume else init
+    if arguments.lexicon and not arguments.resume:
+        return Pronunciations.read(arguments.lexicon, normalizer)
+    return Pronunciations.load(model) if model and (model / PHONES).exists() else None
 
 
 def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
@@ -141,18 +164,26 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
     from asr.data import Frames, Loader
     from asr.train import Trainer
 
-    frames = Frames(config)
+    frames, spoken = Frames(config), material.pronunciations
     task = AcousticTask(
         config,
         material.vocabulary,
         Loader(material.train, frames, config, group),
         Loader(material.valid, frames, config, group),
         choose_device(config),
+        num_phones=len(spoken.phones) if spoken else 0,
     )
+    told = []
     if material.init:
-        told = start_from(material.init, task.model, material.vocabulary)
-        if group.rank == 0:
-            say(told)
+        phones = spoken.phones if spoken else None
+        told.append(start_from(material.init, task.model, material.vocabulary, phones))
+    if spoken:
+        told.append(_tell_unspoken(material.train, spoken))
+    if group.rank == 0:
+        for line in filter(None, told):
+            say(line)
+        if spoken:
+            spoken.save(folder)
     hours = sum(example.utterance.duration for example in material.train) / 3600
     return run_trainer(
         Trainer(task, config.train, folder, group),
@@ -160,6 +191,18 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
         material.vocabulary,
         resume=resume,
         data=f"{len(material.train)} utterances, {hours:.2f} hours (left out: {material.left_out})",
+    )
+
+
+def _tell_unspoken(examples: "Sequence[Example]", spoken: "Pronunciations") -> str:
+    """Which utterances teach no phones; nothing where all do."""
+    without = [example for example in examples if not example.phones]
+    words = dict.fromkeys(word for example in without for word in spoken.lacks(example.text))
+    if not without:
+        return ""
+    return (
+        f"{len(without)} of {len(examples)} utterances teach no phones: the lexicon lacks "
+        f"{len(words)} of their words ({', '.join([*words][:3])}); asr-lexicon guesses such"
     )
 
 

@@ -132,7 +132,10 @@ class Lexicon:
         lacking = [word for word in dict.fromkeys(words) if word not in self._index]
         if not lacking:
             return self
-        more, _ = Lexicon.of_words(lacking, vocabulary)
+        return self.joined(Lexicon.of_words(lacking, vocabulary)[0])
+
+    def joined(self, more: "Lexicon") -> "Lexicon":
+        """This lexicon and one of other words."""
         longest = max(self.tokens.shape[1], more.tokens.shape[1])
         tables = [
             np.pad(table, ((0, 0), (0, longest - table.shape[1])))
@@ -140,6 +143,15 @@ class Lexicon:
         ]
         word = np.concatenate((self.word, more.word + np.int32(len(self.words))))
         return Lexicon(self.words + more.words, word, np.concatenate(tables))
+
+    def among(self, words: Iterable[str]) -> "Lexicon":
+        """This lexicon without the words that are not among these."""
+        wanted = set(words)
+        kept = np.array([word in wanted for word in self.words], np.bool_)
+        renumbered = np.cumsum(kept, dtype=np.int32) - 1
+        rows = kept[self.word]
+        left = tuple(compress(self.words, kept))
+        return Lexicon(left, renumbered[self.word[rows]], self.tokens[rows])
 
     def of(self, word: str) -> list[tuple[int, ...]]:
         """All spellings of a word; none where it is unknown."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from asr.atomic import write_atomically
 from asr.errors import DecoderError
+from asr.text import PHONES
 
 LM = "lm.bin"  # the language model that comes with a model, in its folder
 _FILE = "decoder.json"
@@ -81,6 +82,11 @@ _ALLOWED = {
 def included_lm(model: Path) -> Path | None:
     """The language model in a model's folder: where there is one, a beam search is the default."""
     return model / LM if (model / LM).exists() else None
+
+
+def has_phones(model: Path) -> bool:
+    """Whether a model has an output over phones: then a beam search over words reads it."""
+    return (model / PHONES).exists()
 
 
 def load_settings(model: Path) -> DecoderConfig:

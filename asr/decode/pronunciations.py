@@ -1,0 +1,143 @@
+"""Pronunciations that come with a model: its phones are taught by them, and read back to words."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from asr.atomic import write_atomically
+from asr.decode.lexicon import Lexicon
+from asr.errors import DecoderError
+from asr.lm.dictionary import Pronunciation, read_dictionary
+from asr.lm.ngram import NgramModel
+from asr.lm.pronounce import pronounce
+from asr.text import PHONES, SPACE_TOKEN, Normalizer, Vocabulary
+
+LEXICON = "lexicon.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Pronunciations:
+    """Words as transcripts have them, each with its pronunciations, the usual one first."""
+
+    phones: Vocabulary
+    lexicon: Lexicon
+
+    @classmethod
+    def read(cls, path: Path, normalizer: Normalizer) -> "Pronunciations":
+        """Read a dictionary, such as asr-lexicon writes; what is no single word is left out.
+
+        Raises:
+            LanguageModelError: it is none.
+        """
+        spoken = dict[str, list[Pronunciation]]()
+        for word, several in read_dictionary(path).items():
+            normalised = normalizer(word)
+            if normalised and " " not in normalised:
+                spoken.setdefault(normalised, several)
+        phones = sorted(set(chain.from_iterable(chain.from_iterable(spoken.values()))))
+        vocabulary = Vocabulary.from_texts([" ".join(phones)], "word")
+        spellings = [
+            (index, vocabulary.encode(" ".join(one)))
+            for index, several in enumerate(spoken.values())
+            for one in several
+        ]
+        return cls(vocabulary, Lexicon.of_spellings(tuple(spoken), spellings))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Pronunciations":
+        """The inverse of `save`.
+
+        Raises:
+            VocabularyError, DecoderError: a file is missing or damaged.
+        """
+        phones = Vocabulary.load(folder / PHONES, "word")
+        path = folder / LEXICON
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                words = file["words"].tobytes().decode().split("\n")
+                word, tokens = file["word"].astype(np.int32), file["tokens"].astype(np.int32)
+            if word.min() < 0 or word.max() >= len(words) or tokens.max() >= len(phones):
+                raise ValueError("it speaks of words or phones that there are not")
+            return cls(phones, Lexicon(tuple(words), word, tokens.reshape(len(word), -1)))
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            raise DecoderError(
+                f"{path}: not a lexicon of a model ({error}); copy the model again"
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Write phones.txt and lexicon.npz, which np.load reads without a pickle.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        self.phones.save(folder / PHONES)
+        content = io.BytesIO()
+        np.savez_compressed(
+            content,
+            words=np.frombuffer("\n".join(self.lexicon.words).encode(), np.uint8),
+            word=self.lexicon.word,
+            tokens=self.lexicon.tokens.astype(np.min_scalar_type(len(self.phones))),
+        )
+        write_atomically(folder / LEXICON, content.getvalue())
+
+    def among(self, lm: NgramModel) -> Lexicon:
+        """The pronunciations of the words of a language model.
+
+        Raises:
+            DecoderError: it is over characters.
+        """
+        if SPACE_TOKEN in lm.words:
+            raise DecoderError(
+                "the language model is over characters, which phones are not; add --unit tokens"
+            )
+        return self.lexicon.among(lm.words)
+
+    def guessed(self, words: Iterable[str]) -> Lexicon:
+        """Pronunciations of these words, guessed from all others where they are not known.
+
+        Raises:
+            DecoderError: a word has letters that no known word has.
+        """
+        sounds = self.phones.tokens
+        known = dict[str, list[Pronunciation]]()
+        for word, row in zip(self.lexicon.word.tolist(), self.lexicon.tokens, strict=True):
+            spoken = tuple(sounds[phone] for phone in row[row > 0])
+            known.setdefault(self.lexicon.words[word].lower(), []).append(spoken)
+        found = pronounce(words, known)
+        if found.left_out:
+            raise DecoderError(
+                f"{found.left_out[0]!r}: its pronunciation cannot be guessed; give it with "
+                "--lexicon, or add --unit tokens"
+            )
+        spellings = [
+            (index, self.phones.encode(" ".join(one)))
+            for index, several in enumerate(found.pronunciations.values())
+            for one in several
+        ]
+        return Lexicon.of_spellings(tuple(found.pronunciations), spellings)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Ids of the phones of a text, each word said as usual; () where one is not known."""
+        rows = [self._usual.get(word) for word in text.split()]
+        known = [row for row in rows if row is not None]
+        if len(known) < len(rows) or not known:
+            return ()
+        ids = self.lexicon.tokens[known]
+        return tuple(ids[ids > 0].tolist())
+
+    def lacks(self, text: str) -> list[str]:
+        """Words of a text that have no pronunciation."""
+        return [word for word in text.split() if word not in self._usual]
+
+    @cached_property
+    def _usual(self) -> dict[str, int]:
+        """Rows of the first pronunciations."""
+        found, rows = np.unique(self.lexicon.word, return_index=True)
+        words = self.lexicon.words
+        return {words[index]: row for index, row in zip(found.tolist(), rows.tolist(), strict=True)}

@@ -1,0 +1,79 @@
+"""What a network is trained for: CTC over its tokens and phones, and views that agree.
+
+Two views of an utterance, augmented apart, say the same; so what the network makes of each is a
+target for the other, frame by frame, beside the transcript.
+
+Source: Yao et al. 2025, 'CR-CTC: Consistency regularization on CTC for improved speech
+recognition', ICLR. Shapes: N utterances, T' output frames, V tokens or phones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asr.config import TrainConfig
+from asr.ctc import ctc_loss
+from asr.data import Batch
+from asr.features import frame_mask
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Summed over the utterances of a batch, in nats; of several views the mean."""
+
+    total: Tensor  # what is minimised
+    tokens: Tensor  # CTC of the tokens alone
+
+
+class Objective:
+    """Weighs what `Losses.total` is made of; `views` of each utterance are to be shown."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.phone_weight = config.phone_weight
+        self.consistency = config.consistency
+        self.views = 2 if config.consistency else 1
+
+    def __call__(self, outputs: Sequence[Tensor], num_frames: Tensor, batch: Batch) -> Losses:
+        """Judge the views of a batch, one whole set of utterances behind the other.
+
+        Args:
+            outputs: log-probabilities of tokens, and of phones if the network has them, each
+                (views * N, T', V).
+            num_frames: int64 (views * N,).
+            batch: N utterances.
+        """
+        parts = [self._ctc(outputs[0], num_frames, batch.tokens, batch.num_tokens)]
+        shares = [1.0]
+        if len(outputs) > 1:
+            parts.append(self._ctc(outputs[1], num_frames, batch.phones, batch.num_phones))
+            shares = [1 - self.phone_weight, self.phone_weight]
+        tokens = parts[0]
+        if self.consistency:
+            parts = [
+                part + self.consistency * disagreement(log_probs, num_frames)
+                for part, log_probs in zip(parts, outputs, strict=True)
+            ]
+        total = torch.stack([s * part for s, part in zip(shares, parts, strict=True)]).sum()
+        return Losses(total, tokens)
+
+    def _ctc(
+        self, log_probs: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor
+    ) -> Tensor:
+        """CTC loss of all views, where there is something to be read."""
+        several = num_tokens.repeat(self.views)
+        losses = ctc_loss(log_probs, num_frames, tokens.repeat(self.views, 1), several)
+        return torch.where(several > 0, losses, 0.0).sum() / self.views
+
+
+def disagreement(log_probs: Tensor, num_frames: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of each of two views from the other, summed over valid frames.
+
+    The mean over both; a view as a target is not moved. Log-probabilities (2 * N, T', V), one view
+    behind the other; int64 (2 * N,) frames.
+    """
+    target = log_probs.detach().roll(len(log_probs) // 2, dims=0)
+    divergence = (target.exp() * (target - log_probs)).sum(2)  # (2 * N, T')
+    valid = frame_mask(num_frames, log_probs.shape[1])
+    return torch.where(valid, divergence, 0.0).sum() / 2
