@@ -6,6 +6,7 @@ into a word.
 """
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,14 +65,13 @@ class Recognizer:
         if not path:
             return cls(open_acoustics(folder))
 
-        from asr.decode.beam import BeamDecoder, compile_search  # imports numba
+        from asr.decode.beam import BeamDecoder  # imports numba
         from asr.decode.confidence import load_calibration
         from asr.decode.pronunciations import Pronunciations
         from asr.lm.binary import load_lm
 
         phones = has_phones(folder)
-        acoustics = open_acoustics(folder, phones=phones)
-        compile_search()
+        acoustics = open_while_compiling(folder, phones=phones)
         lm, config = load_lm(path), load_settings(folder)
         lexicon = Pronunciations.load(folder).among(lm) if phones else None
         decoder = BeamDecoder(acoustics.vocabulary, config, lm=lm, lexicon=lexicon)
@@ -122,6 +122,16 @@ class Recognizer:
 
         frame_s = self.acoustics.frame_shift_ms / 1000
         return spoken_words(log_probs, nbest, frame_s, self.calibration)
+
+
+def open_while_compiling(folder: Path, *, phones: bool) -> Acoustics:
+    """What open_acoustics gives; meanwhile, on another core, the search becomes ready."""
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(open_acoustics, folder, phones=phones)
+        from asr.decode.beam import compile_search  # imports numba
+
+        compile_search()
+        return opening.result()
 
 
 def _later(word: Word, seconds: float) -> Word:

@@ -98,9 +98,12 @@ def load_recognizer(arguments: argparse.Namespace) -> "Recognizer":
         CheckpointError: there is no model, or a damaged one.
         DecoderError, LanguageModelError: as make_decoder.
     """
-    from asr.recognize import Recognizer
+    from asr.recognize import Recognizer, open_while_compiling
 
-    acoustics = open_output(arguments)
+    if arguments.decoder == "beam":
+        acoustics = open_while_compiling(arguments.model, phones=arguments.unit == "phones")
+    else:
+        acoustics = open_output(arguments)
     config = settings(arguments, arguments.model)
     decoder = make_decoder(arguments, config, acoustics.vocabulary, acoustics.text)
     return Recognizer(acoustics, decoder, kept_calibration(arguments, arguments.model))

@@ -65,7 +65,7 @@ def lm_unit(lm: NgramModel | None) -> int:
     """Whether a language model is over words, or over tokens: then it knows <space>."""
     if lm is None:
         return LM_OFF
-    return LM_ON_TOKENS if SPACE_TOKEN in lm.words else LM_ON_WORDS
+    return LM_ON_TOKENS if SPACE_TOKEN in lm else LM_ON_WORDS
 
 
 def _lexicon_of(lm: NgramModel | None, vocabulary: Vocabulary) -> Lexicon:

@@ -3,7 +3,7 @@
 A word may have several spellings (pronunciations), and several words the same one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, compress, pairwise
@@ -144,10 +144,9 @@ class Lexicon:
         word = np.concatenate((self.word, more.word + np.int32(len(self.words))))
         return Lexicon(self.words + more.words, word, np.concatenate(tables))
 
-    def among(self, words: Iterable[str]) -> "Lexicon":
+    def among(self, words: Container[str]) -> "Lexicon":
         """This lexicon without the words that are not among these."""
-        wanted = set(words)
-        kept = np.array([word in wanted for word in self.words], np.bool_)
+        kept = np.array([word in words for word in self.words], np.bool_)
         renumbered = np.cumsum(kept, dtype=np.int32) - 1
         rows = kept[self.word]
         left = tuple(compress(self.words, kept))
@@ -204,21 +203,24 @@ def build_trie(lexicon: Lexicon, log_probs: NDArray[np.float32]) -> TrieArrays:
     narrow = np.min_scalar_type(lexicon.tokens.max(initial=0)).newbyteorder(">")
     rows = lexicon.tokens.astype(narrow)  # bytes of which sort as the numbers do
     in_order = np.argsort(_as_one(rows), kind="stable") if rows.size else np.arange(len(rows))
-    word = lexicon.word[in_order]
-    table = np.ascontiguousarray(lexicon.tokens[in_order].T)  # (longest, spellings)
-    changed = np.ones_like(table, dtype=bool)
-    changed[:, 1:] = np.logical_or.accumulate(table[:, 1:] != table[:, :-1], axis=0)
-    starts = changed & (table > 0)  # where, at each depth, another node begins
-    node = np.zeros((len(table) + 1, len(word)), np.int32)  # row d: after d tokens
-    node[1:] = np.cumsum(starts, dtype=np.int32).reshape(table.shape)
-    token, parent = np.append(0, table[starts]), np.append(0, node[:-1][starts])
-    edges = 1 + np.append(0, np.cumsum(starts.sum(axis=1)))  # of the levels
-    ends = node[(table > 0).sum(axis=0), np.arange(len(word))]
+    word, rows = lexicon.word[in_order], rows[in_order]
+    ends = np.zeros(len(word), np.int32)  # the node that each spelling has led to so far
+    tokens, parents, edges = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)], [1]  # of levels
+    going = np.arange(len(word))  # spellings that are longer than `depth`
+    for depth in range(rows.shape[1]):
+        going = going[rows[going, depth] > 0]
+        token, above = rows[going, depth].astype(np.int32), ends[going]
+        starts = np.ones(len(going), np.bool_)  # where another node begins
+        starts[1:] = (token[1:] != token[:-1]) | (above[1:] != above[:-1])
+        tokens.append(token[starts])
+        parents.append(above[starts])
+        ends[going] = edges[-1] - 1 + np.cumsum(starts, dtype=np.int32)
+        edges.append(edges[-1] + len(tokens[-1]))
     by_node = np.argsort(ends, kind="stable")
     ends, word = ends[by_node], word[by_node]
-    counted = np.arange(len(token) + 1)
+    parent, counted = np.concatenate(parents), np.arange(edges[-1] + 1)
     arrays = TrieArrays(
-        token.astype(np.int32),
+        np.concatenate(tokens),
         np.searchsorted(parent[1:], counted).astype(np.int32) + 1,
         np.searchsorted(ends, counted).astype(np.int32),
         word,
@@ -234,8 +236,8 @@ def _as_one(rows: NDArray[np.int32]) -> NDArray[np.bytes_]:
 
 
 def _best_below(
-    parent: NDArray[np.int64],
-    edges: NDArray[np.int64],
+    parent: NDArray[np.int32],
+    edges: Sequence[int],
     ends: NDArray[np.int32],
     log_probs: NDArray[np.float32],
 ) -> NDArray[np.float32]:

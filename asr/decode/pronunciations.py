@@ -92,11 +92,11 @@ class Pronunciations:
         Raises:
             DecoderError: it is over characters.
         """
-        if SPACE_TOKEN in lm.words:
+        if SPACE_TOKEN in lm:
             raise DecoderError(
                 "the language model is over characters, which phones are not; add --unit tokens"
             )
-        return self.lexicon.among(lm.words)
+        return self.lexicon.among(lm)
 
     def guessed(self, words: Iterable[str]) -> Lexicon:
         """Pronunciations of these words, guessed from all others where they are not known.

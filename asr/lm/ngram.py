@@ -94,6 +94,10 @@ class NgramModel:
         """Return the id of a word; that of <unk> for a word the model lacks."""
         return self._ids.get(word, self.unk)
 
+    def __contains__(self, word: object) -> bool:
+        """Whether a word, or a token such as </s>, is one of the model's."""
+        return word in self._ids
+
     def word_ids(self, words: Sequence[str]) -> NDArray[np.int32]:
         """Return `word_id` of each word, (words,)."""
         return np.fromiter(map(self._ids.get, words, repeat(self.unk)), np.int32, len(words))
