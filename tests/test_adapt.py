@@ -20,16 +20,21 @@ from asr.evaluate import normalised_references, recognise
 from asr.manifest import write_manifest
 from asr.model import AcousticModel
 from asr.score import score
-from asr.text import Vocabulary
+from asr.text import PHONES, Vocabulary
 
 ROOT = Path(__file__).parents[1]
 ENGLISH = ROOT / "asr" / "models" / "english"
 OLD = Vocabulary(("<blank>", " ", "A", "B", "C"))
 
 
-def model_of(vocabulary: Vocabulary, config: Config, seed: int) -> AcousticModel:
+SOUNDS = Vocabulary(("<blank>", "AH", "B", "K"), "word")
+
+
+def model_of(
+    vocabulary: Vocabulary, config: Config, seed: int, phones: Vocabulary | None = None
+) -> AcousticModel:
     torch.manual_seed(seed)
-    return AcousticModel(config, len(vocabulary))
+    return AcousticModel(config, len(vocabulary), len(phones or ()))
 
 
 @pytest.fixture
@@ -38,9 +43,13 @@ def exp(tmp_path: Path) -> Path:
     return write_experiment(tmp_path / "exp", OLD, small_config())
 
 
-def write_experiment(folder: Path, vocabulary: Vocabulary, config: Config) -> Path:
+def write_experiment(
+    folder: Path, vocabulary: Vocabulary, config: Config, phones: Vocabulary | None = None
+) -> Path:
     create_experiment(folder, config, vocabulary)
-    weights = dict(model_of(vocabulary, config, 1).named_parameters())
+    if phones:
+        phones.save(folder / PHONES)
+    weights = dict(model_of(vocabulary, config, 1, phones).named_parameters())
     save_checkpoint(folder / "best", Checkpoint({"model": weights}, {}))
     return folder
 
@@ -83,6 +92,45 @@ def test_many_fresh_tokens_are_counted(exp: Path):
     new = Vocabulary((*OLD.tokens, *"DEFGHIJKLM"))
     told = start_from(exp, model_of(new, small_config(), seed=2), new)
     assert told.endswith("10 start fresh: 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K' and 2 more")
+
+
+def test_rows_of_the_phones_go_with_their_names(tmp_path: Path):
+    exp = write_experiment(tmp_path / "spoken", OLD, small_config(), SOUNDS)
+    new = Vocabulary(("<blank>", "AA", "K", "AH"), "word")
+    fresh = weights_of(model_of(OLD, small_config(), seed=2, phones=new))
+    model = model_of(OLD, small_config(), seed=2, phones=new)
+    told = start_from(exp, model, OLD, new)
+    found, old = weights_of(model), weights_of(load_model(exp)[0])
+    for name in found:
+        if name.startswith("phone_output."):
+            assert torch.equal(found[name][[0, 2, 3]], old[name][[0, 3, 1]])
+            assert torch.equal(found[name][1], fresh[name][1])
+        else:
+            assert torch.equal(found[name], old[name]), name
+    assert told.endswith(
+        "output layer: all 5 tokens kept; phones: 3 tokens kept, 1 start fresh: 'AA'"
+    )
+
+
+def test_phones_begin_fresh_where_the_other_model_has_none(exp: Path):
+    fresh = weights_of(model_of(OLD, small_config(), seed=2, phones=SOUNDS))
+    model = model_of(OLD, small_config(), seed=2, phones=SOUNDS)
+    told = start_from(exp, model, OLD, SOUNDS)
+    found, old = weights_of(model), weights_of(load_model(exp)[0])
+    assert found.keys() - old.keys() == {"phone_output.weight", "phone_output.bias"}
+    for name in found:
+        expected = fresh if name.startswith("phone_output.") else old
+        assert torch.equal(found[name], expected[name]), name
+    assert "; phones: 0 tokens kept, 4 start fresh: " in told
+
+
+def test_phones_that_are_not_wanted_stay_behind(tmp_path: Path):
+    exp = write_experiment(tmp_path / "spoken", OLD, small_config(), SOUNDS)
+    model = model_of(OLD, small_config(), seed=2)
+    assert start_from(exp, model, OLD).endswith("output layer: all 5 tokens kept")
+    found, old = weights_of(model), weights_of(load_model(exp)[0])
+    assert old.keys() - found.keys() == {"phone_output.weight", "phone_output.bias"}
+    assert all(torch.equal(found[name], old[name]) for name in found)
 
 
 @pytest.mark.parametrize(

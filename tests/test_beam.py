@@ -24,7 +24,12 @@ from asr.text import Vocabulary
 
 CHARACTERS = Vocabulary(("<blank>", " ", "A", "B"))
 PHONES = Vocabulary(("<blank>", "AA", "B", "K"), "word")
-EVERYTHING = {"beam_size": 100_000, "beam_threshold": math.inf, "token_threshold": -math.inf}
+EVERYTHING = {
+    "beam_size": 100_000,
+    "beam_threshold": math.inf,
+    "token_threshold": -math.inf,
+    "recombine": False,
+}
 
 
 def random_log_probs(seed: int, frames: int = 5, tokens: int = 4) -> np.ndarray:
@@ -204,7 +209,7 @@ def test_hotword_outside_of_the_lexicon_becomes_a_word():
 def test_parts_give_what_the_whole_gives(parts):
     log_probs, lm = random_log_probs(2, frames=60), random_lm(["A", "AB", "BAB"], 2)
     decoder = BeamDecoder(CHARACTERS, lm=lm, hotwords=["AB A"])
-    search = decoder.start()
+    search = decoder.start(remember=True)
     for part in np.split(log_probs, np.cumsum(parts)[:-1]):
         search.advance(part)
         search.hypotheses()  # looking changes nothing
@@ -214,7 +219,7 @@ def test_parts_give_what_the_whole_gives(parts):
 def test_a_compacted_tree_goes_on_as_before():
     log_probs = random_log_probs(4, frames=80)
     decoder = BeamDecoder(CHARACTERS, DecoderConfig(beam_size=20), lm=random_lm(["A", "BA"], 4))
-    search = decoder.start()
+    search = decoder.start(remember=True)
     for frame in log_probs:
         search.advance(frame[None])
         before = search.state.counts[NODES]

@@ -14,13 +14,21 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from asr.acoustics import OnnxAcoustics, open_acoustics
-from asr.bundle import Bundle, BundleInfo, checkpoint_digest, read_bundle, write_bundle
+from asr.bundle import (
+    Bundle,
+    BundleInfo,
+    checkpoint_digest,
+    read_bundle,
+    reseal,
+    write_bundle,
+)
 from asr.checkpoint import Checkpoint, create_experiment, save_checkpoint
 from asr.config import TextConfig, config_from_dict
+from asr.decode.pronunciations import Pronunciations
 from asr.errors import AsrError, CheckpointError
 from asr.model import AcousticModel
 from asr.onnx_graph import export_graph
-from asr.text import Vocabulary
+from asr.text import Normalizer, Vocabulary
 
 CONFIG = config_from_dict({"text": {"case": "lower"}, "model": {"layers": 1, "hidden": 8}})
 VOCABULARY = Vocabulary(("<blank>", " ", "a", "b"))
@@ -71,9 +79,9 @@ def change_index(bundle: Path, **changes: object) -> None:
     (bundle / "bundle.json").write_text(json.dumps(index | changes))
 
 
-def refusal(folder: Path) -> str:
+def refusal(folder: Path, *, phones: bool = False) -> str:
     with pytest.raises(CheckpointError) as caught:
-        open_acoustics(folder)
+        open_acoustics(folder, phones=phones)
     return str(caught.value)
 
 
@@ -232,3 +240,110 @@ def test_damaged_graph_is_a_model_or_an_error(graph: bytes, position: int, byte:
         assert acoustics.log_probs(np.zeros(1000, np.float32)).shape[1] == len(VOCABULARY)
     except AsrError as error:
         assert "model.onnx" in str(error)
+
+
+# A model with a second output, over phones.
+
+
+@pytest.fixture
+def spoken(tmp_path: Path) -> Pronunciations:
+    (tmp_path / "dictionary").write_text("a AH\na EY\nab AE B\nba B AH\n")
+    return Pronunciations.read(tmp_path / "dictionary", Normalizer(case="lower"))
+
+
+@pytest.fixture(scope="module")
+def spoken_model() -> AcousticModel:
+    torch.manual_seed(2)
+    return AcousticModel(CONFIG, len(VOCABULARY), 5).eval()
+
+
+@pytest.fixture(scope="module")
+def spoken_graph(spoken_model: AcousticModel) -> bytes:
+    return export_graph(spoken_model)
+
+
+@pytest.fixture
+def spoken_experiment(spoken_model: AcousticModel, spoken: Pronunciations, tmp_path: Path) -> Path:
+    create_experiment(tmp_path / "spoken", CONFIG, VOCABULARY)
+    spoken.save(tmp_path / "spoken")
+    tensors = {"model": dict(spoken_model.named_parameters())}
+    save_checkpoint(tmp_path / "spoken" / "best", Checkpoint(tensors, {}))
+    return tmp_path / "spoken"
+
+
+@pytest.fixture
+def spoken_bundle(spoken_experiment: Path, spoken_graph: bytes, tmp_path: Path) -> Path:
+    names = ("tokens.txt", "phones.txt", "lexicon.npz")
+    copied = {name: spoken_experiment / name for name in names}
+    write_bundle(tmp_path / "bundle", INFO, spoken_graph, copied)
+    return tmp_path / "bundle"
+
+
+def test_each_output_has_its_vocabulary(
+    spoken_bundle: Path, spoken_experiment: Path, spoken: Pronunciations
+):
+    assert read_bundle(spoken_bundle).phones == spoken.phones
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 12_345).astype(np.float32)
+    found = []
+    for phones, vocabulary in ((False, VOCABULARY), (True, spoken.phones)):
+        ours, torchs = (
+            open_acoustics(folder, phones=phones) for folder in (spoken_bundle, spoken_experiment)
+        )
+        assert ours.vocabulary == torchs.vocabulary == vocabulary
+        found.append(ours.log_probs(waveform))
+        assert found[-1].shape[1] == len(vocabulary)
+        np.testing.assert_allclose(found[-1], torchs.log_probs(waveform), atol=1e-4)
+    assert len(found[0]) == len(found[1])
+
+
+def test_the_lexicon_comes_with_the_bundle(spoken_bundle: Path, spoken: Pronunciations):
+    loaded = Pronunciations.load(spoken_bundle)
+    assert loaded.phones == open_acoustics(spoken_bundle, phones=True).vocabulary
+    assert loaded.lexicon.of("a") == spoken.lexicon.of("a")
+
+
+@pytest.mark.parametrize("phones", [False, True])
+@pytest.mark.parametrize("name", ["phones.txt", "lexicon.npz"])
+@pytest.mark.parametrize("harm", ["change", "remove"])
+def test_harmed_phones_are_named(spoken_bundle: Path, name: str, harm: str, phones: bool):
+    path = spoken_bundle / name
+    if harm == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes() + b"\n")
+    assert str(path) in refusal(spoken_bundle, phones=phones)
+
+
+def test_phones_of_another_bundle_are_not_taken(bundle: Path, spoken: Pronunciations):
+    spoken.save(bundle)
+    assert "phones.txt: not part of the bundle" in refusal(bundle)
+    (bundle / "phones.txt").unlink()
+    assert "lexicon.npz: not part of the bundle" in refusal(bundle)
+
+
+def test_a_model_without_phones_is_not_asked_for_them(bundle: Path, experiment: Path):
+    for folder in (bundle, experiment):
+        message = refusal(folder, phones=True)
+        assert message == f"{folder}: the model has no output over phones; use --unit tokens"
+
+
+def test_a_graph_without_the_phones_that_the_index_promises(spoken_bundle: Path, graph: bytes):
+    copied = {n: spoken_bundle / n for n in ("tokens.txt", "phones.txt", "lexicon.npz")}
+    write_bundle(spoken_bundle, INFO, graph, copied)
+    open_acoustics(spoken_bundle)
+    message = refusal(spoken_bundle, phones=True)
+    assert str(spoken_bundle / "model.onnx") in message
+    assert "cannot be run" in message
+
+
+def test_phones_that_do_not_fit_the_model(spoken_bundle: Path, spoken_experiment: Path):
+    for folder in (spoken_bundle, spoken_experiment):
+        tokens = (folder / "phones.txt").read_text().splitlines()
+        (folder / "phones.txt").write_text("\n".join(tokens[:-1]) + "\n")
+    reseal(spoken_bundle)
+    open_acoustics(spoken_bundle)
+    assert "gives (5,) log-probabilities a frame, for 4 tokens" in refusal(
+        spoken_bundle, phones=True
+    )
+    for phones in (False, True):
+        assert "does not fit config.json" in refusal(spoken_experiment, phones=phones)

@@ -193,7 +193,14 @@ def test_live_without_a_sample_is_an_error(smoke: Path, monkeypatch, capsys, con
 def test_digest_follows_what_a_text_depends_on(smoke: Path, tmp_path: Path):
     model = Path(shutil.copytree(smoke / "exp", tmp_path / "exp"))
     options = SimpleNamespace(
-        model=model, decoder="beam", lm=None, lexicon=None, hotwords=None, rescore=None, set=[]
+        model=model,
+        decoder="beam",
+        unit="tokens",
+        lm=None,
+        lexicon=None,
+        hotwords=None,
+        rescore=None,
+        set=[],
     )
     before = decoding.digest(options)
     (model / "log.jsonl").write_text("training goes on")

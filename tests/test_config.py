@@ -83,7 +83,7 @@ def test_override_wins_over_the_file_and_the_last_over_the_first(tmp_path: Path)
     [
         ("train.epoch=5", "did you mean 'epochs'"),
         ("trian.epochs=5", "did you mean 'train'"),
-        ("train.zzzzzz=5", "known: accumulate, checkpoint_minutes, clip_norm, device"),
+        ("train.zzzzzz=5", "known: accumulate, checkpoint_minutes, clip_norm, consistency, device"),
         ("epochs=5", "write section.key=value"),
         ("train.epochs", "write section.key=value"),
         ("train.=5", "write section.key=value"),

@@ -11,6 +11,7 @@ from speech import RATE_HZ, small_config, tone
 
 from asr.audio import read_audio
 from asr.config import Config
+from asr.ctc import frames_needed
 from asr.data import (
     Batch,
     Epoch,
@@ -23,6 +24,7 @@ from asr.data import (
     plan_batches,
     trainable,
 )
+from asr.decode.pronunciations import Pronunciations
 from asr.errors import AudioError, TrainingError, VocabularyError
 from asr.features import Mfcc
 from asr.manifest import Utterance, read_manifest
@@ -41,9 +43,16 @@ def loader_of(manifest: Path, config: Config, group: Group = Group()) -> Loader:
     return Loader(examples_of(manifest), Frames(config), config, group)
 
 
-def example(duration: float, tokens: tuple[int, ...]) -> Example:
+def example(duration: float, tokens: tuple[int, ...], phones: tuple[int, ...] = ()) -> Example:
     utterance = Utterance(id=f"u{duration:g}", audio=Path("u"), duration=duration, text="?")
-    return Example(utterance, "?", tokens)
+    return Example(utterance, "?", tokens, phones)
+
+
+@pytest.fixture
+def spoken(tmp_path: Path) -> Pronunciations:
+    """A is EY, B is B IY; C is not known."""
+    (tmp_path / "lexicon.txt").write_text("A EY\nA(2) AH\nB B IY\n")
+    return Pronunciations.read(tmp_path / "lexicon.txt", Normalizer())
 
 
 def flat(lists: list[list]) -> list:
@@ -100,6 +109,17 @@ def test_examples_are_normalised_and_encoded(tones: Path):
     assert VOCABULARY.decode(first.tokens) == first.text
 
 
+def test_phones_are_those_of_all_words_or_none(spoken: Pronunciations):
+    texts = {"A B A": "EY B IY EY", "a, b!": "EY B IY", "A B C": "", "": ""}
+    utterances = [Utterance(id=t, audio=Path("u.wav"), duration=1.0, text=t) for t in texts]
+    examples = make_examples(utterances, Normalizer(), VOCABULARY, spoken)
+    assert {e.utterance.text: spoken.phones.decode(e.phones) for e in examples} == texts
+    assert [VOCABULARY.decode(e.tokens) for e in examples] == ["A B A", "A B", "A B C", ""]
+    without = make_examples(utterances, Normalizer(), VOCABULARY)
+    assert not any(e.phones for e in without)
+    assert [e.tokens for e in without] == [e.tokens for e in examples]
+
+
 def test_symbols_that_the_vocabulary_lacks():
     utterance = Utterance(id="u7", audio=Path("u.wav"), duration=1.0, text="A X")
     with pytest.raises(VocabularyError, match="u7"):
@@ -119,6 +139,27 @@ def test_what_cannot_be_trained_on_is_counted_and_left_out():
     assert "4 (a, b, c ...) without text" in str(LeftOut((), (), ("a", "b", "c", "d")))
     with pytest.raises(TrainingError, match=r"no utterance can be trained on: 1 \(u3.1\) longer"):
         trainable([long], config)
+
+
+def test_too_short_for_its_phones_is_left_out():
+    config = small_config()  # a frame each 30 ms
+    few, enough = example(0.11, (1,), (1, 2, 3, 4)), example(0.13, (1,), (1, 2, 3, 4))
+    repeat, silent = example(0.14, (1,), (1, 2, 2, 3)), example(0.04, (1,))
+    kept, left_out = trainable([few, enough, repeat, silent], config)
+    assert kept == [enough, silent]
+    assert left_out.too_short == ("u0.11", "u0.14")
+
+
+@given(
+    st.floats(0.02, 1.0),
+    st.lists(st.integers(1, 2), min_size=1, max_size=12).map(tuple),
+    st.lists(st.integers(1, 2), max_size=12).map(tuple),
+)
+def test_what_is_kept_has_frames_for_both(duration: float, tokens: tuple, phones: tuple):
+    always = example(3.0, (1,))
+    kept, _ = trainable([always, example(duration, tokens, phones)], small_config())
+    frames = duration / 0.03
+    assert (len(kept) == 2) == all(frames_needed(ids) <= frames for ids in (tokens, phones))
 
 
 @pytest.mark.parametrize("speed", [0.9, 1.0, 1.1])
@@ -166,6 +207,31 @@ def test_batch_is_padded(tones: Path):
             assert not batch.log_mel[i, count:].any()
             assert tuple(batch.tokens[i, : batch.num_tokens[i]].tolist()) == item.tokens
         assert batch.log_mel.shape == (len(batch.examples), batch.num_frames.max(), 16)
+
+
+def test_phones_of_a_batch_are_padded(tones: Path, spoken: Pronunciations):
+    config = small_config()
+    examples = make_examples(read_manifest(tones), Normalizer(), VOCABULARY, spoken)
+    assert {bool(item.phones) for item in examples} == {True, False}  # some say C
+    for batch in Loader(examples, Frames(config), config, Group()).in_order():
+        assert batch is not None
+        assert batch.num_phones.tolist() == [len(item.phones) for item in batch.examples]
+        assert batch.phones.shape == (len(batch.examples), max(batch.num_phones))
+        assert batch.phones.dtype == torch.int64
+        for item, row, count in zip(batch.examples, batch.phones, batch.num_phones, strict=True):
+            assert tuple(row[:count].tolist()) == item.phones
+            assert not row[count:].any()
+        moved = batch.to(torch.device("meta"))
+        assert moved.examples == batch.examples
+        assert (moved.phones.shape, moved.phones.device.type) == (batch.phones.shape, "meta")
+        assert moved.num_phones.shape == batch.num_phones.shape
+
+
+def test_a_batch_without_phones_has_empty_rows(tones: Path):
+    for batch in loader_of(tones, small_config()).in_order():
+        assert batch is not None
+        assert batch.phones.shape == (len(batch.examples), 0)
+        assert not batch.num_phones.any()
 
 
 def test_in_order_is_every_utterance_unchanged(tones: Path):

@@ -1,5 +1,6 @@
 """Weights that are tuned and kept, rescoring, and the decoder options of the commands."""
 
+import argparse
 import json
 import shutil
 from collections.abc import Sequence
@@ -9,15 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.cli import evaluate, transcribe
+from asr.cli import decoding, evaluate, transcribe
+from asr.config import TextConfig
 from asr.decode.beam import BeamDecoder
+from asr.decode.confidence import Calibration, save_calibration
+from asr.decode.pronunciations import Pronunciations
 from asr.decode.rescore import Rescorer
 from asr.decode.settings import DecoderConfig, load_settings, save_settings
 from asr.errors import DecoderError
 from asr.lm.arpa import write_arpa
 from asr.lm.kneser_ney import estimate
+from asr.lm.ngram import NgramModel
 from asr.manifest import Utterance, read_manifest, write_manifest
-from asr.text import Vocabulary
+from asr.text import Normalizer, Vocabulary
 from asr.tune import Material, Trial, tune
 
 VOCABULARY = Vocabulary(("<blank>", " ", "A", "B"))
@@ -207,6 +212,7 @@ def test_a_language_model_in_the_folder_is_the_default(saying, experiment, model
     ("options", "message"),
     [
         (["--decoder", "greedy", "--lm", "x"], "--lm is for a beam search"),
+        (["--decoder", "greedy", "--unit", "phones"], "--unit phones is for a beam search"),
         (["--set", "beam_size"], "'beam_size': write key=value"),
         (["--set", "bean_size=3"], "did you mean 'beam_size'"),
         (["--set", "beam_size=many"], "write key=value"),
@@ -236,3 +242,181 @@ def test_tuning_needs_a_language_model(experiment, smoke, tmp_path, capsys):
     manifest = str(smoke / "data" / "test.jsonl")
     assert evaluate.main([str(experiment), manifest, "--out", str(tmp_path), "--tune"]) == 2
     assert "--tune weighs a language model" in capsys.readouterr().err
+
+
+# Which output is read, in a folder that has only what is looked for.
+
+
+@pytest.fixture(scope="module")
+def dictionary(tmp_path_factory: pytest.TempPathFactory) -> Pronunciations:
+    """How words of three letters are said, each letter always as one phone."""
+    sounds = {letter: letter.upper() for letter in "bdklmt"} | {"a": "AH", "i": "IH", "o": "OW"}
+    words = (c + v + e for c in "bdklmt" for v in "aio" for e in "bdklmt")
+    lines = (f"{word} {' '.join(sounds[letter] for letter in word)}\n" for word in words)
+    path = tmp_path_factory.mktemp("dictionary") / "cmudict"
+    path.write_text("".join(line for line in lines if not line.startswith("kim ")))
+    return Pronunciations.read(path, Normalizer())
+
+
+@pytest.fixture
+def phone_model(dictionary: Pronunciations, tmp_path: Path) -> Path:
+    """A folder with phones, pronunciations, and a language model of a few words."""
+    dictionary.save(tmp_path / "model")
+    texts = ["BAD DOT", "DOT BAD", "BAD BAD KID", "MAD DOT", "MAD KID"]
+    write_arpa(estimate([text.split() for text in texts], 2), tmp_path / "model" / "lm.bin")
+    return tmp_path / "model"
+
+
+def completed(model: Path, *words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    decoding.add_options(parser)
+    arguments = parser.parse_args(words, argparse.Namespace(model=model))
+    decoding.complete_options(arguments, model)
+    return arguments
+
+
+@pytest.mark.parametrize(
+    ("has", "words", "expected"),
+    [
+        ((), "", ("greedy", "tokens", False)),
+        (("lm.bin",), "", ("beam", "tokens", True)),
+        (("phones.txt",), "", ("greedy", "tokens", False)),
+        (("phones.txt",), "--decoder beam", ("beam", "tokens", False)),
+        (("phones.txt",), "--hotwords x", ("beam", "tokens", False)),
+        (("phones.txt",), "--lm x", ("beam", "phones", True)),
+        (("phones.txt",), "--unit phones", ("beam", "phones", False)),
+        (("phones.txt",), "--unit tokens", ("greedy", "tokens", False)),
+        (("phones.txt", "lm.bin"), "", ("beam", "phones", True)),
+        (("phones.txt", "lm.bin"), "--decoder beam", ("beam", "phones", True)),
+        (("phones.txt", "lm.bin"), "--decoder greedy", ("greedy", "tokens", False)),
+        (("phones.txt", "lm.bin"), "--unit tokens", ("beam", "tokens", True)),
+        (("phones.txt", "lm.bin"), "--decoder greedy --unit tokens", ("greedy", "tokens", False)),
+        ((), "--unit phones", ("beam", "phones", False)),  # the model is to say what it lacks
+    ],
+)
+def test_what_is_read_by_default(tmp_path: Path, has, words: str, expected: tuple[str, str, bool]):
+    for name in has:
+        (tmp_path / name).touch()
+    found = completed(tmp_path, *words.split())
+    assert (found.decoder, found.unit, found.lm is not None) == expected
+
+
+def test_phones_are_for_a_beam_search(phone_model: Path):
+    with pytest.raises(DecoderError, match="--unit phones is for a beam search; leave --decoder"):
+        completed(phone_model, "--decoder", "greedy", "--unit", "phones")
+
+
+def test_what_is_read_is_told_and_makes_another_digest(phone_model: Path):
+    phones, tokens = (completed(phone_model, *more) for more in ((), ("--unit", "tokens")))
+    told = decoding.describe(phones)["decoder"]
+    assert isinstance(told, dict)
+    assert (told["name"], told["lm"], told["unit"]) == ("beam", "lm.bin", "phones")
+    json.dumps(told)
+    digests = {decoding.digest(arguments) for arguments in (phones, tokens)}
+    assert len(digests) == 2
+    greedy = completed(phone_model, "--decoder", "greedy")
+    assert decoding.describe(greedy)["decoder"] == {"name": "greedy"}
+    (phone_model / "lexicon.npz").write_bytes(b"another")
+    assert decoding.digest(phones) not in digests
+
+
+def test_a_calibration_is_for_the_usual_output(phone_model: Path):
+    save_calibration(phone_model, Calibration(0.0, 1.0, 0.0))
+    for more, kept in (((), True), (("--unit", "tokens"), False), (("--decoder", "greedy"), False)):
+        arguments = completed(phone_model, *more)
+        assert bool(decoding.kept_calibration(arguments, phone_model)) == kept
+    (phone_model / "phones.txt").unlink()
+    assert decoding.kept_calibration(completed(phone_model), phone_model)
+
+
+def said(dictionary: Pronunciations, *phones: str) -> np.ndarray:
+    """Log-probabilities (T, V) of phones, with a blank after each."""
+    heard = [id_ for phone in phones for id_ in (*dictionary.phones.encode(phone), 0)]
+    frames = np.full((len(heard), len(dictionary.phones)), 0.01)
+    frames[np.arange(len(heard)), heard] = 0.9
+    return np.log(frames).astype(np.float32)
+
+
+def decoder_of(model: Path, dictionary: Pronunciations, *words: str) -> BeamDecoder:
+    arguments = completed(model, *words)
+    assert arguments.unit == "phones"
+    config = decoding.settings(arguments, model)
+    return decoding.make_beam(arguments, config, dictionary.phones, TextConfig())
+
+
+def test_words_are_those_of_the_language_model(phone_model: Path, dictionary: Pronunciations):
+    decoder = decoder_of(phone_model, dictionary)
+    assert set(decoder.words) == {"BAD", "DOT", "KID", "MAD"}
+    assert decoder.decode(said(dictionary, "M", "AH", "D", "K", "IH", "D"))[0].text == "MAD KID"
+
+
+def test_without_a_language_model_all_words_are_looked_for(
+    phone_model: Path, dictionary: Pronunciations
+):
+    (phone_model / "lm.bin").unlink()
+    decoder = decoder_of(phone_model, dictionary, "--unit", "phones")
+    assert set(decoder.words) == set(dictionary.lexicon.words)
+    assert decoder.decode(said(dictionary, "T", "OW", "K"))[0].text == "TOK"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_lexicon_that_is_given_holds_instead(
+    phone_model: Path, dictionary: Pronunciations, tmp_path: Path, known: bool
+):
+    word = "BAD" if known else "XYLO"
+    (tmp_path / "words.txt").write_text(f"{word} K IH M\n")
+    decoder = decoder_of(phone_model, dictionary, "--lexicon", str(tmp_path / "words.txt"))
+    assert decoder.words == (word,)
+    assert decoder.decode(said(dictionary, "K", "IH", "M"))[0].text == word
+
+
+@pytest.mark.parametrize(
+    ("word", "phones"),
+    [
+        ("KIM", ["K", "IH", "M"]),  # guessed
+        ("TOK", ["T", "OW", "K"]),  # known, and not to the language model
+        ("MAD", ["M", "AH", "D"]),
+    ],
+)
+def test_a_hotword_is_heard_by_its_pronunciation(
+    phone_model: Path, dictionary: Pronunciations, tmp_path: Path, word: str, phones: list[str]
+):
+    (tmp_path / "hotwords.txt").write_text(f"{word.lower()} dot\n")
+    heard = said(dictionary, *phones, "D", "OW", "T")
+    plain = decoder_of(phone_model, dictionary)
+    assert (word in plain.words) == (word == "MAD")
+    more = ("--hotwords", str(tmp_path / "hotwords.txt"), "--set", "hotword_boost=3.0")
+    decoder = decoder_of(phone_model, dictionary, *more)
+    assert decoder.words == (*plain.words, *({word} - set(plain.words)))
+    found, before = decoder.decode(heard)[0], plain.decode(heard)[0]
+    assert found.text == f"{word} DOT"
+    assert (before.text == found.text) == (word == "MAD")
+
+
+def test_a_hotword_that_nobody_can_say(
+    phone_model: Path, dictionary: Pronunciations, tmp_path: Path
+):
+    (tmp_path / "hotwords.txt").write_text("zoo\n")
+    with pytest.raises(DecoderError, match="'ZOO': its pronunciation cannot be guessed"):
+        decoder_of(phone_model, dictionary, "--hotwords", str(tmp_path / "hotwords.txt"))
+
+
+def characters() -> NgramModel:
+    return estimate([["B", "A", "D", "<space>", "D", "O", "T"]], 2)
+
+
+def test_a_language_model_over_characters_is_not_for_phones(
+    phone_model: Path, dictionary: Pronunciations
+):
+    write_arpa(characters(), phone_model / "lm.bin")
+    with pytest.raises(DecoderError, match=r"over characters.*add --unit tokens"):
+        decoder_of(phone_model, dictionary)
+
+
+def test_nor_is_it_with_a_lexicon_that_is_given(
+    phone_model: Path, dictionary: Pronunciations, tmp_path: Path
+):
+    write_arpa(characters(), phone_model / "lm.bin")
+    (tmp_path / "words.txt").write_text("BAD B AH D\n")
+    with pytest.raises(DecoderError, match="over characters"):
+        decoder_of(phone_model, dictionary, "--lexicon", str(tmp_path / "words.txt"))

@@ -42,12 +42,13 @@ CONFIGS = [
 ]
 
 
-def make_model(features: dict, model: dict) -> AcousticModel:
+def make_model(features: dict, model: dict, num_phones: int = 0) -> AcousticModel:
     torch.manual_seed(1)
     config = config_from_dict({"features": features, "model": SMALL | model})
-    network = AcousticModel(config, TOKENS).eval()
+    network = AcousticModel(config, TOKENS, num_phones).eval()
     with torch.no_grad():
-        network.output.weight *= 5  # far from uniform, as after training
+        for layer in filter(None, (network.output, network.phone_output)):
+            layer.weight *= 5  # far from uniform, as after training
     return network
 
 
@@ -66,18 +67,20 @@ def make_batch(lengths: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return waveforms, np.array(lengths)
 
 
-def run(session: onnxruntime.InferenceSession, lengths: list[int]) -> list[np.ndarray]:
+def run(
+    session: onnxruntime.InferenceSession, lengths: list[int], output: str = "log_probs"
+) -> list[np.ndarray]:
     """The valid frames of each utterance."""
     waveforms, num_samples = make_batch(lengths)
     feed = {"waveforms": waveforms, "num_samples": num_samples}
-    log_probs, num_frames = session.run(["log_probs", "num_frames"], feed)
+    log_probs, num_frames = session.run([output, "num_frames"], feed)
     return [row[:count] for row, count in zip(log_probs, num_frames, strict=True)]
 
 
-def run_torch(model: AcousticModel, lengths: list[int]) -> list[np.ndarray]:
+def run_torch(model: AcousticModel, lengths: list[int], output: int = 0) -> list[np.ndarray]:
     with torch.inference_mode():
-        (log_probs,), num_frames = model.from_waveforms(*map(torch.tensor, make_batch(lengths)))
-    return [row[:count].numpy() for row, count in zip(log_probs, num_frames, strict=True)]
+        outputs, num_frames = model.from_waveforms(*map(torch.tensor, make_batch(lengths)))
+    return [row[:count].numpy() for row, count in zip(outputs[output], num_frames, strict=True)]
 
 
 def largest_difference(ours: list[np.ndarray], theirs: list[np.ndarray]) -> float:
@@ -93,9 +96,41 @@ def test_graph_computes_what_torch_computes(config: dict):
         assert largest_difference(run(session, lengths), run_torch(model, lengths)) < 1e-4
 
 
+@pytest.mark.parametrize("config", [CONFIGS[0], CONFIGS[5]])
+def test_phones_are_what_torch_computes(config: dict):
+    model = make_model(**config, num_phones=11)
+    graph = export_graph(model)
+    session = open_graph(graph)
+    assert [output.name for output in session.get_outputs()] == [
+        "log_probs",
+        "phones",
+        "num_frames",
+    ]
+    for lengths in ([1], [3000, 1, 40_001, 159]):
+        for number, name in enumerate(("log_probs", "phones")):
+            theirs = run_torch(model, lengths, number)
+            assert largest_difference(run(session, lengths, name), theirs) < 1e-4
+    phones = run(session, [16_000], "phones")[0]
+    assert phones.shape[1] == 11
+    np.testing.assert_allclose(np.exp(phones).sum(axis=1), 1, atol=1e-5)
+    assert model.phone_output is not None
+    with torch.no_grad():
+        model.phone_output.bias[3] += 4  # no other output depends on it
+    changed = open_graph(export_graph(model))
+    assert largest_difference(run(changed, [16_000]), run(session, [16_000])) == 0
+    assert largest_difference(run(changed, [16_000], "phones"), [phones]) > 1
+    rounded = run(open_graph(quantized(graph, "lstm")), [16_000], "phones")[0]
+    assert 0 < np.abs(np.exp(phones) - np.exp(rounded)).max() < 0.05
+
+
 @pytest.fixture(scope="module")
 def model() -> AcousticModel:
     return make_model({}, {})
+
+
+def test_without_phones_the_graph_has_no_such_output(graph: bytes):
+    names = [output.name for output in open_graph(graph).get_outputs()]
+    assert names == ["log_probs", "num_frames"]
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import asr
+from asr.acoustics import open_acoustics
 from asr.audio import read_audio
 from asr.decode.forced import TAIL_S, align_words, forced_alignment
 from asr.errors import CheckpointError, TextError, VocabularyError
 from asr.formats import Word
+from asr.recognize import ENGLISH
 from asr.text import Vocabulary
 
 SAMPLES = Path(asr.__file__).parent / "samples"
@@ -197,7 +199,7 @@ def test_words_are_in_order_and_within_the_frames(tokens: list[int], seed: int):
 
 
 def test_english_model_on_its_sample():
-    acoustics = asr.load_model().acoustics
+    acoustics = open_acoustics(ENGLISH)
     recording = read_audio(SAMPLES / "quickstart.flac")
     text = (SAMPLES / "quickstart.txt").read_text().strip()
     tokens = acoustics.vocabulary.encode(text)

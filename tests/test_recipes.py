@@ -2,12 +2,33 @@
 
 import json
 import os
+import shlex
 import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from corpus_files import chapter
+from speech import RATE_HZ, WORDS, utter
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+from asr.bundle import read_bundle
+from asr.manifest import read_manifest
+
+ROOT = Path(__file__).parents[1]
+RECIPES = ROOT / "recipes"
+QUICK = [  # settings with which tones are learned in seconds
+    *("features.num_mels=20", "features.num_ceps=13", "features.deltas=0", "model.layers=1"),
+    *("model.hidden=32", "augment.freq_masks=0", "augment.freq_warp=0", "augment.time_masks=0"),
+    *("augment.speeds=[1.0]", "augment.band_limit_prob=0", "data.max_utterance_s=3"),
+    *("data.batch_s=6", "train.epochs=12", "train.learning_rate=1e-2", "train.warmup_steps=30"),
+    *("train.ema_decay=0.9", "train.processes=1"),
+]
+TUNE = "asr-evaluate exp data/wide.jsonl --out exp/tune --tune"
+TOLD = {"LIBRISPEECH", "LJSPEECH", "CATHY", "TEXT", "CMUDICT", "TRAIN", "DEV", "DATA", "EXP"}
 
 
 def test_smoke_recipe_trains_to_no_error(smoke: Path):
@@ -23,9 +44,10 @@ def test_smoke_log_falls_and_is_whole(smoke: Path):
     assert lines[-1]["valid_error"] <= 0.05 < lines[0]["valid_error"]
 
 
-@pytest.mark.parametrize("recipe", ["smoke", "fsdd", "librispeech"])
+@pytest.mark.parametrize("recipe", ["smoke", "fsdd", "librispeech", "english"])
 def test_stages_can_all_be_left_out(recipe: str, tmp_path: Path):
-    environment = os.environ | {"FSDD": str(tmp_path), "LIBRISPEECH": str(tmp_path)}
+    needed = ("FSDD", "LIBRISPEECH", "TEXT", "CMUDICT")
+    environment = os.environ | dict.fromkeys(needed, str(tmp_path))
     command = [RECIPES / recipe / "run.sh", "--stage", "9", "train.epochs=1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
@@ -44,3 +66,188 @@ def test_fsdd_without_its_corpus_says_what_to_set():
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "set FSDD" in done.stderr
+
+
+@pytest.fixture
+def corpora(tmp_path: Path) -> dict[str, str]:
+    """What recipes are told: small corpora of tones, sentences, and how their words are said."""
+    rng = np.random.default_rng(0)
+
+    def sentence() -> str:
+        return " ".join(rng.choice(list(WORDS), rng.integers(1, 5)))
+
+    def record(path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, utter(text, rng), RATE_HZ)
+
+    for subset, speaker, count in (("train", "1", 60), ("wide", "2", 15), ("narrow", "3", 1)):
+        texts = {f"{speaker}-7-{number:04d}": sentence() for number in range(count)}
+        lines = (f"{name} {text}" for name, text in texts.items())
+        folder = chapter(tmp_path / "corpus" / subset, speaker, "7", *lines)
+        for name, text in texts.items():
+            record(folder / f"{name}.flac", text)
+    record(tmp_path / "lj" / "wavs" / "LJ001.wav", "A B")
+    (tmp_path / "lj" / "metadata.csv").write_text("LJ001|A, B!|A, B!\n")
+    record(tmp_path / "cathy" / "a1.wav", "C A B")
+    (tmp_path / "cathy" / "metadata.csv").write_text('audio,speaker,text\na1.wav,c,"C, a b."\n')
+    (tmp_path / "text").write_text("".join(f"{sentence()}\n" for _ in range(500)))
+    (tmp_path / "dict").write_text("a AH0\na(2) EY1\nb B IY1\nc S IY1\nd D IY1\n")
+    folders = {"LIBRISPEECH": "corpus", "LJSPEECH": "lj", "CATHY": "cathy", "TEXT": "text"}
+    paths = folders | {"CMUDICT": "dict", "DATA": "data", "EXP": "exp"}
+    subsets = {"TRAIN": "train", "DEV": "wide narrow"}
+    return subsets | {name: str(tmp_path / path) for name, path in paths.items()}
+
+
+def run_recipe(
+    recipe: str, told: dict[str, str], line: Callable[[str, str], str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a recipe; a command of the package is the line of shell for its name and module."""
+    commands = Path(told["DATA"]).parent / "bin"
+    commands.mkdir(exist_ok=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name, main in project["scripts"].items():
+        (commands / name).write_text(f"#!/bin/sh\n{line(name, main.removesuffix(':main'))}\n")
+        (commands / name).chmod(0o755)
+    others = {name: value for name, value in os.environ.items() if name not in TOLD}
+    found = {"PATH": f"{commands}{os.pathsep}{others['PATH']}", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [RECIPES / recipe / "run.sh", *arguments],
+        env=others | found | told,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+def real(name: str, module: str) -> str:
+    return f'exec {shlex.quote(sys.executable)} -m {module} "$@"'
+
+
+def commands_of(
+    recipe: str, told: dict[str, str], *arguments: str, failing: str = ""
+) -> tuple[int, list[str]]:
+    """Status of a recipe, and what it would run, without the folder that all is in."""
+    home = Path(told["DATA"]).parent
+    log = home / "commands"
+    done = run_recipe(
+        recipe,
+        told,
+        lambda name, module: f'echo {name} "$@" >>{log}\n[ {name} != "{failing}" ]',
+        *arguments,
+    )
+    return done.returncode, log.read_text().replace(f"{home}/", "").splitlines()
+
+
+def ids(manifest: Path) -> list[str]:
+    return [utterance.id for utterance in read_manifest(manifest)]
+
+
+def evaluations(out: str, *options: str) -> list[str]:
+    return [
+        " ".join((f"asr-evaluate exp data/{name}.jsonl --out exp/{out}/{name}", *options))
+        for name in ("wide", "narrow")
+    ]
+
+
+def test_english_from_corpora_to_a_bundle(corpora: dict[str, str]):
+    """Here the network learns three tones, and the bundle reads them by phones and words."""
+    done = run_recipe("english", corpora | {"DEV": "wide"}, real, *QUICK)
+    assert done.returncode == 0, done.stderr
+    data, exp = Path(corpora["DATA"]), Path(corpora["EXP"])
+    assert (data / "lexicon.txt").read_text() == "A AH\nA EY\nB B IY\nC S IY\n"
+    bundle = read_bundle(exp)
+    assert bundle.info.precision == "int8"
+    assert bundle.vocabulary.tokens[1:] == (" ", "A", "B", "C")
+    assert bundle.phones is not None
+    assert bundle.phones.tokens[1:] == ("AH", "B", "EY", "IY", "S")
+    assert {"lm.bin", "decoder.json", "calibration.json"} <= {path.name for path in exp.iterdir()}
+    for folder, most in (("greedy", 0.5), ("lm", 0.15), ("bundle", 0.15)):
+        score = json.loads((exp / folder / "wide" / "score.json").read_text())
+        assert score["words"] > 30
+        assert score["wer"] <= most, folder
+
+
+@pytest.mark.parametrize(
+    ("left_out", "joined"),
+    [(set(), ["LJ001", "a1"]), ({"LJSPEECH"}, ["a1"]), ({"LJSPEECH", "CATHY"}, [])],
+)
+def test_english_joins_the_corpora_that_are_there(
+    left_out: set[str], joined: list[str], corpora: dict[str, str]
+):
+    told = {name: value for name, value in corpora.items() if name not in left_out}
+    done = run_recipe("english", told, real, "--stop-stage", "1")
+    assert done.returncode == 0, done.stderr
+    manifest = Path(corpora["DATA"]) / "all-train.jsonl"
+    assert ids(manifest) == ids(manifest.with_name("train.jsonl")) + joined
+    assert all(utterance.audio.is_file() for utterance in read_manifest(manifest))
+
+
+def test_commands_of_english(corpora: dict[str, str]):
+    assert commands_of("english", corpora, "--stage", "2", "train.epochs=1") == (
+        0,
+        [
+            "asr-lm train --order 4 text --out data/lm4.bin",
+            "asr-lm prune data/lm4.bin --threshold 1e-7 --out data/small.bin",
+            "asr-lm convert data/small.bin --out exp/lm.bin --quantize",
+            "asr-lexicon dict data/all-train.jsonl exp/lm.bin --out data/lexicon.txt",
+            "asr-train ../../conf/english.toml train.epochs=1 --lexicon data/lexicon.txt "
+            "--train data/all-train.jsonl --valid data/wide.jsonl --out exp",
+            *evaluations("greedy", "--decoder greedy"),
+            TUNE,
+            *evaluations("lm"),
+            "asr-export exp exp --int8",
+            *evaluations("bundle"),
+        ],
+    )
+
+
+@pytest.mark.parametrize("given", [(), ("TEXT",), ("TEXT", "CMUDICT")])
+def test_commands_of_librispeech(given: tuple[str, ...], corpora: dict[str, str]):
+    """Without TEXT greedily; the language model comes before training where phones are learned."""
+    optional = {"TEXT", "CMUDICT"}.difference(given)
+    told = {name: value for name, value in corpora.items() if name not in optional}
+    train, phones = "asr-train ../../conf/blstm_ctc.toml", " --lexicon data/lexicon.txt"
+    sets = " --train data/train.jsonl --valid data/wide.jsonl --out exp"
+    language_model = [
+        "asr-lm train --order 3 text --out data/lm3.bin",
+        "asr-lm prune data/lm3.bin --threshold 3e-7 --out data/small.bin",
+        "asr-lm convert data/small.bin --out exp/lm.bin --quantize",
+    ]
+    lexicon = "asr-lexicon dict data/train.jsonl exp/lm.bin --out data/lexicon.txt"
+    greedy, beam = evaluations("greedy", "--decoder greedy"), [TUNE, *evaluations("lm")]
+    expected = {
+        0: [train + sets, *greedy],
+        1: [train + sets, *greedy, *language_model, *beam],
+        2: [*language_model, lexicon, train + phones + sets, *greedy, *beam],
+    }
+    prepare = "asr-prepare librispeech corpus --subsets train wide narrow --out data"
+    assert commands_of("librispeech", told) == (0, [prepare, *expected[len(given)]])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "failing"), [("english", "asr-lexicon"), ("librispeech", "asr-lm")]
+)
+def test_recipe_ends_where_a_command_fails(recipe: str, failing: str, corpora: dict[str, str]):
+    status, commands = commands_of(recipe, corpora, "--stage", "2", failing=failing)
+    assert status == 1
+    assert commands[-1].startswith(failing)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "missing", "complaint"),
+    [
+        ("english", "LIBRISPEECH", "LIBRISPEECH: set it to the corpus"),
+        ("english", "TEXT", "TEXT: set it to sentences"),
+        ("english", "CMUDICT", "CMUDICT: set it to cmudict.dict"),
+        ("librispeech", "TEXT", "TEXT: CMUDICT needs a language model to read its phones; set"),
+    ],
+)
+def test_recipe_says_what_to_set(
+    recipe: str, missing: str, complaint: str, corpora: dict[str, str]
+):
+    del corpora[missing]
+    done = run_recipe(recipe, corpora, real)
+    assert done.returncode != 0
+    assert complaint in done.stderr
+    assert not Path(corpora["DATA"]).exists()

@@ -42,7 +42,7 @@ def test_the_finder_hides_torch():
         (),
         ("--decoder", "greedy"),
         ("--format", "jsonl"),
-        ("--format", "ctm", "--set", "open_vocabulary=true"),
+        ("--format", "ctm", "--unit", "tokens", "--set", "open_vocabulary=true"),
     ],
 )
 def test_transcribe(options: tuple[str, ...]):

@@ -13,7 +13,7 @@ from asr.config import Config, load_config
 from asr.errors import ConfigError
 from asr.manifest import read_manifest
 from asr.progress import say
-from asr.text import Normalizer, Vocabulary
+from asr.text import PHONES, Normalizer, Vocabulary
 
 if TYPE_CHECKING:
     from asr.checkpoint import Tokens
@@ -149,7 +149,6 @@ def _pronunciations(
 ) -> "Pronunciations | None":
     """Those of --lexicon, or else those of the model that goes on or is begun with, if any."""
     from asr.decode.pronunciations import Pronunciations
-    from asr.text import PHONES
 
     model = arguments.out if arguments.resume else init
     if arguments.lexicon and not arguments.resume:
@@ -182,8 +181,8 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
     if group.rank == 0:
         for line in filter(None, told):
             say(line)
-        if spoken:
-            spoken.save(folder)
+        if not resume:
+            _keep(spoken, folder)
     hours = sum(example.utterance.duration for example in material.train) / 3600
     return run_trainer(
         Trainer(task, config.train, folder, group),
@@ -204,6 +203,17 @@ def _tell_unspoken(examples: "Sequence[Example]", spoken: "Pronunciations") -> s
         f"{len(without)} of {len(examples)} utterances teach no phones: the lexicon lacks "
         f"{len(words)} of their words ({', '.join([*words][:3])}); asr-lexicon guesses such"
     )
+
+
+def _keep(spoken: "Pronunciations | None", folder: Path) -> None:
+    """Write what a new experiment has; else what a run left goes, which ended before it saved."""
+    from asr.decode.pronunciations import LEXICON
+
+    if spoken:
+        spoken.save(folder)
+        return
+    for path in filter(Path.exists, (folder / PHONES, folder / LEXICON)):
+        path.unlink()
 
 
 def run_trainer(

@@ -8,10 +8,11 @@ Shapes: T frames, V tokens; token 0 is the blank. Probabilities are natural loga
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +21,10 @@ from asr.compiled import is_cached
 from asr.decode.ending import finish
 from asr.decode.hypothesis import Hypothesis, Span
 from asr.decode.knowledge import gather_knowledge, reweighted
+from asr.decode.lattice import Path, best_first, path_to
 from asr.decode.lexicon import Lexicon
-from asr.decode.prefixes import (
-    NEVER,
-    NODES,
-    PARENT,
-    SLOTS,
-    TOKEN,
-    WORD,
-    compact,
-    make_room,
-    new_state,
-)
-from asr.decode.scoring import NO_WORD, OOV, Knowledge
+from asr.decode.prefixes import NEVER, NODES, SLOTS, TOKEN, WORD, compact, make_room, new_state
+from asr.decode.scoring import LM_OFF, NO_WORD, OOV, Knowledge
 from asr.decode.search import advance
 from asr.decode.settings import DecoderConfig
 from asr.lm.ngram import NgramModel
@@ -40,6 +32,7 @@ from asr.progress import say
 from asr.text import Vocabulary
 
 _BLOCK = 256  # frames between two looks at the room left in the tree
+_MOST_PATHS = 1000  # to look at for hypotheses: many say the same, by other pronunciations
 _MANY_NODES = 2**21  # a tree so large is rid of what the beam no longer needs
 
 
@@ -81,7 +74,7 @@ class BeamDecoder:
         Raises:
             ValueError: log_probs is not (T, V), or holds NaN.
         """
-        search = self.start()
+        search = self.start(remember=nbest > 1)
         search.advance(log_probs)
         return search.hypotheses(nbest)
 
@@ -99,18 +92,28 @@ class BeamDecoder:
         other.knowledge = reweighted(self.knowledge, other.config)
         return other
 
-    def start(self) -> "BeamSearch":
-        """Begin an utterance or stream that arrives in parts."""
-        return BeamSearch(self)
+    def start(self, *, remember: bool = False) -> "BeamSearch":
+        """Begin an utterance or stream that arrives in parts.
+
+        Where prefixes are recombined, it finds few hypotheses beside the best, unless it remembers.
+        """
+        return BeamSearch(self, remember=remember)
 
 
 class BeamSearch:
     """One utterance or stream: `advance` by what arrives, look at `hypotheses` at any time."""
 
-    def __init__(self, decoder: BeamDecoder) -> None:
+    def __init__(self, decoder: BeamDecoder, *, remember: bool = False) -> None:
         self.decoder = decoder
-        size, most = decoder.config.beam_size, decoder.most_candidates
-        self.state = new_state(size, most, len(decoder.vocabulary), *decoder.starts)
+        has_lm = decoder.knowledge.weights.lm_unit != LM_OFF
+        self.state = new_state(
+            decoder.config.beam_size,
+            decoder.most_candidates,
+            len(decoder.vocabulary),
+            decoder.starts,
+            recombine=decoder.config.recombine and has_lm,
+            remember=remember,
+        )
 
     def advance(self, log_probs: NDArray[np.float32]) -> None:
         """Go on over float (T, V) natural-log probabilities; parts give what the whole gives.
@@ -127,7 +130,7 @@ class BeamSearch:
         for begin in range(0, len(frames), _BLOCK):
             if self.state.counts[NODES] > _MANY_NODES:
                 self.state = compact(self.state)
-            self.state = make_room(self.state, _BLOCK * len(self.state.slots))
+            self.state = make_room(self.state, 2 * _BLOCK * len(self.state.slots))
             advance(self.decoder.knowledge, self.state, frames[begin : begin + _BLOCK])
 
     def hypotheses(self, nbest: int = 1) -> list[Hypothesis]:
@@ -135,6 +138,16 @@ class BeamSearch:
 
         Where the lexicon allows no hypothesis to end here, unfinished words are taken as spelled.
         """
+        found: dict[tuple[str, ...], Hypothesis] = {}
+        for path in islice(self._paths(nbest), _MOST_PATHS):
+            hypothesis = self._trace(path)
+            found.setdefault(hypothesis.words, hypothesis)
+            if len(found) == nbest:
+                break
+        return list(found.values())
+
+    def _paths(self, nbest: int) -> Iterator[Path]:
+        """Ends of the beam, and what was merged on the way to them, best first."""
         knowledge = self.decoder.knowledge
         used = int(self.state.counts[SLOTS])
         words, totals = np.empty(used, np.int32), np.empty(used)
@@ -147,24 +160,18 @@ class BeamSearch:
         distinct, text = np.unique(said[ended], return_inverse=True)
         scores = np.full(len(distinct), NEVER)
         np.logaddexp.at(scores, text, totals[ended])
-        found = []
+        ends = []
         for number in np.argsort(-scores, kind="stable")[:nbest]:
             alike = ended[text == number]  # slots with the same words
             best = alike[totals[alike].argmax()]
-            spelled = self._trace(int(self.state.slots[best]), int(words[best]))
             acoustic = float(np.logaddexp.reduce(self.state.sums[alike]))
-            found.append(Hypothesis(*spelled, acoustic, float(scores[number])))
-        return found
+            nodes = path_to(self.state, int(self.state.slots[best]))
+            ends.append(Path(float(scores[number]), acoustic, nodes, int(words[best])))
+        return best_first(self.state, ends)
 
-    def _trace(
-        self, node: int, last_word: int
-    ) -> tuple[tuple[str, ...], tuple[int, ...], tuple[Span, ...]]:
-        """Words on the way from the root to a node, their tokens, and where those are."""
-        path = []
-        while node:
-            path.append(node)
-            node = int(self.state.nodes[node, PARENT])
-        nodes = self.state.nodes[path[::-1]]
+    def _trace(self, path: Path) -> Hypothesis:
+        """Words on a path, their tokens, and where those are."""
+        nodes = self.state.nodes[list(path.nodes)]
         separator = self.decoder.knowledge.weights.separator
         tokens, words, spans, begin = nodes[:, TOKEN].tolist(), list[int](), list[Span](), 0
         for place, word in enumerate(nodes[:, WORD].tolist()):
@@ -173,14 +180,14 @@ class BeamSearch:
                 spans.append((begin, place + (tokens[place] != separator)))
                 begin = place + 1
         if begin < len(tokens):
-            words.append(last_word)
+            words.append(path.last_word)
             spans.append((begin, len(tokens)))
         elif tokens and tokens[-1] == separator:
             tokens.pop()
         names = (
             self._name(word, tokens[slice(*span)]) for word, span in zip(words, spans, strict=True)
         )
-        return tuple(names), tuple(tokens), tuple(spans)
+        return Hypothesis(tuple(names), tuple(tokens), tuple(spans), path.acoustic, path.score)
 
     def _name(self, word: int, spelled: list[int]) -> str:
         decoder = self.decoder

@@ -33,6 +33,11 @@ def gather_knowledge(
     """
     separator = vocabulary.tokens.index(" ") if " " in vocabulary.tokens else BLANK
     unit = lm_unit(lm)
+    if unit == LM_ON_TOKENS and vocabulary.unit != "character":
+        raise DecoderError(
+            "the language model is over characters, and what is read of the model is not; give "
+            "one over words"
+        )
     if lexicon is None:
         lexicon = _lexicon_of(lm if unit == LM_ON_WORDS else None, vocabulary)
     anything = not lexicon.words

@@ -40,12 +40,21 @@ class State(NamedTuple):
     candidates: NDArray[np.int64]  # (most, FIXED + 1) nodes that are not in the beam
     candidate_scores: NDArray[np.float64]  # (most, 2) acoustic log-probability and score
     totals: NDArray[np.float64]  # (2, B + most) of slots and candidates; room to sort them
+    # What loses to a prefix with the same future: (0,) where all are kept, or none is remembered.
+    futures: NDArray[np.int64]  # (2**k,) hash table of slots and candidates
+    lost_to: NDArray[np.int64]  # (B + most,) the slot or candidate that was better, or -1
+    lost_by: NDArray[np.float64]  # (B + most,) the difference of their totals, at most 0
+    places: NDArray[np.int64]  # (B + most,) nodes of slots and candidates, or -1
+    merged: NDArray[np.int64]  # (capacity,) the node that a node lost to, or -1
+    margin: NDArray[np.float64]  # (capacity,) by how much: at most 0
+    met: NDArray[np.int64]  # (capacity,) how many nodes there were then
     kept: NDArray[np.int64]  # (V,) tokens that the frame at hand makes worth a try
     counts: NDArray[np.int64]  # how many of nodes, slots, candidates and kept are in use
     cutoff: NDArray[np.float64]  # (1,) total below which nothing of the frame at hand is kept
 
 
 NODES, SLOTS, CANDIDATES, KEPT = range(4)  # places in counts
+_OF_NODES = ("nodes", "score", "ended", "merged", "margin", "met")  # with a row for each
 
 
 @inlined
@@ -86,6 +95,9 @@ def node_of(state: State, place: Index) -> Index:
         parent = nodes[node, PARENT]
         nodes[node, FIRST_CHILD], nodes[node, SIBLING] = -1, nodes[parent, FIRST_CHILD]
         nodes[parent, FIRST_CHILD] = node
+        nodes[node, SLOT] = -1
+        if len(state.merged) > 0:
+            state.merged[node] = -1
         state.score[node] = state.candidate_scores[place, 1]
         state.ended[node, 0] = NO_WORD
     return node
@@ -121,8 +133,27 @@ def nth_largest(state: State, count: Index, n: Index) -> float:
     return float(work[n - 1])
 
 
-def new_state(size: int, most: int, num_tokens: int, lm_state: int, hotword: int) -> State:
-    """A beam of at most `size` prefixes and `most` candidates that holds the empty prefix."""
+def new_state(
+    size: int,
+    most: int,
+    num_tokens: int,
+    start: tuple[int, int],
+    *,
+    recombine: bool,
+    remember: bool,
+) -> State:
+    """A beam of at most `size` prefixes and `most` candidates that holds the empty prefix.
+
+    Args:
+        size: B.
+        most: candidates in one frame.
+        num_tokens: V.
+        start: the first states of language model and hotwords.
+        recombine: of prefixes with the same future, keep the best only.
+        remember: ... and what the others were.
+    """
+    rows = 1 << (2 * (size + most) - 1).bit_length() if recombine else 0
+    lm_state, hotword = start
     nodes = np.full((1, NODE_COLUMNS), -1, np.int64)
     nodes[0, [TOKEN, SPELLED, LM_STATE, HOTWORD, SLOT]] = BLANK, ROOT, lm_state, hotword, 0
     return State(
@@ -139,6 +170,13 @@ def new_state(size: int, most: int, num_tokens: int, lm_state: int, hotword: int
         np.empty((most, FIXED + 1), np.int64),
         np.empty((most, 2)),
         np.empty((2, size + most)),
+        np.empty(rows, np.int64),
+        np.empty(size + most, np.int64),
+        np.empty(size + most),
+        np.empty(size + most, np.int64),
+        np.full(int(recombine and remember), -1),
+        np.zeros(int(recombine and remember)),
+        np.zeros(int(recombine and remember), np.int64),
         np.empty(num_tokens, np.int64),
         np.array([1, 1, 0, 0]),
         np.empty(1),
@@ -150,23 +188,29 @@ def make_room(state: State, more: int) -> State:
     needed = int(state.counts[NODES]) + more
     if needed <= len(state.nodes):
         return state
-    capacity = max(needed, 2 * len(state.nodes))
-    nodes, score = np.empty((capacity, NODE_COLUMNS), np.int64), np.empty(capacity)
-    ended = np.empty((capacity, 3))
-    for new, old in ((nodes, state.nodes), (score, state.score), (ended, state.ended)):
-        new[: len(old)] = old
-    return state._replace(nodes=nodes, score=score, ended=ended)
+    capacity, grown = max(needed, 2 * len(state.nodes)), {}
+    for name in _OF_NODES:
+        old: NDArray[np.generic] = getattr(state, name)
+        if len(old):
+            grown[name] = np.empty((capacity, *old.shape[1:]), old.dtype)
+            grown[name][: len(old)] = old
+    return state._replace(**grown)
 
 
 def compact(state: State) -> State:
-    """The same state without the nodes that no prefix of the beam goes through."""
+    """The same state without the nodes that no prefix of the beam, or what lost to it, needs."""
     kept = np.zeros(state.counts[NODES], bool)
     kept[0] = True
-    for leaf in state.slots[: state.counts[SLOTS]].tolist():
-        node = leaf
-        while not kept[node]:
-            kept[node] = True
-            node = state.nodes[node, PARENT]
+    merged = state.merged[: len(kept)]
+    ends = state.slots[: state.counts[SLOTS]]
+    while len(ends):
+        for end in ends.tolist():
+            node = end
+            while not kept[node]:
+                kept[node] = True
+                node = state.nodes[node, PARENT]
+        losers = np.flatnonzero(merged >= 0)
+        ends = losers[kept[merged[losers]] & ~kept[losers]]
     renamed = np.where(kept, np.cumsum(kept) - 1, -1)
     nodes = state.nodes[: len(kept)][kept]
     nodes[1:, PARENT] = renamed[nodes[1:, PARENT]]
@@ -178,10 +222,9 @@ def compact(state: State) -> State:
     used = slots[: counts[SLOTS]]
     used[:] = renamed[used]
     counts[NODES] = len(nodes)
-    return state._replace(
-        nodes=nodes,
-        score=state.score[: len(kept)][kept],
-        ended=state.ended[: len(kept)][kept],
-        slots=slots,
-        counts=counts,
-    )
+    rest = {name: getattr(state, name) for name in _OF_NODES[1:]}
+    rest = {name: old[: len(kept)][kept] for name, old in rest.items() if len(old)}
+    if "merged" in rest:  # -1 stays so, whatever it would be renamed to
+        rest["merged"] = np.where(rest["merged"] >= 0, renamed[rest["merged"]], -1)
+        rest["met"] = np.append(0, np.cumsum(kept))[rest["met"]]
+    return state._replace(nodes=nodes, slots=slots, counts=counts, **rest)

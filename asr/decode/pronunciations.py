@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from asr.atomic import write_atomically
 from asr.decode.lexicon import Lexicon
-from asr.errors import DecoderError
+from asr.errors import CheckpointError, DecoderError, LanguageModelError, VocabularyError
 from asr.lm.dictionary import Pronunciation, read_dictionary
 from asr.lm.ngram import NgramModel
 from asr.lm.pronounce import pronounce
@@ -35,13 +34,19 @@ class Pronunciations:
         Raises:
             LanguageModelError: it is none.
         """
-        spoken = dict[str, list[Pronunciation]]()
-        for word, several in read_dictionary(path).items():
+        entries, spoken = read_dictionary(path), dict[str, list[Pronunciation]]()
+        for word, several in entries.items():
             normalised = normalizer(word)
-            if normalised and " " not in normalised:
-                spoken.setdefault(normalised, several)
-        phones = sorted(set(chain.from_iterable(chain.from_iterable(spoken.values()))))
-        vocabulary = Vocabulary.from_texts([" ".join(phones)], "word")
+            if normalised and " " not in normalised:  # 'cause is not how CAUSE is said
+                spoken.setdefault(normalised, entries.get(normalised.lower(), several))
+        phones = chain.from_iterable(chain.from_iterable(spoken.values()))
+        try:
+            vocabulary = Vocabulary.from_texts([" ".join(phones)], "word")
+        except VocabularyError as error:
+            raise LanguageModelError(
+                f"{path}: no dictionary to learn phones from ({error}); give a word and its "
+                "phones a line"
+            ) from error
         spellings = [
             (index, vocabulary.encode(" ".join(one)))
             for index, several in enumerate(spoken.values())
@@ -59,13 +64,8 @@ class Pronunciations:
         phones = Vocabulary.load(folder / PHONES, "word")
         path = folder / LEXICON
         try:
-            with np.load(path, allow_pickle=False) as file:
-                words = file["words"].tobytes().decode().split("\n")
-                word, tokens = file["word"].astype(np.int32), file["tokens"].astype(np.int32)
-            if word.min() < 0 or word.max() >= len(words) or tokens.max() >= len(phones):
-                raise ValueError("it speaks of words or phones that there are not")
-            return cls(phones, Lexicon(tuple(words), word, tokens.reshape(len(word), -1)))
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            return cls(phones, _unpacked(path.read_bytes(), len(phones)))
+        except Exception as error:  # a damaged archive raises many kinds, of no common class
             raise DecoderError(
                 f"{path}: not a lexicon of a model ({error}); copy the model again"
             ) from error
@@ -74,9 +74,8 @@ class Pronunciations:
         """Write phones.txt and lexicon.npz, which np.load reads without a pickle.
 
         Raises:
-            OSError: they cannot be written.
+            CheckpointError: they cannot be written.
         """
-        self.phones.save(folder / PHONES)
         content = io.BytesIO()
         np.savez_compressed(
             content,
@@ -84,19 +83,32 @@ class Pronunciations:
             word=self.lexicon.word,
             tokens=self.lexicon.tokens.astype(np.min_scalar_type(len(self.phones))),
         )
-        write_atomically(folder / LEXICON, content.getvalue())
+        try:
+            self.phones.save(folder / PHONES)
+            write_atomically(folder / LEXICON, content.getvalue())
+        except OSError as error:
+            raise CheckpointError(
+                f"{folder / LEXICON}: cannot be written ({error.strerror}); make room, or give "
+                "another --out"
+            ) from error
 
     def among(self, lm: NgramModel) -> Lexicon:
         """The pronunciations of the words of a language model.
 
         Raises:
-            DecoderError: it is over characters.
+            DecoderError: it is over characters, or over quite other words.
         """
         if SPACE_TOKEN in lm:
             raise DecoderError(
                 "the language model is over characters, which phones are not; add --unit tokens"
             )
-        return self.lexicon.among(lm)
+        lexicon = self.lexicon.among(lm)
+        if not lexicon.words:
+            raise DecoderError(
+                f"no word of the language model has a pronunciation: {lm.words[-3:]} against "
+                f"{self.lexicon.words[:3]}; check upper and lower case, or add --unit tokens"
+            )
+        return lexicon
 
     def guessed(self, words: Iterable[str]) -> Lexicon:
         """Pronunciations of these words, guessed from all others where they are not known.
@@ -141,3 +153,19 @@ class Pronunciations:
         found, rows = np.unique(self.lexicon.word, return_index=True)
         words = self.lexicon.words
         return {words[index]: row for index, row in zip(found.tolist(), rows.tolist(), strict=True)}
+
+
+def _unpacked(content: bytes, num_phones: int) -> Lexicon:
+    """The lexicon in a file that `Pronunciations.save` wrote.
+
+    Raises:
+        Exception: of many kinds, where it is another one.
+    """
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        words = tuple(file["words"].tobytes().decode().split("\n"))
+        word, tokens = file["word"].astype(np.int32), file["tokens"].astype(np.int32)
+    if tokens.ndim != 2 or tokens.shape[:1] != word.shape:
+        raise ValueError("its parts do not fit together")
+    if min(word.min(), tokens.min()) < 0 or word.max() >= len(words) or tokens.max() >= num_phones:
+        raise ValueError("it speaks of words or phones that there are not")
+    return Lexicon(words, word, tokens)

@@ -4,7 +4,8 @@ A prefix is a node of a growing tree; its acoustic probability is summed over al
 to it, in two parts: paths that end in a blank, and paths that end in its last token (Graves and
 Jaitly 2014, algorithm 1; Hannun et al. 2014). To that a node adds its `score`: language model,
 words, hotwords, and a look-ahead to the best word its unfinished one can become. Prefixes stay
-apart as long as their tokens or words differ, so the sums are exact for what the beam holds.
+apart as long as their tokens or words differ, so the sums are exact for what the beam holds; of
+those that all that may follow continues alike, the best can be kept alone (asr.decode.recombine).
 
 Shapes: T frames, V tokens, B hypotheses in the beam. Probabilities are natural logarithms.
 """
@@ -34,6 +35,7 @@ from asr.decode.prefixes import (
     nth_largest,
     occupy,
 )
+from asr.decode.recombine import remember_losers, thin_out
 from asr.decode.scoring import (
     NO_WORD,
     OOV,
@@ -57,6 +59,8 @@ def advance(knowledge: Knowledge, state: State, log_probs: NDArray[np.float32]) 
         _stay(knowledge.weights, state, frame)
         for slot in range(state.counts[SLOTS]):
             _expand(knowledge, state, frame, slot)
+        if len(state.futures) > 0:
+            thin_out(state)
         _select(state)
 
 
@@ -211,12 +215,18 @@ def _select(state: State) -> None:
     state.counts[SLOTS] = 0
     for slot in range(slots):
         node = state.slots[slot]
+        state.places[slot] = node
         state.nodes[node, SLOT] = -1
         if totals[slot] >= cutoff and totals[slot] > NEVER:
             blank, token = state.next_blank[slot], state.next_token[slot]
             occupy(state, node, blank, token, state.next_sums[slot])
     for place in range(candidates):
+        state.places[slots + place] = -1
         if totals[slots + place] >= cutoff and state.counts[SLOTS] < room:
             token = state.candidate_scores[place, 0]
-            occupy(state, node_of(state, place), NEVER, token, token)
+            node = node_of(state, place)
+            state.places[slots + place] = node
+            occupy(state, node, NEVER, token, token)
+    if len(state.merged) > 0:
+        remember_losers(state, slots, slots + candidates)
     state.counts[CANDIDATES] = 0

@@ -29,6 +29,7 @@ class DecoderConfig:
     nbest: int = 50  # hypotheses that it rescores
     beam_size: int = 100  # hypotheses kept
     beam_threshold: float = 16.0  # ... and how far below the best one
+    recombine: bool = True  # keep the best only of those that the language model continues alike
     token_threshold: float = -9.0  # log-probability below which a token is not tried
 
     def __post_init__(self) -> None:

@@ -1,36 +1,37 @@
 #!/usr/bin/env bash
 # LibriSpeech, five hours of it: MFCC, deep BiLSTM, CTC over characters; a 3-gram. See RESULTS.md
 # usage: ./run.sh [--stage N] [--stop-stage N] [section.key=value ...]
-#   LIBRISPEECH=folder  the corpus; without it, Mini LibriSpeech is downloaded
-#   TRAIN, DEV          names of subsets; of several in DEV, the first one chooses epoch and weights
-#   TEXT=books.txt.xz   sentences for the language model; without it, stages 4 and 5 do nothing
+#   LIBRISPEECH=folder    the corpus; without it, Mini LibriSpeech is downloaded
+#   TRAIN, DEV            names of subsets; of several in DEV, the first one chooses epoch and weights
+#   TEXT=books.txt.xz     sentences for the language model; without it, there are no stages 4 and 5
+#   CMUDICT=cmudict.dict  with TEXT: phones are learned, too, and the language model is made in stage 2
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../scripts/stages.sh
 corpus=${LIBRISPEECH:-download} train=${TRAIN:-train-clean-5}
 read -ra dev <<<"${DEV:-dev-clean-2}"
-data=${DATA:-data} exp=${EXP:-exp} text=${TEXT:-}
+data=${DATA:-data} exp=${EXP:-exp} text=${TEXT:-} dictionary=${CMUDICT:-}
 download=() && [ -n "${LIBRISPEECH:-}" ] || download=(--download)
+phones=() && [ -z "$dictionary" ] || phones=(--lexicon "$data/lexicon.txt")
+: "${dictionary:+${TEXT:?CMUDICT needs a language model to read its phones; set TEXT to sentences}}"
 
 evaluate_all() {  # FOLDER OPTION ...
   for name in "${dev[@]}"; do asr-evaluate "$exp" "$data/$name.jsonl" --out "$exp/$1/$name" "${@:2}"; done
 }
 language_model() {
-  [ -n "$text" ] || return 0
   asr-lm train --order 3 "$text" --out "$data/lm3.bin"
   asr-lm prune "$data/lm3.bin" --threshold 3e-7 --out "$data/small.bin"
   asr-lm convert "$data/small.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
 }
-with_language_model() {
-  [ -n "$text" ] || return 0
-  asr-evaluate "$exp" "$data/${dev[0]}.jsonl" --out "$exp/tune" --tune
-  evaluate_all lm
-}
+lexicon() { asr-lexicon "$dictionary" "$data/$train.jsonl" "$exp/lm.bin" --out "$data/lexicon.txt"; }
 
 run_stage 1 "manifests" asr-prepare librispeech "$corpus" --subsets "$train" "${dev[@]}" \
   ${download[@]+"${download[@]}"} --out "$data"
-run_stage 2 "train" asr-train ../../conf/blstm_ctc.toml "$@" \
+[ -z "$dictionary" ] || run_stage 2 "language model" language_model
+[ -z "$dictionary" ] || run_stage 2 "lexicon" lexicon
+run_stage 2 "train" asr-train ../../conf/blstm_ctc.toml "$@" ${phones[@]+"${phones[@]}"} \
   --train "$data/$train.jsonl" --valid "$data/${dev[0]}.jsonl" --out "$exp"
 run_stage 3 "evaluate greedily" evaluate_all greedy --decoder greedy
-run_stage 4 "language model" language_model
-run_stage 5 "tune and evaluate with the language model" with_language_model
+[ -z "$text" ] || [ -n "$dictionary" ] || run_stage 4 "language model" language_model
+[ -z "$text" ] || run_stage 5 "tune" asr-evaluate "$exp" "$data/${dev[0]}.jsonl" --out "$exp/tune" --tune
+[ -z "$text" ] || run_stage 5 "evaluate with the language model" evaluate_all lm
