@@ -53,7 +53,7 @@ def lm():
 
 
 def test_rescoring_can_change_the_best(lm):
-    decoder = BeamDecoder(VOCABULARY, lm=lm)
+    decoder = BeamDecoder(VOCABULARY, DecoderConfig(recombine=False), lm=lm)
     log_probs = spoken("A B", doubt=0.6)
     plain = decoder.decode(log_probs, 50)
     rescorer = Rescorer(decoder, LikesLength(3), DecoderConfig(rescore_weight=50.0, nbest=50))

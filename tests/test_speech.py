@@ -148,16 +148,17 @@ def test_doubt_is_entropy_for_each_token():
     certain, torn = [0.0, -np.inf, -np.inf], list(np.log([0.2, 0.4, 0.4]))
     log_probs = np.array([certain, torn, certain, certain], np.float32)
     entropy = -(0.2 * np.log(0.2) + 0.8 * np.log(0.4))
-    assert doubts(log_probs, 1)[:3] == pytest.approx([entropy] * 3, rel=1e-5)
-    assert np.isnan(doubts(log_probs, 1)[3])
+    beside = (entropy + 20) / 21  # with twenty tokens of one nat
+    assert doubts(log_probs, 1) == pytest.approx([beside, beside, beside, 1.0], rel=1e-5)
     half = np.log(np.array([[0.6, 0.2, 0.2]], np.float32))
-    assert doubts(half, 1)[0] == np.inf
+    unread = -(0.6 * np.log(0.6) + 0.4 * np.log(0.2))
+    assert doubts(half, 1)[0] == pytest.approx((unread + 20) / 20, rel=1e-5)
 
 
 class Sure:
-    """A model that is sure of token 1 wherever it is louder than 0.01, and torn in between."""
+    """A model that is sure of token 1 wherever it is louder than 0.01; torn: of none in between."""
 
-    vocabulary = ("<blank>", "A", "B")
+    vocabulary = ("<blank>", *"ABCDEFGHIJ")
     sample_rate_hz, frame_shift_ms = RATE_HZ, 30.0
 
     def __init__(self, *, torn: bool = False) -> None:
@@ -167,9 +168,9 @@ class Sure:
     def log_probs(self, waveform: np.ndarray) -> np.ndarray:
         self.heard += len(waveform)
         padded = np.pad(waveform, (0, FRAME - len(waveform) % FRAME)).reshape(-1, FRAME)
-        rows = [[0.01, 0.98, 0.01], [0.98, 0.01, 0.01]]
+        rows = [[0.01, 0.98, *[0.01 / 9] * 9], [0.98, 0.01, *[0.01 / 9] * 9]]
         if self.torn:
-            rows = [[0.02, 0.49, 0.49], [0.4, 0.3, 0.3]]
+            rows = [[0.02, *[0.098] * 10], [0.4, *[0.06] * 10]]
         loud = np.abs(padded).max(axis=1) > 0.01
         return np.log(np.where(loud[:, None], rows[0], rows[1])).astype(np.float32)
 
@@ -187,4 +188,4 @@ def test_frames_keep_their_places_and_silence_is_not_computed():
 def test_what_the_model_cannot_read_is_blank():
     waveform = bursts((8.0, 9.0), seconds=20.0, noise=1e-4)
     log_probs = speech_log_probs(Sure(torn=True), waveform)
-    np.testing.assert_array_equal(log_probs, certain_blanks(len(log_probs), 3))
+    np.testing.assert_array_equal(log_probs, certain_blanks(len(log_probs), 11))

@@ -79,7 +79,12 @@ def complete_options(arguments: argparse.Namespace, model: Path) -> None:
     arguments.decoder = arguments.decoder or ("beam" if given or arguments.lm else "greedy")
     if not arguments.unit:
         in_words = arguments.lm and arguments.decoder == "beam"
-        arguments.unit = "phones" if in_words and has_phones(model) else "tokens"
+        arguments.unit = usual_unit(model) if in_words else "tokens"
+
+
+def usual_unit(model: Path) -> str:
+    """What is read of a model where a language model is used."""
+    return "phones" if has_phones(model) else "tokens"
 
 
 def settings(arguments: argparse.Namespace, model: Path) -> DecoderConfig:
@@ -157,8 +162,7 @@ def kept_calibration(arguments: argparse.Namespace, model: Path) -> "Calibration
     Raises:
         CheckpointError: it is damaged.
     """
-    usual = "phones" if has_phones(model) else "tokens"
-    if not arguments.lm or arguments.unit != usual:
+    if not arguments.lm or arguments.unit != usual_unit(model):
         return None
     from asr.decode.confidence import load_calibration  # imports numba
 

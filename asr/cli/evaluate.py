@@ -51,6 +51,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     decoding.complete_options(arguments, arguments.model)
     if arguments.tune and not arguments.lm:
         raise DecoderError("--tune weighs a language model; add --decoder beam --lm LM")
+    if arguments.tune and arguments.unit != decoding.usual_unit(arguments.model):
+        raise DecoderError(
+            "--tune keeps weights with the model, for its phones; leave --unit tokens out, and "
+            "try weights by --set lm_weight=0.8 --set word_score=0"
+        )
     utterances = read_manifest(arguments.manifest)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

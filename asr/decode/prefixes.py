@@ -224,7 +224,8 @@ def compact(state: State) -> State:
     counts[NODES] = len(nodes)
     rest = {name: getattr(state, name) for name in _OF_NODES[1:]}
     rest = {name: old[: len(kept)][kept] for name, old in rest.items() if len(old)}
-    if "merged" in rest:  # -1 stays so, whatever it would be renamed to
-        rest["merged"] = np.where(rest["merged"] >= 0, renamed[rest["merged"]], -1)
-        rest["met"] = np.append(0, np.cumsum(kept))[rest["met"]]
+    if "merged" in rest:
+        lost, earlier = rest["merged"] >= 0, np.append(0, np.cumsum(kept))
+        rest["merged"] = np.where(lost, renamed[rest["merged"]], -1)
+        rest["met"] = earlier[np.where(lost, rest["met"], 0)]
     return state._replace(nodes=nodes, slots=slots, counts=counts, **rest)

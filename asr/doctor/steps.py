@@ -11,6 +11,7 @@ from asr.config import Config
 from asr.ctc import ctc_loss
 from asr.data import Batch
 from asr.model import AcousticModel
+from asr.objective import Objective
 
 WARMUP_STEPS = 20
 
@@ -49,15 +50,19 @@ class Stepper:
         """Learn from a batch once.
 
         Returns:
-            The loss before it, in nats a token; log-probabilities (N, T', V) and int64 (N,) frames.
+            The loss before it, in nats a token; log-probabilities (views * N, T', V) and int64
+            (views * N,) frames, where augmentation shows several views of each utterance.
         """
-        batch = batch.to(self.device)
+        batch, views = batch.to(self.device), 1
         log_mel = batch.log_mel
         if self.augment:
-            log_mel = self.augment(log_mel, batch.num_frames, self.generator)
-        log_probs, num_frames = self.model.from_log_mel(log_mel, batch.num_frames)
-        losses = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens)
-        loss = losses.sum() / batch.num_tokens.sum()
+            views = Objective(self.config.train).views
+            seen = [self.augment(log_mel, batch.num_frames, self.generator) for _ in range(views)]
+            log_mel = torch.cat(seen)
+        log_probs, num_frames = self.model.from_log_mel(log_mel, batch.num_frames.repeat(views))
+        tokens, num_tokens = batch.tokens.repeat(views, 1), batch.num_tokens.repeat(views)
+        losses = ctc_loss(log_probs, num_frames, tokens, num_tokens)
+        loss = losses.sum() / num_tokens.sum()
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
