@@ -85,18 +85,27 @@ class AcousticTask:
         self.coach.restore(state)
 
     def validate(self, model: AcousticModel) -> dict[str, float]:
-        """CTC loss for a token, greedy WER and CER, over the shares of all processes."""
+        """CTC loss for a token, greedy WER and CER, over the shares of all processes.
+
+        Where phones are read, 'error' is theirs: by it the best epoch is chosen, as they are what
+        a beam search reads.
+        """
         result = validate(model, self.valid, GreedyDecoder(self.vocabulary))
         score = result.score
         word, char = score.word, score.char
         counts = [result.loss_sum, result.loss_tokens]
         counts += [word.errors, word.words, char.errors, char.words]
+        if model.phone_output:
+            counts += [result.phones.errors, result.phones.words]
         sums = torch.tensor(counts, dtype=torch.float64, device=self.device)
         self.valid.group.sum([sums])
-        loss_sum, tokens, word_errors, words, char_errors, chars = sums.tolist()
+        loss_sum, tokens, word_errors, words, char_errors, chars, *phones = sums.tolist()
         self.coach.cer = char_errors / max(chars, 1)
-        return {
+        figures = {
             "loss": loss_sum / max(tokens, 1),
             "error": word_errors / max(words, 1),
             "cer": self.coach.cer,
         }
+        if phones:
+            figures |= {"wer": figures["error"], "error": phones[0] / max(phones[1], 1)}
+        return figures

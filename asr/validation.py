@@ -1,6 +1,6 @@
 """Judge a network while it is trained: CTC loss, and errors of what a decoder makes of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,9 +8,10 @@ from torch import Tensor
 
 from asr.ctc import ctc_loss
 from asr.data import Batch, Loader
+from asr.decode.greedy import best_path
 from asr.decode.hypothesis import Decoder
 from asr.model import AcousticModel
-from asr.score import Score, score
+from asr.score import ErrorCounts, Score, score
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,15 @@ class Validation:
     score: Score
     loss_sum: float  # nats, over the utterances that have frames enough
     loss_tokens: int
+    phones: ErrorCounts  # of best paths, where they are read and known; else of nothing
 
 
 def validate(model: AcousticModel, loader: Loader, decoder: Decoder) -> Validation:
     """Recognise this process's share of the utterances of a loader, and sum up its CTC loss."""
     references, hypotheses = dict[str, str](), dict[str, str]()
+    phones, phones_found = dict[str, str](), dict[str, str]()
     loss_sum, loss_tokens = 0.0, 0
-    for batch, log_probs, num_frames in _outputs(model, loader):
+    for batch, (log_probs, *of_phones), num_frames in _outputs(model, loader):
         losses = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens)
         enough = losses.isfinite()
         loss_sum += float(losses[enough].sum())
@@ -35,13 +38,25 @@ def validate(model: AcousticModel, loader: Loader, decoder: Decoder) -> Validati
         for example, row, count in rows:
             references[example.utterance.id] = example.text
             hypotheses[example.utterance.id] = decoder.decode(row[:count])[0].text
-    return Validation(score(references, hypotheses), loss_sum, loss_tokens)
+        for output in of_phones:
+            rows = zip(batch.examples, output.cpu().numpy(), num_frames.tolist(), strict=True)
+            for example, row, count in rows:
+                if example.phones:
+                    phones[example.utterance.id] = _joined(example.phones)
+                    phones_found[example.utterance.id] = _joined(best_path(row[:count]))
+    phone_counts = score(phones, phones_found).word
+    return Validation(score(references, hypotheses), loss_sum, loss_tokens, phone_counts)
+
+
+def _joined(ids: Sequence[int]) -> str:
+    return " ".join(map(str, ids))
 
 
 @torch.inference_mode()
-def _outputs(model: AcousticModel, loader: Loader) -> Iterator[tuple[Batch, Tensor, Tensor]]:
-    """Batches on the model's device, log-probabilities (N, T, V) and numbers of frames (N,)."""
+def _outputs(model: AcousticModel, loader: Loader) -> Iterator[tuple[Batch, list[Tensor], Tensor]]:
+    """Batches on the model's device, what its outputs give, (N, T, V), and (N,) frames."""
     device = next(model.parameters()).device
     for batch in filter(None, loader.in_order()):
         moved = batch.to(device)
-        yield moved, *model.from_log_mel(moved.log_mel, moved.num_frames)
+        features = model.frontend.from_log_mel(moved.log_mel, moved.num_frames)
+        yield moved, *model.outputs(features, moved.num_frames)

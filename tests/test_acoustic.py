@@ -10,6 +10,7 @@ from torch import Tensor
 from asr.acoustic import AcousticTask
 from asr.ctc import ctc_loss
 from asr.data import Frames, Loader, make_examples
+from asr.decode.pronunciations import Pronunciations
 from asr.manifest import read_manifest
 from asr.parallel import Group
 from asr.score import score
@@ -22,13 +23,15 @@ VOCABULARY = Vocabulary.from_texts(["A B C"])
 def task_of(
     manifest: Path,
     group: Group = Group(),  # noqa: B008
+    spoken: Pronunciations | None = None,
     **train: int,
 ) -> AcousticTask:
     config = small_config(train=train)
     torch.manual_seed(0)
-    examples = make_examples(read_manifest(manifest), Normalizer(), VOCABULARY)
+    examples = make_examples(read_manifest(manifest), Normalizer(), VOCABULARY, spoken)
     loader = Loader(examples, Frames(config), config, group)
-    return AcousticTask(config, VOCABULARY, loader, loader, "cpu")
+    num_phones = len(spoken.phones) if spoken else 0
+    return AcousticTask(config, VOCABULARY, loader, loader, "cpu", num_phones=num_phones)
 
 
 def test_loss_is_the_sum_over_the_batch(tones: Path):
@@ -80,6 +83,22 @@ def test_validation_is_loss_and_error_rates_of_all(tones: Path):
     assert found["error"] == pytest.approx(expected.word.rate)
     assert found["cer"] == pytest.approx(expected.char.rate)
     assert found["loss"] > 1
+
+
+def test_validation_of_phones_is_what_epochs_are_chosen_by(tones: Path, tmp_path: Path):
+    (tmp_path / "words.dict").write_text("A EY\nB B IY\n")  # C is not known
+    spoken = Pronunciations.read(tmp_path / "words.dict", Normalizer())
+    task = task_of(tones, spoken=spoken)
+    with torch.no_grad():  # a model that always emits B, once
+        task.model.phone_output.weight.zero_()
+        task.model.phone_output.bias.copy_(torch.tensor([0.0, 9.0, 0.0, 0.0]))
+    assert spoken.phones.tokens == ("<blank>", "B", "EY", "IY")
+    said = [spoken.encode(utterance.text) for utterance in read_manifest(tones)]
+    texts = [" ".join(map(str, phones)) for phones in said if phones]
+    assert 0 < len(texts) < len(said)
+    found = task.validate(task.model)
+    assert found["error"] == pytest.approx(score(texts, ["1"] * len(texts)).word.rate)
+    assert found["wer"] > 0.5
 
 
 def test_validation_of_shares_adds_up(tones: Path, monkeypatch: pytest.MonkeyPatch):

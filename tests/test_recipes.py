@@ -27,7 +27,7 @@ QUICK = [  # settings with which tones are learned in seconds
     *("data.batch_s=6", "train.epochs=12", "train.learning_rate=1e-2", "train.warmup_steps=30"),
     *("train.ema_decay=0.9", "train.processes=1"),
 ]
-TUNE = "asr-evaluate exp data/wide.jsonl --out exp/tune --tune"
+TUNE = "asr-evaluate exp data/wide.jsonl --out exp/tune --tune --set beam_size=200"
 TOLD = {"LIBRISPEECH", "LJSPEECH", "CATHY", "TEXT", "CMUDICT", "TRAIN", "DEV", "DATA", "EXP"}
 
 

@@ -140,7 +140,7 @@ def prepare(config: Config, arguments: argparse.Namespace) -> Material:
     spoken = _pronunciations(arguments, init, normalizer)
     examples = make_examples(train_set, normalizer, vocabulary, spoken)
     examples, left_out = trainable(examples, config)
-    valid_examples = make_examples(valid_set, normalizer, vocabulary)
+    valid_examples = make_examples(valid_set, normalizer, vocabulary, spoken)
     return Material(examples, left_out, valid_examples, vocabulary, spoken, init)
 
 
