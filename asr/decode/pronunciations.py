@@ -15,6 +15,7 @@ from asr.errors import CheckpointError, DecoderError, LanguageModelError, Vocabu
 from asr.lm.dictionary import Pronunciation, read_dictionary
 from asr.lm.ngram import NgramModel
 from asr.lm.pronounce import pronounce
+from asr.progress import say
 from asr.text import PHONES, SPACE_TOKEN, Normalizer, Vocabulary
 
 LEXICON = "lexicon.npz"
@@ -116,6 +117,8 @@ class Pronunciations:
         Raises:
             DecoderError: a word has letters that no known word has.
         """
+        words = tuple(words)
+        say(f"guessing how {', '.join(words[:3])} is said, from the whole lexicon: some seconds")
         sounds = self.phones.tokens
         known = dict[str, list[Pronunciation]]()
         for word, row in zip(self.lexicon.word.tolist(), self.lexicon.tokens, strict=True):
