@@ -149,11 +149,12 @@ def _pronunciations(
 ) -> "Pronunciations | None":
     """Those of --lexicon, or else those of the model that goes on or is begun with, if any."""
     from asr.decode.pronunciations import Pronunciations
+    from asr.decode.settings import has_phones
 
     model = arguments.out if arguments.resume else init
     if arguments.lexicon and not arguments.resume:
         return Pronunciations.read(arguments.lexicon, normalizer)
-    return Pronunciations.load(model) if model and (model / PHONES).exists() else None
+    return Pronunciations.load(model) if model and has_phones(model) else None
 
 
 def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:

@@ -48,10 +48,11 @@ def best_first(state: State, ends: Sequence[Path]) -> Iterator[Path]:
         _, _, path, open_until = heappop(heap)
         yield path
         for place, winner in enumerate(path.nodes[:open_until]):
+            rest = path.nodes[place + 1 :]
             for loser in losers.get(winner, ()):
-                way, rest = path_to(state, loser), path.nodes[place + 1 :]
                 if rest and rest[0] < state.met[loser]:  # it went on before they met
                     continue
+                way = path_to(state, loser)
                 if not set(rest).isdisjoint(way):  # each may have lost to the other
                     continue
                 margin = float(state.margin[loser])

@@ -1,7 +1,7 @@
 """Pronunciations that come with a model: its phones are taught by them, and read back to words."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -14,7 +14,6 @@ from asr.decode.lexicon import Lexicon
 from asr.errors import CheckpointError, DecoderError, LanguageModelError, VocabularyError
 from asr.lm.dictionary import Pronunciation, read_dictionary
 from asr.lm.ngram import NgramModel
-from asr.lm.pronounce import pronounce
 from asr.progress import say
 from asr.text import PHONES, SPACE_TOKEN, Normalizer, Vocabulary
 
@@ -48,12 +47,7 @@ class Pronunciations:
                 f"{path}: no dictionary to learn phones from ({error}); give a word and its "
                 "phones a line"
             ) from error
-        spellings = [
-            (index, vocabulary.encode(" ".join(one)))
-            for index, several in enumerate(spoken.values())
-            for one in several
-        ]
-        return cls(vocabulary, Lexicon.of_spellings(tuple(spoken), spellings))
+        return cls(vocabulary, _lexicon(spoken, vocabulary))
 
     @classmethod
     def load(cls, folder: Path) -> "Pronunciations":
@@ -117,6 +111,8 @@ class Pronunciations:
         Raises:
             DecoderError: a word has letters that no known word has.
         """
+        from asr.lm.pronounce import pronounce  # 40 ms that only hotwords need
+
         words = tuple(words)
         say(f"guessing how {', '.join(words[:3])} is said, from the whole lexicon: some seconds")
         sounds = self.phones.tokens
@@ -130,12 +126,7 @@ class Pronunciations:
                 f"{found.left_out[0]!r}: its pronunciation cannot be guessed; give it with "
                 "--lexicon, or add --unit tokens"
             )
-        spellings = [
-            (index, self.phones.encode(" ".join(one)))
-            for index, several in enumerate(found.pronunciations.values())
-            for one in several
-        ]
-        return Lexicon.of_spellings(tuple(found.pronunciations), spellings)
+        return _lexicon(found.pronunciations, self.phones)
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Ids of the phones of a text, each word said as usual; () where one is not known."""
@@ -156,6 +147,15 @@ class Pronunciations:
         found, rows = np.unique(self.lexicon.word, return_index=True)
         words = self.lexicon.words
         return {words[index]: row for index, row in zip(found.tolist(), rows.tolist(), strict=True)}
+
+
+def _lexicon(spoken: Mapping[str, Sequence[Pronunciation]], phones: Vocabulary) -> Lexicon:
+    spellings = [
+        (index, phones.encode(" ".join(one)))
+        for index, several in enumerate(spoken.values())
+        for one in several
+    ]
+    return Lexicon.of_spellings(tuple(spoken), spellings)
 
 
 def _unpacked(content: bytes, num_phones: int) -> Lexicon:
