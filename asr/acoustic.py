@@ -12,6 +12,7 @@ from asr.config import Config
 from asr.data import Batch, Epoch, Loader
 from asr.decode.greedy import GreedyDecoder
 from asr.diagnosis import Facts
+from asr.mmi import token_trigram
 from asr.model import AcousticModel
 from asr.objective import Objective
 from asr.text import Vocabulary
@@ -39,9 +40,19 @@ class AcousticTask:
         self.model = AcousticModel(config, len(vocabulary), num_phones).to(self.device)
         freeze(self.model, config.train.freeze)
         self.augment = Augmenter(config.augment, config.features)
-        self.objective = Objective(config.train)
+        self.objective = Objective(config.train, self._trigram(num_phones))
         facts = Facts.of(train.examples, config)
         self.coach = Coach(self.model, facts, config.train, speaks=train.group.rank == 0)
+
+    def _trigram(self, num_phones: int) -> Tensor | None:
+        """Of what words are read from, for the objective."""
+        if not self.config.train.mmi:
+            return None
+        if num_phones:
+            phones = [example.phones for example in self.train.examples if example.phones]
+            return token_trigram(phones, num_phones).to(self.device)
+        tokens = [example.tokens for example in self.train.examples]
+        return token_trigram(tokens, len(self.vocabulary)).to(self.device)
 
     def batches(self, epoch: int) -> Epoch:
         """The training batches of an epoch."""
@@ -52,11 +63,9 @@ class AcousticTask:
 
     def loss(self, batch: Batch, generator: Generator) -> tuple[Tensor, int]:
         """What is minimised, summed over the batch, in nats, and its number of tokens."""
-        batch, views = batch.to(self.device), self.objective.views
-        seen = [self.augment(batch.log_mel, batch.num_frames, generator) for _ in range(views)]
-        num_frames = batch.num_frames.repeat(views)
-        features = self.model.frontend.from_log_mel(torch.cat(seen), num_frames)
-        outputs, num_frames = self.model.outputs(features, num_frames)
+        batch = batch.to(self.device)
+        views = self.objective.show(batch, self.augment, generator)
+        outputs, num_frames = self.model.from_log_mel(*views)
         losses = self.objective(outputs, num_frames, batch)
         one_view = slice(len(batch.examples))
         self.coach.count(batch, outputs[0][one_view], num_frames[one_view], losses.tokens)

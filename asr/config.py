@@ -102,6 +102,7 @@ class AugmentConfig:
     noise_snr_db: tuple[float, ...] = (10.0, 30.0)  # lowest, highest
     band_limit_prob: float = 0.0
     band_limit_hz: tuple[float, ...] = (3400.0, 7000.0)  # lowest, highest cut-off
+    codec_noise: float = 0.0  # highest deviation in nats that it adds below the cut-off
 
     def __post_init__(self) -> None:
         for speed in self.speeds:
@@ -109,6 +110,7 @@ class AugmentConfig:
         for name in ("freq_masks", "freq_mask_mels", "time_masks", "time_mask_ms"):
             _within(f"augment.{name}", getattr(self, name), 0, math.inf)
         _within("augment.freq_warp", self.freq_warp, 0, 0.5)
+        _within("augment.codec_noise", self.codec_noise, 0, 10)
         for name in ("noise_prob", "band_limit_prob", "time_mask_fraction"):
             _within(f"augment.{name}", getattr(self, name), 0, 1)
         for name in ("noise_snr_db", "band_limit_hz"):
@@ -172,6 +174,7 @@ class TrainConfig:
     checkpoint_minutes: float = 10.0  # between checkpoints inside an epoch; 0: one after each step
     freeze: int = 0  # lowest recurrent layers that keep their weights (asr/adapt.py)
     phone_weight: float = 0.5  # share of the phones in the loss, where they are learned as well
+    mmi: float = 0.0  # weight of what else could be read (asr/mmi.py), of phones if there are any
     consistency: float = 0.0  # weight of two views' agreement (asr/objective.py); 0: one view
     processes: int = 0  # that share each batch; 0: a core each, at most 4, or one with a GPU
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -182,7 +185,7 @@ class TrainConfig:
         _within("train.processes", self.processes, 0, 64)
         _within("train.accumulate", self.accumulate, 1, math.inf)
         _within("train.ema_decay", self.ema_decay, 0, 0.99999)
-        for name in ("final_lr_fraction", "phone_weight"):
+        for name in ("final_lr_fraction", "phone_weight", "mmi"):
             _within(f"train.{name}", getattr(self, name), 0, 1)
         for name in ("warmup_steps", "weight_decay", "freeze", "checkpoint_minutes", "consistency"):
             _within(f"train.{name}", getattr(self, name), 0, math.inf)

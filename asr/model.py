@@ -45,9 +45,9 @@ class AcousticModel(nn.Module):
         log_probs, num_frames = self.outputs(features, num_frames)
         return log_probs[0], num_frames
 
-    def from_log_mel(self, log_mel: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, T, M) log-mel frames to log-probabilities (N, T', V) and int64 (N,) frames."""
-        return self.forward(self.frontend.from_log_mel(log_mel, num_frames), num_frames)
+    def from_log_mel(self, log_mel: Tensor, num_frames: Tensor) -> tuple[list[Tensor], Tensor]:
+        """(N, T, M) log-mel frames to what `outputs` gives."""
+        return self.outputs(self.frontend.from_log_mel(log_mel, num_frames), num_frames)
 
     def from_waveforms(self, waveforms: Tensor, num_samples: Tensor) -> tuple[list[Tensor], Tensor]:
         """(N, L) waveforms to what `outputs` gives."""

@@ -1,4 +1,4 @@
-"""What a network is trained for: CTC over its tokens and phones, and views that agree.
+"""What a network is trained for: CTC over its tokens and phones, MMI, and views that agree.
 
 Two views of an utterance, augmented apart, say the same; so what the network makes of each is a
 target for the other, frame by frame, beside the transcript.
@@ -7,16 +7,19 @@ Source: Yao et al. 2025, 'CR-CTC: Consistency regularization on CTC for improved
 recognition', ICLR. Shapes: N utterances, T' output frames, V tokens or phones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from asr.config import TrainConfig
 from asr.ctc import ctc_loss
 from asr.data import Batch
 from asr.features import frame_mask
+from asr.mmi import log_denominator
+
+Augment = Callable[[Tensor, Tensor, Generator], Tensor]  # as asr.augment.Augmenter is
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,25 @@ class Losses:
 
 
 class Objective:
-    """Weighs what `Losses.total` is made of; `views` of each utterance are to be shown."""
+    """Weighs what `Losses.total` is made of; `views` of each utterance are to be shown.
 
-    def __init__(self, config: TrainConfig) -> None:
+    Args:
+        config: the weights.
+        trigram: of phones, or of tokens where no phones are learned (asr.mmi.token_trigram);
+            without it there is no MMI.
+    """
+
+    def __init__(self, config: TrainConfig, trigram: Tensor | None = None) -> None:
         self.phone_weight = config.phone_weight
+        self.mmi = config.mmi
+        self.trigram = trigram
         self.consistency = config.consistency
         self.views = 2 if config.consistency else 1
+
+    def show(self, batch: Batch, augment: Augment, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Log-mel (views * N, T, M) and int64 (views * N,) frames of its views, augmented apart."""
+        seen = [augment(batch.log_mel, batch.num_frames, generator) for _ in range(self.views)]
+        return torch.cat(seen), batch.num_frames.repeat(self.views)
 
     def __call__(self, outputs: Sequence[Tensor], num_frames: Tensor, batch: Batch) -> Losses:
         """Judge the views of a batch, one whole set of utterances behind the other.
@@ -50,6 +66,10 @@ class Objective:
             parts.append(self._ctc(outputs[1], num_frames, batch.phones, batch.num_phones))
             shares = [1 - self.phone_weight, self.phone_weight]
         tokens = parts[0]
+        if self.trigram is not None:
+            lengths = batch.num_phones if len(outputs) > 1 else batch.num_tokens
+            others = self._competitors(self.trigram, outputs[-1], num_frames, lengths)
+            parts[-1] = parts[-1] + self.mmi * others
         if self.consistency:
             parts = [
                 part + self.consistency * disagreement(log_probs, num_frames)
@@ -57,6 +77,13 @@ class Objective:
             ]
         total = torch.stack([s * part for s, part in zip(shares, parts, strict=True)]).sum()
         return Losses(total, tokens)
+
+    def _competitors(
+        self, trigram: Tensor, log_probs: Tensor, num_frames: Tensor, num_tokens: Tensor
+    ) -> Tensor:
+        """Log denominators of all views, where there is something to be read."""
+        sums = log_denominator(log_probs, num_frames, trigram)
+        return torch.where(num_tokens.repeat(self.views) > 0, sums, 0.0).sum() / self.views
 
     def _ctc(
         self, log_probs: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor

@@ -58,5 +58,4 @@ def _outputs(model: AcousticModel, loader: Loader) -> Iterator[tuple[Batch, list
     device = next(model.parameters()).device
     for batch in filter(None, loader.in_order()):
         moved = batch.to(device)
-        features = model.frontend.from_log_mel(moved.log_mel, moved.num_frames)
-        yield moved, *model.outputs(features, moved.num_frames)
+        yield moved, *model.from_log_mel(moved.log_mel, moved.num_frames)

@@ -44,6 +44,7 @@ EVERYTHING = {
     "freq_warp": 0.2,
     "noise_prob": 0.5,
     "band_limit_prob": 0.5,
+    "codec_noise": 0.5,
     "freq_masks": 1,
     "time_masks": 1,
 }
@@ -73,6 +74,7 @@ def test_padding_stays_zero_and_is_never_read():
         ({"noise_prob": 1.0}, "noise_snr_db", (0.0, 5.0)),
         ({}, "band_limit_prob", 1.0),
         ({"band_limit_prob": 1.0}, "band_limit_hz", (1000.0, 2000.0)),
+        ({"band_limit_prob": 1.0}, "codec_noise", 0.5),
         ({}, "freq_masks", 2),
         ({"freq_masks": 2}, "freq_mask_mels", 20),
         ({}, "time_masks", 2),
@@ -137,6 +139,19 @@ def test_band_limit_leaves_the_floor_above_the_cutoff():
     for before, after, length in zip(log_mels(), limited, LENGTHS.tolist(), strict=True):
         assert (after[:length][:, above] == floor).all()
         assert torch.equal(after[:, ~above], before[:, ~above])
+
+
+def test_codec_noise_is_below_the_cutoff_and_in_limited_utterances_alone():
+    settings = {"band_limit_prob": 1.0, "band_limit_hz": (3400.0, 3400.0)}
+    limited, coded = augmented(**settings), augmented(**settings, codec_noise=0.5)
+    above = mel_band_centres(FEATURES) > 3400
+    for before, after, length in zip(limited, coded, LENGTHS.tolist(), strict=True):
+        assert torch.equal(after[:, above], before[:, above])
+        change = (after - before)[:length][:, ~above]
+        assert 0 < change.std() < 0.5
+        assert change.abs().mean(0).gt(0).all()
+    without = augmented(band_limit_prob=0.0, codec_noise=0.5)
+    assert torch.equal(without, augmented())
 
 
 def test_band_centres_are_those_of_the_filterbank():

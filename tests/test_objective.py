@@ -17,6 +17,7 @@ from asr.data import Batch, Frames, Loader, make_examples
 from asr.decode.pronunciations import Pronunciations
 from asr.errors import ConfigError
 from asr.manifest import read_manifest
+from asr.mmi import log_denominator, token_trigram
 from asr.objective import Losses, Objective, disagreement
 from asr.parallel import Group
 from asr.text import Normalizer, Vocabulary
@@ -272,7 +273,7 @@ def test_one_view_without_phones_is_the_ctc_loss_to_the_bit(tones: Path):
     task = task_of(tones, None)
     batch, loss, _ = loss_of(task)
     log_mel = task.augment(batch.log_mel, batch.num_frames, seeded(1))
-    log_probs, num_frames = task.model.from_log_mel(log_mel, batch.num_frames)
+    (log_probs,), num_frames = task.model.from_log_mel(log_mel, batch.num_frames)
     expected = ctc_loss(
         log_probs.transpose(0, 1), batch.tokens, num_frames, batch.num_tokens, reduction="none"
     )
@@ -313,3 +314,26 @@ def test_a_step_lowers_the_loss_of_both_outputs(tones: Path, spoken: Pronunciati
     assert task.model.phone_output.weight.grad is not None
     optimizer.step()
     assert task.loss(batch, seeded(1))[0].item() < before
+
+
+def test_mmi_sets_what_was_said_against_all_else():
+    outputs, trigram = make_outputs(2), token_trigram(PHONES, NUM_PHONES).double()
+    objective = Objective(TrainConfig(mmi=0.9, consistency=0.2, phone_weight=0.4), trigram)
+    batch = batch_of()
+    losses = objective(outputs, frames_of(2), batch)
+    without = judge(outputs, batch, consistency=0.2, phone_weight=0.4)
+    sums = log_denominator(outputs[1], frames_of(2), trigram)
+    read = sums[[0, 2, 3, 5]].sum() / 2  # the second utterance of each view has no phones
+    assert_same(losses.total, without.total + 0.4 * 0.9 * read, outputs)
+    torch.testing.assert_close(losses.tokens, without.tokens)
+
+
+@pytest.mark.parametrize("phones", [False, True])
+def test_mmi_is_for_what_words_are_read_from(tones: Path, spoken: Pronunciations, phones: bool):
+    task = task_of(tones, spoken if phones else None, mmi=0.9, phone_weight=1.0)
+    _, loss, _ = loss_of(task)
+    _, ctc, _ = loss_of(task_of(tones, spoken if phones else None, phone_weight=1.0))
+    assert loss < ctc  # the sum of all that could be read is less than 1
+    size = len(spoken.phones) if phones else len(task.vocabulary)
+    assert task.objective.trigram is not None
+    assert task.objective.trigram.shape == (size, size, size)

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from asr.augment import Augmenter
 from asr.config import Config
-from asr.ctc import ctc_loss
 from asr.data import Batch
 from asr.model import AcousticModel
-from asr.objective import Objective
+from asr.objective import Augment, Objective
 
 WARMUP_STEPS = 20
 
@@ -37,7 +37,12 @@ class Stepper:
         self.config = config
         self.device = torch.device(device)
         self.model = AcousticModel(config, vocabulary_size).to(self.device)
-        self.augment = Augmenter(config.augment, config.features) if augmented else None
+        if augmented:
+            self.augment: Augment = Augmenter(config.augment, config.features)
+            self.objective = Objective(config.train)
+        else:
+            self.augment = lambda log_mel, num_frames, generator: log_mel
+            self.objective = Objective(replace(config.train, consistency=0.0))
         self.generator = torch.Generator().manual_seed(config.train.seed)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), config.train.learning_rate, weight_decay=0.0
@@ -50,22 +55,18 @@ class Stepper:
         """Learn from a batch once.
 
         Returns:
-            The loss before it, in nats a token; log-probabilities (views * N, T', V) and int64
+            The CTC loss before it, in nats a token; log-probabilities (views * N, T', V) and int64
             (views * N,) frames, where augmentation shows several views of each utterance.
         """
-        batch, views = batch.to(self.device), 1
-        log_mel = batch.log_mel
-        if self.augment:
-            views = Objective(self.config.train).views
-            seen = [self.augment(log_mel, batch.num_frames, self.generator) for _ in range(views)]
-            log_mel = torch.cat(seen)
-        log_probs, num_frames = self.model.from_log_mel(log_mel, batch.num_frames.repeat(views))
-        tokens, num_tokens = batch.tokens.repeat(views, 1), batch.num_tokens.repeat(views)
-        losses = ctc_loss(log_probs, num_frames, tokens, num_tokens)
-        loss = losses.sum() / num_tokens.sum()
+        batch = batch.to(self.device)
+        views = self.objective.show(batch, self.augment, self.generator)
+        outputs, num_frames = self.model.from_log_mel(*views)
+        losses = self.objective(outputs, num_frames, batch)
+        num_tokens = batch.num_tokens.sum()
         self.optimizer.zero_grad()
-        loss.backward()
+        (losses.total / num_tokens).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
         self.optimizer.step()
         self.warmup.step()
-        return float(loss.detach()), log_probs.detach().cpu(), num_frames.cpu()
+        ctc = float(losses.tokens.detach() / num_tokens)
+        return ctc, outputs[0].detach().cpu(), num_frames.cpu()

@@ -1,0 +1,96 @@
+"""The denominator of lattice-free MMI, against all paths written out one by one."""
+
+from collections.abc import Sequence
+from itertools import groupby, product
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from asr.errors import ConfigError
+from asr.mmi import EDGE, log_denominator, token_trigram
+
+SIZE = 4  # the blank and three more tokens
+TEXTS = [[1, 2, 3], [2, 2, 1], [3], [1, 1]]
+COUNTS = [5, 4, 1]  # valid frames of each utterance
+
+
+def trigram_of(texts: Sequence[Sequence[int]] = TEXTS) -> Tensor:
+    return token_trigram(texts, SIZE).double()
+
+
+def random_scores(seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randn(len(COUNTS), max(COUNTS), SIZE, generator=generator, dtype=torch.float64)
+    return (2 * scores).log_softmax(2).requires_grad_()
+
+
+def log_weight(tokens: Sequence[int], trigram: Tensor) -> Tensor:
+    padded = [EDGE, EDGE, *tokens, EDGE]
+    rows = zip(padded, padded[1:], padded[2:], strict=False)
+    return torch.stack([trigram[row].log() for row in rows]).sum()
+
+
+def by_all_paths(log_probs: Tensor, trigram: Tensor) -> Tensor:
+    """Of one utterance: each way to fill the frames, read as CTC reads it."""
+    paths = []
+    for path in product(range(SIZE), repeat=len(log_probs)):
+        tokens = [token for token, _ in groupby(path) if token != EDGE]
+        acoustic = torch.stack([log_probs[t, token] for t, token in enumerate(path)]).sum()
+        paths.append(acoustic + log_weight(tokens, trigram))
+    return torch.stack(paths).logsumexp(0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sum_and_gradient_are_those_of_all_paths(seed: int):
+    log_probs, trigram = random_scores(seed), trigram_of()
+    rows = zip(log_probs, COUNTS, strict=True)
+    expected = torch.stack([by_all_paths(row[:count], trigram) for row, count in rows])
+    found = log_denominator(log_probs, torch.tensor(COUNTS), trigram)
+    torch.testing.assert_close(found, expected)
+    weights = torch.tensor([1.0, 2.0, -3.0])
+    (ours,) = torch.autograd.grad((found * weights).sum(), log_probs)
+    (theirs,) = torch.autograd.grad((expected * weights).sum(), log_probs)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_padding_changes_nothing():
+    log_probs, trigram = random_scores(0), trigram_of()
+    alone = [
+        log_denominator(row[None, :count], torch.tensor([count]), trigram)[0]
+        for row, count in zip(log_probs, COUNTS, strict=True)
+    ]
+    with torch.no_grad():
+        log_probs[1, 4:], log_probs[2, 1:] = float("nan"), float("-inf")
+    together = log_denominator(log_probs, torch.tensor(COUNTS), trigram)
+    torch.testing.assert_close(together, torch.stack(alone))
+    (gradient,) = torch.autograd.grad(together.sum(), log_probs)
+    assert gradient[1, 4:].eq(0).all() and gradient[2, 1:].eq(0).all()
+
+
+def test_a_long_and_certain_recording_stays_finite():
+    log_probs = (60 * torch.randn(1, 2000, SIZE)).log_softmax(2).requires_grad_()
+    found = log_denominator(log_probs, torch.tensor([2000]), token_trigram(TEXTS, SIZE))
+    (gradient,) = torch.autograd.grad(found.sum(), log_probs)
+    assert found.isfinite().all() and found.item() < 0
+    torch.testing.assert_close(gradient.sum(2), torch.ones(1, 2000))
+
+
+@given(st.lists(st.lists(st.integers(1, SIZE - 1), max_size=6), max_size=5))
+def test_trigram_is_a_distribution_in_every_context(texts: list[list[int]]):
+    trigram = trigram_of(texts)
+    assert (trigram > 0).all()
+    torch.testing.assert_close(trigram.sum(2), torch.ones(SIZE, SIZE, dtype=torch.float64))
+
+
+def test_trigram_by_hand():
+    unigram = (4 + 4 * 1 / 4) / (13 + 4)  # 1 is 4 of 13 tokens and ends, of 4 kinds
+    bigram = (2 + 3 * unigram) / (4 + 3)  # it begins 2 of 4 texts, which begin in 3 ways
+    assert trigram_of()[EDGE, EDGE, 1].item() == pytest.approx((2 + 3 * bigram) / (4 + 3))
+
+
+def test_too_many_tokens_are_refused():
+    with pytest.raises(ConfigError, match=r"at most 100 tokens.*here are 101: set train.mmi=0"):
+        token_trigram([[1]], 101)
