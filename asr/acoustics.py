@@ -33,6 +33,9 @@ class Acoustics(Protocol):
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
         """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
 
+    def outputs(self, waveform: Waveform) -> list[NDArray[np.float32]]:
+        """The same of every output that the network has, the one that is read first."""
+
 
 class OnnxAcoustics:
     """The model of a bundle, run by onnxruntime in one thread; its phones, if they are wanted.
@@ -43,7 +46,8 @@ class OnnxAcoustics:
 
     def __init__(self, bundle: Bundle, folder: Path, *, phones: bool = False) -> None:
         self.vocabulary = _read_by(phones, bundle.vocabulary, bundle.phones, folder)
-        self._output = "phones" if phones else "log_probs"
+        outputs = ["log_probs", "phones"] if bundle.phones else ["log_probs"]
+        self._outputs = outputs[::-1] if phones else outputs
         self.name = folder.name
         self.text = bundle.info.text
         self.sample_rate_hz = bundle.info.sample_rate_hz
@@ -79,9 +83,15 @@ class OnnxAcoustics:
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
         """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
+        return self._run(waveform, self._outputs[:1])[0]
+
+    def outputs(self, waveform: Waveform) -> list[NDArray[np.float32]]:
+        """The same of every output that the network has, the one that is read first."""
+        return self._run(waveform, self._outputs)
+
+    def _run(self, waveform: Waveform, outputs: list[str]) -> list[NDArray[np.float32]]:
         feed = {"waveforms": waveform[None], "num_samples": np.array([len(waveform)])}  # (1, L)
-        result: NDArray[np.float32] = self._session.run([self._output], feed)[0][0]
-        return result
+        return [output[0] for output in self._session.run(outputs, feed)]
 
 
 def _open_session(graph: bytes) -> "InferenceSession":
@@ -94,13 +104,13 @@ def _open_session(graph: bytes) -> "InferenceSession":
 
 
 class TorchAcoustics:
-    """The model of an experiment folder, run by torch; of its outputs the one of a vocabulary."""
+    """The model of an experiment folder, run by torch; its phones, if they are wanted."""
 
     def __init__(
         self, model: "AcousticModel", vocabulary: Vocabulary, name: str, *, phones: bool = False
     ) -> None:
         self.model = model.eval()
-        self._output = int(phones)
+        self._phones = phones
         self.vocabulary = vocabulary
         self.name = name
         self.text = model.config.text
@@ -109,13 +119,17 @@ class TorchAcoustics:
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
         """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
+        return self.outputs(waveform)[0]
+
+    def outputs(self, waveform: Waveform) -> list[NDArray[np.float32]]:
+        """The same of every output that the network has, the one that is read first."""
         import torch
 
         with torch.inference_mode():
             samples = torch.tensor(waveform)[None]  # (1, L)
             outputs, _ = self.model.from_waveforms(samples, torch.tensor([len(waveform)]))
-        result: NDArray[np.float32] = outputs[self._output][0].numpy()
-        return result
+        found = [output[0].numpy() for output in outputs]
+        return found[::-1] if self._phones else found
 
 
 def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:

@@ -7,10 +7,13 @@ Two questions, the cheap one first.
   Leaving them out also keeps the normalisation of features to the speech, wherever it is.
 - Can the model read it? CTC networks write text from any sound; but on music and noise they spend
   far more entropy for each frame of text than on what they were trained for, whatever that was.
+  All outputs of the network are asked, whichever is read.
 
 Frames that fail are certain blanks: no decoder finds text there.
 Shapes: L samples, T frames, V tokens; token 0 is the blank. Entropies are in nats.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +45,11 @@ def speech_log_probs(acoustics: Acoustics, waveform: Waveform) -> NDArray[np.flo
     listened = stands_out(waveform, frame_samples, frame_s)
     log_probs = certain_blanks(len(listened), len(acoustics.vocabulary))
     if listened.any():
-        found = acoustics.log_probs(waveform[np.repeat(listened, frame_samples)[: len(waveform)]])
-        found = found[: np.count_nonzero(listened)]  # cut after whole frames, there is one more
+        heard = waveform[np.repeat(listened, frame_samples)[: len(waveform)]]
+        whole = np.count_nonzero(listened)  # cut after whole frames, there is one more
+        found = [output[:whole] for output in acoustics.outputs(heard)]
         readable = doubts(found, round(_DOUBT_S / frame_s)) <= MAX_DOUBT
-        log_probs[np.flatnonzero(listened)[readable]] = found[readable]
+        log_probs[np.flatnonzero(listened)[readable]] = found[0][readable]
     return log_probs
 
 
@@ -80,15 +84,20 @@ def stands_out(waveform: Waveform, frame_samples: int, frame_s: float) -> NDArra
     return listened
 
 
-def doubts(log_probs: NDArray[np.float32], around: int) -> NDArray[np.float64]:
-    """Entropy for each frame that reads a token, (T,), over `around` frames (T, V) on both sides.
+def doubts(outputs: Sequence[NDArray[np.float32]], around: int) -> NDArray[np.float64]:
+    """Entropy for each frame that reads a token, (T,), over `around` frames on both sides.
 
-    Counted with _USUAL_TOKENS.
+    Over all outputs (T, V) together, counted with _USUAL_TOKENS of each.
     """
-    finite = np.maximum(log_probs, np.finfo(np.float32).min)  # 0 * log 0 is 0
-    entropies = -(np.exp(log_probs) * finite).sum(axis=1, dtype=np.float64)
-    tokens = _moving_sum(log_probs.argmax(axis=1) != BLANK, around)
-    return (_moving_sum(entropies, around) + _USUAL_TOKENS) / (tokens + _USUAL_TOKENS)
+    usual = len(outputs) * _USUAL_TOKENS
+    entropies, tokens = np.full((2, len(outputs[0])), usual, np.float64)
+    for log_probs in outputs:
+        finite = np.maximum(log_probs, np.finfo(np.float32).min)  # 0 * log 0 is 0
+        entropy = -(np.exp(log_probs) * finite).sum(axis=1, dtype=np.float64)
+        entropies += _moving_sum(entropy, around)
+        tokens += _moving_sum(log_probs.argmax(axis=1) != BLANK, around)
+    doubt: NDArray[np.float64] = entropies / tokens
+    return doubt
 
 
 def _levels_db(waveform: Waveform, frame_samples: int, smooth: int) -> NDArray[np.float64]:

@@ -293,6 +293,10 @@ def test_each_output_has_its_vocabulary(
         found.append(ours.log_probs(waveform))
         assert found[-1].shape[1] == len(vocabulary)
         np.testing.assert_allclose(found[-1], torchs.log_probs(waveform), atol=1e-4)
+        for acoustics in (ours, torchs):
+            first, second = acoustics.outputs(waveform)
+            np.testing.assert_allclose(first, found[-1], atol=1e-4)
+            assert {first.shape[1], second.shape[1]} == {len(VOCABULARY), len(spoken.phones)}
     assert len(found[0]) == len(found[1])
 
 
