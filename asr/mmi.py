@@ -60,6 +60,21 @@ def _witten_bell(counts: Tensor, shorter: Tensor) -> Tensor:
     return (counts + kinds * shorter) / (counts.sum(-1, keepdim=True) + kinds)
 
 
+def log_prior(tokens: Tensor, num_tokens: Tensor, trigram: Tensor) -> Tensor:
+    """Log-probability of each text under the trigram, float (N,).
+
+    Args:
+        tokens: int64 (N, U), padded with any value.
+        num_tokens: int64 (N,), valid tokens of each text.
+        trigram: float (V, V, V), as `token_trigram` makes it.
+    """
+    edge = tokens.new_full((len(tokens), 1), EDGE)
+    inside = torch.where(frame_mask(num_tokens, tokens.shape[1]), tokens, EDGE)
+    padded = torch.cat([edge, edge, inside, edge], dim=1)
+    found = trigram[padded[:, :-2], padded[:, 1:-1], padded[:, 2:]].log()  # (N, U + 1)
+    return torch.where(frame_mask(num_tokens + 1, found.shape[1]), found, 0.0).sum(1)
+
+
 def log_denominator(log_probs: Tensor, num_frames: Tensor, trigram: Tensor) -> Tensor:
     """Logarithm of the summed probability of all texts, each weighed by the trigram.
 

@@ -17,7 +17,7 @@ from asr.config import TrainConfig
 from asr.ctc import ctc_loss
 from asr.data import Batch
 from asr.features import frame_mask
-from asr.mmi import log_denominator
+from asr.mmi import log_denominator, log_prior
 
 Augment = Callable[[Tensor, Tensor, Generator], Tensor]  # as asr.augment.Augmenter is
 
@@ -67,8 +67,12 @@ class Objective:
             shares = [1 - self.phone_weight, self.phone_weight]
         tokens = parts[0]
         if self.trigram is not None:
-            lengths = batch.num_phones if len(outputs) > 1 else batch.num_tokens
-            others = self._competitors(self.trigram, outputs[-1], num_frames, lengths)
+            of_phones, of_tokens = (
+                (batch.phones, batch.num_phones),
+                (batch.tokens, batch.num_tokens),
+            )
+            texts = of_phones if len(outputs) > 1 else of_tokens
+            others = self._competitors(outputs[-1], num_frames, *texts, self.trigram)
             parts[-1] = parts[-1] + self.mmi * others
         if self.consistency:
             parts = [
@@ -79,11 +83,20 @@ class Objective:
         return Losses(total, tokens)
 
     def _competitors(
-        self, trigram: Tensor, log_probs: Tensor, num_frames: Tensor, num_tokens: Tensor
+        self,
+        log_probs: Tensor,
+        num_frames: Tensor,
+        tokens: Tensor,
+        num_tokens: Tensor,
+        trigram: Tensor,
     ) -> Tensor:
-        """Log denominators of all views, where there is something to be read."""
-        sums = log_denominator(log_probs, num_frames, trigram)
-        return torch.where(num_tokens.repeat(self.views) > 0, sums, 0.0).sum() / self.views
+        """What makes MMI of the CTC loss, of all views, where there is something to be read.
+
+        The prior moves no weight; with it the loss is that of a posterior, and never negative.
+        """
+        prior = log_prior(tokens, num_tokens, trigram).repeat(self.views)
+        others = log_denominator(log_probs, num_frames, trigram) - prior
+        return torch.where(num_tokens.repeat(self.views) > 0, others, 0.0).sum() / self.views
 
     def _ctc(
         self, log_probs: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor
