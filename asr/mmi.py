@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from asr.ctc import ctc_loss
 from asr.errors import ConfigError
 from asr.features import frame_mask
 from asr.text import BLANK
@@ -58,6 +59,29 @@ def token_trigram(texts: Iterable[Sequence[int]], size: int) -> Tensor:
 def _witten_bell(counts: Tensor, shorter: Tensor) -> Tensor:
     kinds = (counts > 0).sum(-1, keepdim=True).clamp(min=1)
     return (counts + kinds * shorter) / (counts.sum(-1, keepdim=True) + kinds)
+
+
+def mmi_loss(
+    log_probs: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor, trigram: Tensor
+) -> Tensor:
+    """Negative log-posterior of each utterance's text among all texts, in nats, float (N,).
+
+    The arguments are those of `ctc_loss`, and the trigram of `token_trigram`; infinite where frames
+    are too few.
+    """
+    ctc = ctc_loss(log_probs, num_frames, tokens, num_tokens)
+    return ctc + competition(log_probs, num_frames, tokens, num_tokens, trigram)
+
+
+def competition(
+    log_probs: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor, trigram: Tensor
+) -> Tensor:
+    """What makes `mmi_loss` of the CTC loss, float (N,).
+
+    The prior moves no weight; with it the sum is the loss of a posterior, and never negative.
+    """
+    prior = log_prior(tokens, num_tokens, trigram)
+    return log_denominator(log_probs, num_frames, trigram) - prior
 
 
 def log_prior(tokens: Tensor, num_tokens: Tensor, trigram: Tensor) -> Tensor:

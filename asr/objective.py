@@ -17,7 +17,7 @@ from asr.config import TrainConfig
 from asr.ctc import ctc_loss
 from asr.data import Batch
 from asr.features import frame_mask
-from asr.mmi import log_denominator, log_prior
+from asr.mmi import competition
 
 Augment = Callable[[Tensor, Tensor, Generator], Tensor]  # as asr.augment.Augmenter is
 
@@ -72,7 +72,7 @@ class Objective:
                 (batch.tokens, batch.num_tokens),
             )
             texts = of_phones if len(outputs) > 1 else of_tokens
-            others = self._competitors(outputs[-1], num_frames, *texts, self.trigram)
+            others = self._competition(outputs[-1], num_frames, *texts, self.trigram)
             parts[-1] = parts[-1] + self.mmi * others
         if self.consistency:
             parts = [
@@ -82,7 +82,7 @@ class Objective:
         total = torch.stack([s * part for s, part in zip(shares, parts, strict=True)]).sum()
         return Losses(total, tokens)
 
-    def _competitors(
+    def _competition(
         self,
         log_probs: Tensor,
         num_frames: Tensor,
@@ -90,13 +90,11 @@ class Objective:
         num_tokens: Tensor,
         trigram: Tensor,
     ) -> Tensor:
-        """What makes MMI of the CTC loss, of all views, where there is something to be read.
-
-        The prior moves no weight; with it the loss is that of a posterior, and never negative.
-        """
-        prior = log_prior(tokens, num_tokens, trigram).repeat(self.views)
-        others = log_denominator(log_probs, num_frames, trigram) - prior
-        return torch.where(num_tokens.repeat(self.views) > 0, others, 0.0).sum() / self.views
+        """What makes MMI of the CTC loss of all views, where there is something to be read."""
+        several = num_tokens.repeat(self.views)
+        texts = tokens.repeat(self.views, 1), several
+        losses = competition(log_probs, num_frames, *texts, trigram)
+        return torch.where(several > 0, losses, 0.0).sum() / self.views
 
     def _ctc(
         self, log_probs: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor

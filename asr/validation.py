@@ -10,8 +10,23 @@ from asr.ctc import ctc_loss
 from asr.data import Batch, Loader
 from asr.decode.greedy import best_path
 from asr.decode.hypothesis import Decoder
+from asr.mmi import mmi_loss
 from asr.model import AcousticModel
 from asr.score import ErrorCounts, Score, score
+
+
+@dataclass
+class LossSum:
+    """In nats, over the utterances that have a text, and frames enough for it."""
+
+    nats: float = 0.0
+    tokens: int = 0
+
+    def add(self, losses: Tensor, num_tokens: Tensor) -> None:
+        """Count in some utterances; both (N,)."""
+        counted = losses.isfinite() & (num_tokens > 0)
+        self.nats += float(losses[counted].sum())
+        self.tokens += int(num_tokens[counted].sum())
 
 
 @dataclass(frozen=True)
@@ -19,21 +34,25 @@ class Validation:
     """Of this process's share of the utterances."""
 
     score: Score
-    loss_sum: float  # nats, over the utterances that have frames enough
-    loss_tokens: int
+    ctc: LossSum
+    mmi: LossSum  # of what words are read from, where a trigram is given
     phones: ErrorCounts  # of best paths, where they are read and known; else of nothing
 
 
-def validate(model: AcousticModel, loader: Loader, decoder: Decoder) -> Validation:
-    """Recognise this process's share of the utterances of a loader, and sum up its CTC loss."""
+def validate(
+    model: AcousticModel, loader: Loader, decoder: Decoder, trigram: Tensor | None = None
+) -> Validation:
+    """Recognise this process's share of the utterances of a loader, and sum up its losses."""
     references, hypotheses = dict[str, str](), dict[str, str]()
     phones, phones_found = dict[str, str](), dict[str, str]()
-    loss_sum, loss_tokens = 0.0, 0
+    ctc, mmi = LossSum(), LossSum()
     for batch, (log_probs, *of_phones), num_frames in _outputs(model, loader):
-        losses = ctc_loss(log_probs, num_frames, batch.tokens, batch.num_tokens)
-        enough = losses.isfinite()
-        loss_sum += float(losses[enough].sum())
-        loss_tokens += int(batch.num_tokens[enough].sum())
+        tokens = batch.tokens, batch.num_tokens
+        ctc.add(ctc_loss(log_probs, num_frames, *tokens), batch.num_tokens)
+        if trigram is not None:
+            texts = (batch.phones, batch.num_phones) if of_phones else tokens
+            output = of_phones[0] if of_phones else log_probs
+            mmi.add(mmi_loss(output, num_frames, *texts, trigram), texts[1])
         rows = zip(batch.examples, log_probs.cpu().numpy(), num_frames.tolist(), strict=True)
         for example, row, count in rows:
             references[example.utterance.id] = example.text
@@ -44,8 +63,8 @@ def validate(model: AcousticModel, loader: Loader, decoder: Decoder) -> Validati
                 if example.phones:
                     phones[example.utterance.id] = _joined(example.phones)
                     phones_found[example.utterance.id] = _joined(best_path(row[:count]))
-    phone_counts = score(phones, phones_found).word
-    return Validation(score(references, hypotheses), loss_sum, loss_tokens, phone_counts)
+    counts = score(phones, phones_found).word
+    return Validation(score(references, hypotheses), ctc, mmi, counts)
 
 
 def _joined(ids: Sequence[int]) -> str:

@@ -17,7 +17,7 @@ from asr.data import Batch, Frames, Loader, make_examples
 from asr.decode.pronunciations import Pronunciations
 from asr.errors import ConfigError
 from asr.manifest import read_manifest
-from asr.mmi import log_denominator, log_prior, token_trigram
+from asr.mmi import log_denominator, log_prior, mmi_loss, token_trigram
 from asr.objective import Losses, Objective, disagreement
 from asr.parallel import Group
 from asr.text import Normalizer, Vocabulary
@@ -338,3 +338,24 @@ def test_mmi_is_for_what_words_are_read_from(tones: Path, spoken: Pronunciations
     size = len(spoken.phones) if phones else len(task.vocabulary)
     assert task.objective.trigram is not None
     assert task.objective.trigram.shape == (size, size, size)
+
+
+@pytest.mark.parametrize("phones", [False, True])
+def test_epochs_are_chosen_by_mmi_where_it_is_taught(
+    tones: Path, spoken: Pronunciations, phones: bool
+):
+    task = task_of(tones, spoken if phones else None, mmi=0.9)
+    model, trigram = task.model.eval(), task.objective.trigram
+    assert trigram is not None
+    nats, count = 0.0, 0
+    for batch in filter(None, task.valid.in_order()):
+        outputs, num_frames = model.from_log_mel(batch.log_mel, batch.num_frames)
+        texts = (batch.phones, batch.num_phones) if phones else (batch.tokens, batch.num_tokens)
+        nats += mmi_loss(outputs[-1], num_frames, *texts, trigram).sum().item()
+        count += int(texts[1].sum())
+    figures = task.validate(model)
+    assert figures["error"] == pytest.approx(nats / count, rel=1e-5)
+    assert figures["error"] > 0
+    assert ("per" in figures) == phones
+    without = task_of(tones, spoken if phones else None).validate(model)
+    assert without["error"] == figures["per" if phones else "wer"]
