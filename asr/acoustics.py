@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from asr.model import AcousticModel
 
+_TOKENS = "log_probs"  # the output that every graph has
 _OUTSIDE = b"location"  # the key by which an ONNX file names another that holds its weights
 
 
@@ -33,8 +34,8 @@ class Acoustics(Protocol):
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
         """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
 
-    def outputs(self, waveform: Waveform) -> list[NDArray[np.float32]]:
-        """The same of every output that the network has, the one that is read first."""
+    def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same, and those of the network's tokens, if phones are read; else the same twice."""
 
 
 class OnnxAcoustics:
@@ -46,8 +47,7 @@ class OnnxAcoustics:
 
     def __init__(self, bundle: Bundle, folder: Path, *, phones: bool = False) -> None:
         self.vocabulary = _read_by(phones, bundle.vocabulary, bundle.phones, folder)
-        outputs = ["log_probs", "phones"] if bundle.phones else ["log_probs"]
-        self._outputs = outputs[::-1] if phones else outputs
+        self._read = "phones" if phones else _TOKENS
         self.name = folder.name
         self.text = bundle.info.text
         self.sample_rate_hz = bundle.info.sample_rate_hz
@@ -83,15 +83,17 @@ class OnnxAcoustics:
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
         """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
-        return self._run(waveform, self._outputs[:1])[0]
+        return self._run(waveform, self._read)[self._read]
 
-    def outputs(self, waveform: Waveform) -> list[NDArray[np.float32]]:
-        """The same of every output that the network has, the one that is read first."""
-        return self._run(waveform, self._outputs)
+    def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same, and those of the network's tokens, if phones are read; else the same twice."""
+        found = self._run(waveform, self._read, _TOKENS)
+        return found[self._read], found[_TOKENS]
 
-    def _run(self, waveform: Waveform, outputs: list[str]) -> list[NDArray[np.float32]]:
+    def _run(self, waveform: Waveform, *outputs: str) -> dict[str, NDArray[np.float32]]:
         feed = {"waveforms": waveform[None], "num_samples": np.array([len(waveform)])}  # (1, L)
-        return [output[0] for output in self._session.run(outputs, feed)]
+        found = self._session.run(outputs, feed)
+        return {name: output[0] for name, output in zip(outputs, found, strict=True)}
 
 
 def _open_session(graph: bytes) -> "InferenceSession":
@@ -110,7 +112,7 @@ class TorchAcoustics:
         self, model: "AcousticModel", vocabulary: Vocabulary, name: str, *, phones: bool = False
     ) -> None:
         self.model = model.eval()
-        self._phones = phones
+        self._read = int(phones)
         self.vocabulary = vocabulary
         self.name = name
         self.text = model.config.text
@@ -119,17 +121,16 @@ class TorchAcoustics:
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
         """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
-        return self.outputs(waveform)[0]
+        return self.with_tokens(waveform)[0]
 
-    def outputs(self, waveform: Waveform) -> list[NDArray[np.float32]]:
-        """The same of every output that the network has, the one that is read first."""
+    def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The same, and those of the network's tokens, if phones are read; else the same twice."""
         import torch
 
         with torch.inference_mode():
             samples = torch.tensor(waveform)[None]  # (1, L)
             outputs, _ = self.model.from_waveforms(samples, torch.tensor([len(waveform)]))
-        found = [output[0].numpy() for output in outputs]
-        return found[::-1] if self._phones else found
+        return outputs[self._read][0].numpy(), outputs[0][0].numpy()
 
 
 def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:
