@@ -125,8 +125,9 @@ class _LogDenominator(torch.autograd.Function):
         probs = probs.permute(1, 2, 0)[..., None].contiguous()  # (T', V, N, 1)
         contexts = _Contexts(trigram.to(probs))
         reached, total = contexts.forward(probs)
-        posterior = contexts.posterior(probs, reached).permute(2, 0, 1)
-        ctx.save_for_backward(torch.where(valid, posterior, 0))
+        if ctx.needs_input_grad[0]:
+            posterior = contexts.posterior(probs, reached).permute(2, 0, 1)
+            ctx.save_for_backward(torch.where(valid, posterior, 0))
         return total
 
     @staticmethod
