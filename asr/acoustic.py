@@ -48,11 +48,9 @@ class AcousticTask:
         """Of what words are read from, for the objective."""
         if not self.config.train.mmi:
             return None
-        if num_phones:
-            phones = [example.phones for example in self.train.examples if example.phones]
-            return token_trigram(phones, num_phones).to(self.device)
-        tokens = [example.tokens for example in self.train.examples]
-        return token_trigram(tokens, len(self.vocabulary)).to(self.device)
+        texts = (e.phones if num_phones else e.tokens for e in self.train.examples)
+        trigram = token_trigram(filter(None, texts), num_phones or len(self.vocabulary))
+        return trigram.to(self.device)
 
     def batches(self, epoch: int) -> Epoch:
         """The training batches of an epoch."""

@@ -59,6 +59,11 @@ class Batch:
     phones: Tensor
     num_phones: Tensor
 
+    @property
+    def texts(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Tokens (N, U) and their numbers (N,), and phones (N, P) and theirs, as outputs come."""
+        return (self.tokens, self.num_tokens), (self.phones, self.num_phones)
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         tensors = [getattr(self, field.name) for field in fields(self)[1:]]

@@ -9,6 +9,7 @@ recognition', ICLR. Shapes: N utterances, T' output frames, V tokens or phones.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
@@ -60,48 +61,35 @@ class Objective:
             num_frames: int64 (views * N,).
             batch: N utterances.
         """
-        parts = [self._ctc(outputs[0], num_frames, batch.tokens, batch.num_tokens)]
-        shares = [1.0]
-        if len(outputs) > 1:
-            parts.append(self._ctc(outputs[1], num_frames, batch.phones, batch.num_phones))
-            shares = [1 - self.phone_weight, self.phone_weight]
+        texts = batch.texts[: len(outputs)]
+        parts = [
+            self._sum(ctc_loss, output, num_frames, *text)
+            for output, text in zip(outputs, texts, strict=True)
+        ]
         tokens = parts[0]
         if self.trigram is not None:
-            of_phones, of_tokens = (
-                (batch.phones, batch.num_phones),
-                (batch.tokens, batch.num_tokens),
-            )
-            texts = of_phones if len(outputs) > 1 else of_tokens
-            others = self._competition(outputs[-1], num_frames, *texts, self.trigram)
-            parts[-1] = parts[-1] + self.mmi * others
+            loss = partial(competition, trigram=self.trigram)
+            parts[-1] = parts[-1] + self.mmi * self._sum(loss, outputs[-1], num_frames, *texts[-1])
         if self.consistency:
             parts = [
                 part + self.consistency * disagreement(log_probs, num_frames)
                 for part, log_probs in zip(parts, outputs, strict=True)
             ]
+        shares = [1 - self.phone_weight, self.phone_weight] if len(parts) > 1 else [1.0]
         total = torch.stack([s * part for s, part in zip(shares, parts, strict=True)]).sum()
         return Losses(total, tokens)
 
-    def _competition(
+    def _sum(
         self,
+        loss: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
         log_probs: Tensor,
         num_frames: Tensor,
         tokens: Tensor,
         num_tokens: Tensor,
-        trigram: Tensor,
     ) -> Tensor:
-        """What makes MMI of the CTC loss of all views, where there is something to be read."""
+        """A loss of all views, where there is something to be read."""
         several = num_tokens.repeat(self.views)
-        texts = tokens.repeat(self.views, 1), several
-        losses = competition(log_probs, num_frames, *texts, trigram)
-        return torch.where(several > 0, losses, 0.0).sum() / self.views
-
-    def _ctc(
-        self, log_probs: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor
-    ) -> Tensor:
-        """CTC loss of all views, where there is something to be read."""
-        several = num_tokens.repeat(self.views)
-        losses = ctc_loss(log_probs, num_frames, tokens.repeat(self.views, 1), several)
+        losses = loss(log_probs, num_frames, tokens.repeat(self.views, 1), several)
         return torch.where(several > 0, losses, 0.0).sum() / self.views
 
 

@@ -46,13 +46,12 @@ def validate(
     references, hypotheses = dict[str, str](), dict[str, str]()
     phones, phones_found = dict[str, str](), dict[str, str]()
     ctc, mmi = LossSum(), LossSum()
-    for batch, (log_probs, *of_phones), num_frames in _outputs(model, loader):
-        tokens = batch.tokens, batch.num_tokens
-        ctc.add(ctc_loss(log_probs, num_frames, *tokens), batch.num_tokens)
+    for batch, outputs, num_frames in _outputs(model, loader):
+        log_probs, *of_phones = outputs
+        ctc.add(ctc_loss(log_probs, num_frames, *batch.texts[0]), batch.num_tokens)
         if trigram is not None:
-            texts = (batch.phones, batch.num_phones) if of_phones else tokens
-            output = of_phones[0] if of_phones else log_probs
-            mmi.add(mmi_loss(output, num_frames, *texts, trigram), texts[1])
+            text = batch.texts[len(of_phones)]
+            mmi.add(mmi_loss(outputs[-1], num_frames, *text, trigram), text[1])
         rows = zip(batch.examples, log_probs.cpu().numpy(), num_frames.tolist(), strict=True)
         for example, row, count in rows:
             references[example.utterance.id] = example.text

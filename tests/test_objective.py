@@ -334,6 +334,7 @@ def test_mmi_is_for_what_words_are_read_from(tones: Path, spoken: Pronunciations
     task = task_of(tones, spoken if phones else None, mmi=0.9, phone_weight=1.0)
     _, loss, _ = loss_of(task)
     _, ctc, _ = loss_of(task_of(tones, spoken if phones else None, phone_weight=1.0))
+    assert loss > 0.1 * ctc  # the share of CTC, and of a posterior what is never negative
     assert loss != ctc
     size = len(spoken.phones) if phones else len(task.vocabulary)
     assert task.objective.trigram is not None
