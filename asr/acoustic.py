@@ -9,9 +9,10 @@ from asr.adapt import freeze
 from asr.augment import Augmenter
 from asr.coach import Coach
 from asr.config import Config
-from asr.data import Batch, Epoch, Loader
+from asr.data import Batch, Loader
 from asr.decode.greedy import GreedyDecoder
 from asr.diagnosis import Facts
+from asr.epoch import Epoch
 from asr.mmi import token_trigram
 from asr.model import AcousticModel
 from asr.objective import Objective

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from asr.config import Config, LmConfig
-from asr.data import Epoch, plan_batches
+from asr.epoch import Epoch, plan_batches
 from asr.errors import LanguageModelError, TrainingError
 from asr.lm.corpus import read_sentences
 from asr.lm.neural import (

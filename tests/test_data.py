@@ -14,17 +14,16 @@ from asr.config import Config
 from asr.ctc import frames_needed
 from asr.data import (
     Batch,
-    Epoch,
     Example,
     Frames,
     LeftOut,
     Loader,
     change_speed,
     make_examples,
-    plan_batches,
     trainable,
 )
 from asr.decode.pronunciations import Pronunciations
+from asr.epoch import Epoch, plan_batches
 from asr.errors import AudioError, TrainingError, VocabularyError
 from asr.features import Mfcc
 from asr.manifest import Utterance, read_manifest

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from asr.checkpoint import load_checkpoint
 from asr.cli.train import main
 from asr.config import TrainConfig
-from asr.data import Epoch
+from asr.epoch import Epoch
 from asr.errors import TrainingError
 from asr.parallel import Group, start_processes
 from asr.train import Trainer

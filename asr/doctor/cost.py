@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from asr.config import Config
-from asr.data import Batch, Example, Frames, Loader, plan_batches
+from asr.data import Batch, Example, Frames, Loader
 from asr.doctor.finding import Finding
 from asr.doctor.steps import Stepper, threads
+from asr.epoch import plan_batches
 from asr.parallel import Group
 
 GIGABYTE = 1e9
