@@ -55,6 +55,7 @@ class AcousticTask:
 
     def batches(self, epoch: int) -> Epoch:
         """The training batches of an epoch."""
+        self.objective.begin_epoch(epoch)
         batches = self.train.training_epoch(epoch)
         train = self.config.train
         self.coach.planned = train.epochs * len(batches) // train.accumulate

@@ -176,6 +176,7 @@ class TrainConfig:
     phone_weight: float = 0.5  # share of the phones in the loss, where they are learned as well
     mmi: float = 0.0  # weight of what else could be read (asr/mmi.py), of phones if there are any
     consistency: float = 0.0  # weight of two views' agreement (asr/objective.py); 0: one view
+    ctc_fraction: float = 0.0  # of the epochs: CTC of one view alone, which is faster, at first
     processes: int = 0  # that share each batch; 0: a core each, at most 4, or one with a GPU
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -185,7 +186,7 @@ class TrainConfig:
         _within("train.processes", self.processes, 0, 64)
         _within("train.accumulate", self.accumulate, 1, math.inf)
         _within("train.ema_decay", self.ema_decay, 0, 0.99999)
-        for name in ("final_lr_fraction", "phone_weight", "mmi"):
+        for name in ("final_lr_fraction", "phone_weight", "mmi", "ctc_fraction"):
             _within(f"train.{name}", getattr(self, name), 0, 1)
         for name in ("warmup_steps", "weight_decay", "freeze", "checkpoint_minutes", "consistency"):
             _within(f"train.{name}", getattr(self, name), 0, math.inf)

@@ -41,11 +41,16 @@ class Objective:
     """
 
     def __init__(self, config: TrainConfig, trigram: Tensor | None = None) -> None:
-        self.phone_weight = config.phone_weight
-        self.mmi = config.mmi
+        self.config = config
         self.trigram = trigram
-        self.consistency = config.consistency
-        self.views = 2 if config.consistency else 1
+        self.begin_epoch(0)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """The first `train.ctc_fraction` of all epochs, counted from 0, have CTC alone."""
+        refining = epoch + 1 > self.config.ctc_fraction * self.config.epochs
+        self.mmi = self.config.mmi if refining else 0.0
+        self.consistency = self.config.consistency if refining else 0.0
+        self.views = 2 if self.consistency else 1
 
     def show(self, batch: Batch, augment: Augment, generator: Generator) -> tuple[Tensor, Tensor]:
         """Log-mel (views * N, T, M) and int64 (views * N,) frames of its views, augmented apart."""
@@ -67,7 +72,7 @@ class Objective:
             for output, text in zip(outputs, texts, strict=True)
         ]
         tokens = parts[0]
-        if self.trigram is not None:
+        if self.mmi and self.trigram is not None:
             loss = partial(competition, trigram=self.trigram)
             parts[-1] = parts[-1] + self.mmi * self._sum(loss, outputs[-1], num_frames, *texts[-1])
         if self.consistency:
@@ -75,7 +80,8 @@ class Objective:
                 part + self.consistency * disagreement(log_probs, num_frames)
                 for part, log_probs in zip(parts, outputs, strict=True)
             ]
-        shares = [1 - self.phone_weight, self.phone_weight] if len(parts) > 1 else [1.0]
+        phones = self.config.phone_weight
+        shares = [1 - phones, phones] if len(parts) > 1 else [1.0]
         total = torch.stack([s * part for s, part in zip(shares, parts, strict=True)]).sum()
         return Losses(total, tokens)
 

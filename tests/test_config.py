@@ -83,7 +83,7 @@ def test_override_wins_over_the_file_and_the_last_over_the_first(tmp_path: Path)
     [
         ("train.epoch=5", "did you mean 'epochs'"),
         ("trian.epochs=5", "did you mean 'train'"),
-        ("train.zzzzzz=5", "known: accumulate, checkpoint_minutes, clip_norm, consistency, device"),
+        ("train.zzzzzz=5", "known: accumulate, checkpoint_minutes, clip_norm, consistency"),
         ("epochs=5", "write section.key=value"),
         ("train.epochs", "write section.key=value"),
         ("train.=5", "write section.key=value"),
@@ -140,6 +140,7 @@ def test_name_or_type_refused(empty: Path, override: str, message: str):
         ("train.seed", -1),
         ("train.epochs", 0),
         ("train.mmi", 1.1),
+        ("train.ctc_fraction", -0.1),
         ("train.processes", -1),
         ("train.ema_decay", 1.0),
         ("train.final_lr_fraction", 1.5),

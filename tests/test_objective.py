@@ -234,6 +234,7 @@ def test_there_are_two_views_only_where_they_are_compared():
         ("phone_weight", 1.1, "0..1"),
         ("phone_weight", -0.1, "0..1"),
         ("consistency", -0.1, "0..inf"),
+        ("ctc_fraction", 1.1, "0..1"),
     ],
 )
 def test_weights_that_are_not_allowed(key: str, value: float, allowed: str):
@@ -327,6 +328,31 @@ def test_mmi_sets_what_was_said_against_all_else():
     read = sums[[0, 2, 3, 5]].sum() / 2  # the second utterance of each view has no phones
     assert_same(losses.total, without.total + 0.4 * 0.9 * read, outputs)
     torch.testing.assert_close(losses.tokens, without.tokens)
+
+
+def test_the_first_epochs_have_ctc_of_one_view_alone():
+    trigram = token_trigram(PHONES, NUM_PHONES).double()
+    config = TrainConfig(mmi=0.9, consistency=0.2, ctc_fraction=0.6, epochs=5)
+    objective = Objective(config, trigram)
+    refined = []
+    for epoch in range(config.epochs):
+        objective.begin_epoch(epoch)
+        refined.append(objective.views == 2)
+        outputs, frames = make_outputs(objective.views), frames_of(objective.views)
+        plain = Objective(TrainConfig()) if objective.views == 1 else None
+        total = objective(outputs, frames, batch_of()).total
+        assert plain is None or torch.equal(total, plain(outputs, frames, batch_of()).total)
+    assert refined == [False, False, False, True, True]
+    always = Objective(TrainConfig(mmi=0.9, consistency=0.2, epochs=5), trigram)
+    assert torch.equal(total, always(outputs, frames, batch_of()).total)
+
+
+def test_a_task_refines_in_the_epochs_that_it_is_to(tones: Path, spoken: Pronunciations):
+    task = task_of(tones, spoken, mmi=0.9, consistency=0.2, ctc_fraction=0.5, epochs=2)
+    for epoch, views in enumerate([1, 2]):
+        task.batches(epoch)
+        assert task.objective.views == views
+        assert bool(task.objective.mmi) == (views == 2)
 
 
 @pytest.mark.parametrize("phones", [False, True])
