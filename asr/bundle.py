@@ -5,6 +5,7 @@
     phones.txt        what its second output is over, if it has one
     lexicon.npz       pronunciations of words in these phones
     lm.bin            n-gram model, if any
+    lstm.npz          LSTM language model that rescores, if any
     decoder.json      settings of the beam search, if they are not the usual ones
     calibration.json  of word confidences, if any
     bundle.json       rates, how texts were normalised, and the sha256 of each of these files
@@ -32,7 +33,7 @@ INDEX = "bundle.json"
 GRAPH = "model.onnx"
 CARD = "MODEL_CARD.md"  # for people: not verified, so that it can be edited
 NEEDED = (GRAPH, TOKENS)
-FILES = (*NEEDED, PHONES, "lexicon.npz", "lm.bin", "decoder.json", "calibration.json")
+FILES = (*NEEDED, PHONES, "lexicon.npz", "lm.bin", "lstm.npz", "decoder.json", "calibration.json")
 COPIED = (*FILES[1:], CARD)  # from an experiment folder, where they have the same names
 FORMAT = 1
 _CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder

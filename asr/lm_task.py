@@ -18,14 +18,9 @@ from asr.config import Config, LmConfig
 from asr.epoch import Epoch, plan_batches
 from asr.errors import LanguageModelError, TrainingError
 from asr.lm.corpus import read_sentences
-from asr.lm.neural import (
-    BOUNDARY,
-    LmVocabulary,
-    LstmLanguageModel,
-    SentenceBatch,
-    token_log_probs,
-)
+from asr.lm.neural import LstmLanguageModel, SentenceBatch, token_log_probs
 from asr.lm.ngram import EOS, UNK
+from asr.lm.vocabulary import BOUNDARY, LmVocabulary
 from asr.parallel import Group
 
 

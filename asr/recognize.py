@@ -19,7 +19,7 @@ from asr.audio import AudioStream, Waveform
 from asr.container import Source, source_name
 from asr.decode.greedy import GreedyDecoder
 from asr.decode.hypothesis import NBEST, Decoder, Hypothesis
-from asr.decode.settings import has_phones, included_lm, load_settings
+from asr.decode.settings import has_phones, included_lm, included_lstm, load_settings
 from asr.formats import Transcript, Word
 from asr.speech import speech_log_probs
 from asr.text import BLANK
@@ -68,13 +68,19 @@ class Recognizer:
         from asr.decode.beam import BeamDecoder  # imports numba
         from asr.decode.confidence import load_calibration
         from asr.decode.pronunciations import Pronunciations
+        from asr.decode.rescore import Rescorer
         from asr.lm.binary import load_lm
+        from asr.lm.lstm_scorer import LstmScorer
 
         phones = has_phones(folder)
         acoustics = open_while_compiling(folder, phones=phones)
         lm, config = load_lm(path), load_settings(folder)
         lexicon = Pronunciations.load(folder).among(lm) if phones else None
-        decoder = BeamDecoder(acoustics.vocabulary, config, lm=lm, lexicon=lexicon)
+        decoder: Decoder
+        decoder = beam = BeamDecoder(acoustics.vocabulary, config, lm=lm, lexicon=lexicon)
+        lstm = included_lstm(folder)
+        if lstm and config.rescore_weight:
+            decoder = Rescorer(beam, LstmScorer.load(lstm, beam.words), config)
         return cls(acoustics, decoder, load_calibration(folder))
 
     def transcribe(self, source: Source, *, words: bool = False) -> Transcript:

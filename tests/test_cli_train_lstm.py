@@ -11,7 +11,7 @@ from speech import write_conf
 import asr.parallel
 from asr.cli import lm
 from asr.cli.train_lstm import main
-from asr.lm.neural import NeuralScorer
+from asr.lm.neural import load_lstm, perplexity
 from asr.parallel import start_processes
 
 
@@ -57,7 +57,7 @@ def test_trains_into_a_folder_that_scores(command: Command, capsys):
     assert "13 tokens" in captured.err  # one of twelve words is unknown
     line = json.loads((out / "log.jsonl").read_text())
     assert line["tokens_per_s"] == pytest.approx(1600 / 3 / line["seconds"], rel=0.01)
-    found = NeuralScorer.load(out).perplexity(sentence.split() for sentence in SENTENCES)
+    found = perplexity(*load_lstm(out), map(str.split, SENTENCES))
     assert found.perplexity == pytest.approx(line["valid_error"])
     assert (found.words, found.oov) == (12, 1)
 

@@ -14,7 +14,8 @@ from grammar import ENTROPY_BITS, SENTENCES, small_lm_config, write_texts
 from asr.checkpoint import load_checkpoint
 from asr.config import Config
 from asr.errors import LanguageModelError, TrainingError
-from asr.lm.neural import LmVocabulary, NeuralScorer, SentenceBatch
+from asr.lm.neural import SentenceBatch, perplexity
+from asr.lm.vocabulary import LmVocabulary
 from asr.lm_task import LanguageTask, make_vocabulary, read_corpus
 from asr.parallel import Group
 from asr.train import Trainer
@@ -129,14 +130,14 @@ def test_processes_share_each_batch_and_its_loss(tmp_path: Path):
     assert None in shares[1].batches(0)  # a batch of one sentence leaves nothing for it
 
 
-def test_loss_and_error_are_what_the_scorer_finds(texts: tuple[Path, Path], tmp_path: Path):
+def test_loss_and_error_are_what_the_perplexity_says(texts: tuple[Path, Path], tmp_path: Path):
     for unit in ("word", "character"):
         task = make_task(small_lm_config(lm={"unit": unit}), *texts)
         task.model.eval()
-        scorer = NeuralScorer(task.model, task.vocabulary)
-        total = sum(scorer.score(SENTENCES))
+        split = [task.vocabulary.split(sentence) for sentence in SENTENCES]
+        total = perplexity(task.model, task.vocabulary, split).log_prob
         figures = task.validate(task.model)
-        tokens = sum(len(task.vocabulary.split(sentence)) + 1 for sentence in SENTENCES)
+        tokens = sum(len(units) + 1 for units in split)
         assert figures["error"] == pytest.approx(math.exp(-total / 16))  # 12 words, 4 sentences
         assert figures["loss"] == pytest.approx(-total / tokens)
         batch = SentenceBatch.of([task.valid[i] for i in range(4)])

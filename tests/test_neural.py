@@ -16,12 +16,13 @@ from asr.errors import CheckpointError, ConfigError, LanguageModelError
 from asr.lm.neural import (
     ROWS,
     STEPS,
-    LmVocabulary,
     LstmLanguageModel,
-    NeuralScorer,
     SentenceBatch,
+    load_lstm,
+    perplexity,
     token_log_probs,
 )
+from asr.lm.vocabulary import LmVocabulary
 from asr.lstm import LstmWeights, lstm_reference
 from asr.text import Vocabulary
 
@@ -180,43 +181,16 @@ def test_a_vocabulary_that_cannot_be_read(tmp_path: Path):
             LmVocabulary.load(tmp_path / name, "word")
 
 
-def test_scores_are_sums_over_a_sentence_and_its_end(tmp_path: Path):
-    model = save_experiment(tmp_path, WORDS)
-    scorer = NeuralScorer.load(tmp_path)
-    texts = ["THE CAT SAT", "", "A DOG SAT SAT"]
-    sentences = [[2, 3, 4, 0], [0], [1, 1, 4, 4, 0]]
-    expected = []
-    for sentence in sentences:
-        with torch.no_grad():
-            log_probs = model.log_probs(torch.tensor([[0, *sentence[:-1]]]))[0][0]
-        expected.append(sum(log_probs[u, token].item() for u, token in enumerate(sentence)))
-    assert scorer.score(texts) == pytest.approx(expected, abs=1e-5)
-    assert scorer.score([]) == []
-
-
-def test_words_that_the_model_lacks_share_the_probability_of_unk(tmp_path: Path):
-    save_experiment(tmp_path, WORDS)
-    alone = NeuralScorer.load(tmp_path)
-    texts = ["THE CAT", "A CAT", "A DOG"]
-    among = alone.among(["THE", "CAT", "A", "DOG", "DOG", "MAT"])  # A, DOG and MAT are lacking
-    shares = np.array([0, 1, 2]) * math.log(3)
-    assert among.score(texts) == pytest.approx(np.array(alone.score(texts)) - shares)
-    total = sum(math.exp(among.score([word])[0]) for word in ("A", "DOG", "MAT"))
-    assert total == pytest.approx(math.exp(alone.score(["A"])[0]))
-    assert alone.among(["THE"]).score(texts) == alone.score(texts)
-
-
 @pytest.mark.parametrize("vocabulary", [WORDS, CHARACTERS])
 def test_perplexity_follows_from_the_scores(
     tmp_path: Path, vocabulary: LmVocabulary, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(asr.lm.neural, "SENTENCES_AT_ONCE", 2)
-    save_experiment(tmp_path, vocabulary)
-    scorer = NeuralScorer.load(tmp_path)
-    texts = ["THE CAT SAT", "CAT", "A 'B"]
-    found = scorer.perplexity(vocabulary.split(text) for text in texts)
-    scores = scorer.score(texts)
-    assert found.perplexity == pytest.approx(math.exp(-sum(scores) / (6 + 3)))
+    model = save_experiment(tmp_path, vocabulary)
+    sentences = [vocabulary.split(text) for text in ("THE CAT SAT", "CAT", "A 'B")]
+    found = perplexity(*load_lstm(tmp_path), sentences)
+    rows = token_log_probs(model, [vocabulary.encode(sentence) for sentence in sentences])
+    assert found.perplexity == pytest.approx(math.exp(-sum(row.sum() for row in rows) / (6 + 3)))
     assert (found.sentences, found.words) == (3, 6)
     assert found.oov == {"word": 2, "character": 4}[vocabulary.unit]  # A 'B; THE CAT SAT CAT
 
@@ -227,11 +201,10 @@ def test_perplexity_follows_from_the_scores(
 def test_words_that_the_model_lacks_are_told_apart(
     tmp_path: Path, vocabulary: LmVocabulary, lacked: list[int]
 ):
-    save_experiment(tmp_path, vocabulary)
-    scorer = NeuralScorer.load(tmp_path)
+    model = save_experiment(tmp_path, vocabulary)
     text = {"word": "CAT DOG SAT B", "character": "CAT A AXE"}[vocabulary.unit]
-    found = scorer.perplexity([vocabulary.split(text)])
-    (row,) = token_log_probs(scorer.model, [vocabulary.encode(vocabulary.split(text))])
+    found = perplexity(model, vocabulary, [vocabulary.split(text)])
+    (row,) = token_log_probs(model, [vocabulary.encode(vocabulary.split(text))])
     assert found.oov == 2
     assert found.oov_log_prob == pytest.approx(sum(row[i] for i in lacked))
     assert found.log_prob == pytest.approx(sum(row))
@@ -240,28 +213,28 @@ def test_words_that_the_model_lacks_are_told_apart(
 def test_perplexity_of_nothing(tmp_path: Path):
     save_experiment(tmp_path, WORDS)
     with pytest.raises(LanguageModelError, match="no sentence"):
-        NeuralScorer.load(tmp_path).perplexity([])
+        perplexity(*load_lstm(tmp_path), [])
 
 
 def test_experiments_that_cannot_be_loaded(tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"config\.json: cannot be read.*give the --out"):
-        NeuralScorer.load(tmp_path / "none")
+        load_lstm(tmp_path / "none")
     save_experiment(tmp_path / "exp", WORDS)
     weights = next((tmp_path / "exp" / "best").glob("model-*"))
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1])
     with pytest.raises(CheckpointError, match="damaged"):
-        NeuralScorer.load(tmp_path / "exp")
+        load_lstm(tmp_path / "exp")
     weights.unlink()
     with pytest.raises(CheckpointError, match="cannot be read"):
-        NeuralScorer.load(tmp_path / "exp")
+        load_lstm(tmp_path / "exp")
     weights.write_bytes(whole)
     LmVocabulary((*WORDS.tokens, "MAT"), "word").save(tmp_path / "exp" / "tokens.txt")
     with pytest.raises(CheckpointError, match=r"does not fit config\.json in \['embedding"):
-        NeuralScorer.load(tmp_path / "exp")
+        load_lstm(tmp_path / "exp")
 
 
 def test_an_acoustic_model_is_no_language_model(tmp_path: Path):
     create_experiment(tmp_path, Config(), Vocabulary.from_texts(["A B"]))
     with pytest.raises(LanguageModelError, match=r"tokens\.txt: begins with \('<blank>'"):
-        NeuralScorer.load(tmp_path)
+        load_lstm(tmp_path)

@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from speech import SMALL, WORDS, write_conf, write_tones
+from test_neural import tiny_model
 from test_resume import RANDOM, Run, assert_same, stopped
 
 from asr.checkpoint import load_checkpoint, load_model
 from asr.cli import align, evaluate, export, lm, train, transcribe
 from asr.decode.lexicon import Lexicon
 from asr.decode.pronunciations import Pronunciations
+from asr.decode.settings import DecoderConfig, save_settings
+from asr.lm.lstm_arrays import LstmArrays
+from asr.lm.vocabulary import LmVocabulary
 from asr.manifest import read_manifest
 from asr.recognize import Recognizer
 from asr.text import Normalizer
@@ -182,6 +186,33 @@ def test_a_bundle_reads_phones_too(experiment: Path, folder: Path, tmp_path: Pat
     (bundle / "lexicon.npz").unlink()
     assert transcribe.main([str(utterances[0].audio), "--model", str(bundle)]) == 1
     assert "lexicon.npz: cannot be read" in complaint(capsys)
+
+
+def test_an_lstm_in_the_folder_rescores(experiment: Path, folder: Path, tmp_path: Path, capsys):
+    plain = texts_of(experiment, folder, capsys)
+    words = LmVocabulary(("</s>", "<unk>", "A", "B", "C"), "word")
+    weights = {name: w.numpy() for name, w in tiny_model(len(words)).state_dict().items()}
+    LstmArrays(words, weights).save(experiment / "lstm.npz")
+    save_settings(experiment, DecoderConfig(rescore_weight=50.0))
+    texts = texts_of(experiment, folder, capsys)
+    assert sum(map(len, texts)) < sum(map(len, plain))  # it loves few words
+    assert texts_of(experiment, folder, capsys, "--set", "rescore_weight=0") == plain
+    own = ("--lm", str(experiment / "lm.bin"))  # an LSTM of other texts has no say then
+    assert texts_of(experiment, folder, capsys, *own) == plain
+    also = ("--rescore", str(experiment / "lstm.npz"))
+    assert texts_of(experiment, folder, capsys, *own, *also) == texts
+
+    bundle = tmp_path / "bundle"
+    assert export.main([str(experiment), str(bundle)]) == 0
+    assert "lstm.npz" in json.loads((bundle / "bundle.json").read_text())["files"]
+    capsys.readouterr()
+    assert texts_of(bundle, folder, capsys) == texts
+    recording = read_manifest(folder / "tones" / "tones.jsonl")[0].audio
+    found = Recognizer.load(bundle).transcribe(recording, words=True)
+    assert found.text == " ".join(word.word for word in found.words) == texts[0]
+    (experiment / "lstm.npz").write_bytes(b"")
+    assert transcribe.main([str(recording), "--model", str(experiment)]) == 1
+    assert "lstm.npz: not an LSTM language model" in complaint(capsys)
 
 
 def test_a_model_begins_with_the_phones_of_another(trained: Path, folder: Path, tmp_path, capsys):

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asr
-from asr.decode.settings import LM, DecoderConfig, has_phones, included_lm, load_settings
+from asr.decode.settings import (
+    LM,
+    LSTM,
+    DecoderConfig,
+    has_phones,
+    included_lm,
+    included_lstm,
+    load_settings,
+)
 from asr.errors import DecoderError
 from asr.journal import content_sha256
 from asr.text import Normalizer, Vocabulary
@@ -53,7 +61,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--hotwords", type=Path, help="words or phrases to be preferred, a line each"
     )
-    group.add_argument("--rescore", type=Path, help="LSTM of asr-lm train-lstm, for an N-best list")
+    group.add_argument(
+        "--rescore",
+        type=Path,
+        help="LSTM of asr-lm train-lstm, for an N-best list; default: with the language model in "
+        f"the model's folder, {LSTM} there, if any; --set rescore_weight=0: none",
+    )
     group.add_argument(
         "--set",
         action="append",
@@ -75,6 +88,7 @@ def complete_options(arguments: argparse.Namespace, model: Path) -> None:
     if arguments.decoder == "greedy" and given:
         raise DecoderError(f"--{given[0]} is for a beam search; leave --decoder greedy out")
     if arguments.decoder != "greedy":
+        arguments.rescore = arguments.rescore or (None if arguments.lm else included_lstm(model))
         arguments.lm = arguments.lm or included_lm(model)
     arguments.decoder = arguments.decoder or ("beam" if given or arguments.lm else "greedy")
     if not arguments.unit:
@@ -180,7 +194,7 @@ def make_decoder(
     Raises:
         DecoderError: a hotword, lexicon or setting that cannot be used.
         LanguageModelError: a language model that cannot be read.
-        CheckpointError: --rescore is no language model.
+        LanguageModelError, CheckpointError: --rescore is no language model.
     """
     from asr.decode.greedy import GreedyDecoder
     from asr.decode.rescore import Rescorer
@@ -188,7 +202,7 @@ def make_decoder(
     if arguments.decoder == "greedy":
         return GreedyDecoder(vocabulary)
     decoder = make_beam(arguments, config, vocabulary, text)
-    scorer = load_scorer(arguments, decoder.words)
+    scorer = load_scorer(arguments, decoder.words) if config.rescore_weight else None
     return Rescorer(decoder, scorer, config) if scorer else decoder
 
 
@@ -229,12 +243,12 @@ def _lexicon(
 
 
 def load_scorer(arguments: argparse.Namespace, words: Iterable[str]) -> "Scorer | None":
-    """The LSTM of --rescore, if it was given, for texts of these words."""
+    """The LSTM that rescores, if any, for texts of these words."""
     if not arguments.rescore:
         return None
-    from asr.lm.neural import NeuralScorer
+    from asr.lm.lstm_scorer import LstmScorer
 
-    return NeuralScorer.load(arguments.rescore).among(words)
+    return LstmScorer.load(arguments.rescore, words)
 
 
 def read_hotwords(path: Path, text: "TextConfig") -> list[str]:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from asr.cli import train_lstm
 from asr.cli.run import run
+from asr.decode.settings import LSTM
+from asr.errors import ConfigError
 from asr.lm.corpus import UNITS
+from asr.progress import say
 
 if TYPE_CHECKING:
     from asr.lm.ngram import NgramModel, Perplexity
@@ -97,12 +100,14 @@ def _prune(arguments: argparse.Namespace) -> int:
 
 
 def convert(words: list[str]) -> int:
-    """Write an n-gram model in another format."""
+    """Write a model in another format."""
     parser = argparse.ArgumentParser(
-        "asr-lm convert", description="Write an n-gram model in another format."
+        "asr-lm convert",
+        description="Write an n-gram model in another format, or an LSTM as one small file of 8 "
+        "bits a weight, which rescores without torch.",
     )
-    parser.add_argument("lm", metavar="LM", help="ARPA or binary model")
-    parser.add_argument("--out", required=True, help=OUT_HELP)
+    parser.add_argument("lm", metavar="LM", help="ARPA or binary model, or folder of an LSTM")
+    parser.add_argument("--out", required=True, help=f"{OUT_HELP}; of an LSTM: .npz")
     parser.add_argument(
         "--quantize", action="store_true", help="a smaller .bin, with probabilities of 8 bits"
     )
@@ -110,9 +115,22 @@ def convert(words: list[str]) -> int:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    if Path(arguments.lm).is_dir():
+        return _convert_lstm(Path(arguments.lm), Path(arguments.out))
+
     from asr.lm.binary import load_lm
 
     return write(arguments.out, lambda: load_lm(arguments.lm), arguments.quantize)
+
+
+def _convert_lstm(folder: Path, out: Path) -> int:
+    from asr.lm.lstm_arrays import LstmArrays
+
+    if out.suffix != ".npz":
+        raise ConfigError(f"--out is {out}; an LSTM is written as .npz: name it {LSTM}")
+    LstmArrays.load(folder).save(out)
+    say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+    return 0
 
 
 def perplexity(words: list[str]) -> int:
@@ -146,10 +164,10 @@ def measure(lm: str, texts: Sequence[str], unit: str) -> "Perplexity":
     from asr.lm.corpus import read_sentences
 
     if Path(lm).is_dir():
-        from asr.lm.neural import NeuralScorer
+        from asr.lm import neural
 
-        scorer = NeuralScorer.load(lm)
-        return scorer.perplexity(read_sentences(texts, scorer.vocabulary.unit))
+        model, vocabulary = neural.load_lstm(lm)
+        return neural.perplexity(model, vocabulary, read_sentences(texts, vocabulary.unit))
 
     from asr.lm.binary import load_lm
     from asr.lm.ngram import perplexity
@@ -176,7 +194,6 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
 def write(out: str, make: "Callable[[], NgramModel]", quantized: bool = False) -> int:
     """Make a model and write it; a name without a format is found before the work."""
     from asr.lm.binary import saver
-    from asr.progress import say
 
     save = saver(out, quantized)
     model = make()

@@ -13,7 +13,7 @@ from asr.config import Config, load_config
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asr.lm.neural import LmVocabulary
+    from asr.lm.vocabulary import LmVocabulary
     from asr.lm_task import Corpus
     from asr.parallel import Group
 
@@ -63,7 +63,7 @@ class Material:
 def prepare(config: Config, arguments: argparse.Namespace) -> Material:
     """Read the texts; a run that goes on keeps its vocabulary."""
     from asr.checkpoint import check_resumed
-    from asr.lm.neural import LmVocabulary
+    from asr.lm.vocabulary import LmVocabulary
     from asr.lm_task import make_vocabulary, read_corpus
 
     if arguments.resume:

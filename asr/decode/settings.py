@@ -12,6 +12,7 @@ from asr.errors import DecoderError
 from asr.text import PHONES
 
 LM = "lm.bin"  # the language model that comes with a model, in its folder
+LSTM = "lstm.npz"  # and one that rescores what is found with it
 _FILE = "decoder.json"
 
 
@@ -83,6 +84,11 @@ _ALLOWED = {
 def included_lm(model: Path) -> Path | None:
     """The language model in a model's folder: where there is one, a beam search is the default."""
     return model / LM if (model / LM).exists() else None
+
+
+def included_lstm(model: Path) -> Path | None:
+    """The LSTM in a model's folder, which rescores what is found with the language model there."""
+    return model / LSTM if (model / LSTM).exists() else None
 
 
 def has_phones(model: Path) -> bool:

@@ -10,10 +10,8 @@ the token BOUNDARY, read as <s> and predicted as </s>. Probabilities are natural
 Shapes: N sentences, U tokens (</s> included), E inputs, H hidden cells, V tokens. Batch first.
 """
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -22,80 +20,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from asr.atomic import write_atomically
 from asr.checkpoint import load_weights, read_config
 from asr.config import LmConfig
 from asr.errors import LanguageModelError
-from asr.lm.ngram import EOS, UNK, Perplexity
-from asr.text import SPACE_TOKEN
+from asr.lm.ngram import Perplexity
+from asr.lm.vocabulary import BOUNDARY, UNKNOWN, LmVocabulary
 
-BOUNDARY, UNKNOWN = 0, 1  # ids of </s> (and <s>), and of <unk>
 SHORTLISTS = (2_000, 10_000)  # ranks at which the softmax begins a class of rarer units
 SENTENCES_AT_ONCE = 10_000  # of a text whose perplexity is measured
 ROWS, STEPS = 64, 64  # sentences and tokens that are scored at a time, which bounds memory
 
 State = tuple[Tensor, Tensor]  # hidden and cell state, each (layers, N, H)
-
-
-@dataclass(frozen=True)
-class LmVocabulary:
-    """The units a model tells apart; a unit's place is its id, and all others are <unk>.
-
-    Args:
-        tokens: </s>, <unk>, then words, or characters with the space as <space>.
-        unit: "word" or "character".
-    """
-
-    tokens: tuple[str, ...]
-    unit: str
-
-    @classmethod
-    def load(cls, path: Path, unit: str) -> "LmVocabulary":
-        """Read one token a line.
-
-        Raises:
-            LanguageModelError: the file cannot be read, or is not the vocabulary of such a model.
-        """
-        try:
-            tokens = tuple(path.read_bytes().decode().removesuffix("\n").split("\n"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise LanguageModelError(f"{path}: not a token file: {error}") from error
-        if tokens[:2] != (EOS, UNK) or len(tokens) < 3 or len(set(tokens)) < len(tokens):
-            raise LanguageModelError(
-                f"{path}: begins with {tokens[:2]}; a language model's has {EOS}, {UNK}, then "
-                "other tokens once each: give the --out folder of asr-lm train-lstm"
-            )
-        return cls(tokens, unit)
-
-    def save(self, path: Path) -> None:
-        """Write one token a line."""
-        write_atomically(path, "".join(f"{token}\n" for token in self.tokens))
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    @cached_property
-    def _ids(self) -> dict[str, int]:
-        return {token: index for index, token in enumerate(self.tokens)}
-
-    def split(self, text: str) -> list[str]:
-        """The units of a text, as `asr.lm.corpus.read_sentences` reads them."""
-        words = text.split()
-        if self.unit == "word":
-            return words
-        return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
-
-    def encode(self, units: Iterable[str]) -> list[int]:
-        """The ids of the units of a sentence, and BOUNDARY behind them."""
-        ids = self._ids
-        return [*(ids.get(unit, UNKNOWN) for unit in units), BOUNDARY]
-
-    def word_ends(self, ids: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Where a word ends in encoded sentences, one behind the other: as often as words stand."""
-        ends: NDArray[np.bool_] = ids != BOUNDARY
-        if self.unit == "character":
-            ends = np.isin(ids, (BOUNDARY, self._ids.get(SPACE_TOKEN, BOUNDARY)))
-        return ends
 
 
 @dataclass(frozen=True)
@@ -197,72 +132,49 @@ def token_log_probs(
     return [found[index] for index in range(len(sentences))]
 
 
-@dataclass(frozen=True)
-class NeuralScorer:
-    """A trained model that scores whole sentences on the CPU."""
+def load_lstm(folder: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
+    """The best model of an experiment folder, in evaluation mode on the CPU, and its vocabulary.
 
-    model: LstmLanguageModel
-    vocabulary: LmVocabulary
-    unknown_units: int = 1  # that share the probability of <unk>
+    Raises:
+        CheckpointError: not an experiment folder, no such checkpoint, or it does not fit.
+        LanguageModelError: an experiment of another kind.
+    """
+    folder = Path(folder)
+    config = read_config(folder).lm
+    vocabulary = LmVocabulary.load(folder / "tokens.txt", config.unit)
+    model = LstmLanguageModel(config, len(vocabulary))
+    load_weights(model, folder)
+    return model, vocabulary
 
-    @classmethod
-    def load(cls, folder: Path | str) -> "NeuralScorer":
-        """Read the best model of an experiment folder.
 
-        Raises:
-            CheckpointError: not an experiment folder, no such checkpoint, or it does not fit.
-            LanguageModelError: an experiment of another kind.
-        """
-        folder = Path(folder)
-        config = read_config(folder).lm
-        vocabulary = LmVocabulary.load(folder / "tokens.txt", config.unit)
-        model = LstmLanguageModel(config, len(vocabulary))
-        load_weights(model, folder)
-        return cls(model, vocabulary)
+def perplexity(
+    model: LstmLanguageModel, vocabulary: LmVocabulary, sentences: Iterable[Sequence[str]]
+) -> Perplexity:
+    """Perplexity of a word, whatever the units of the model.
 
-    def among(self, words: Iterable[str]) -> "NeuralScorer":
-        """The same for texts of these words: those it lacks share the probability of <unk> evenly.
+    Words it lacks are those that hold an unknown unit.
 
-        Else each of them would have all of it, and rare words be likelier than common ones.
-        """
-        units = {unit for word in words for unit in self.vocabulary.split(word)}
-        return replace(self, unknown_units=max(1, len(units.difference(self.vocabulary.tokens))))
+    Args:
+        model: in evaluation mode.
+        vocabulary: of the model.
+        sentences: as `read_sentences` gives them for `vocabulary.unit`.
 
-    def score(self, texts: Sequence[str]) -> list[float]:
-        """Log-probability of each text as a sentence, </s> included."""
-        sentences = [self.vocabulary.encode(self.vocabulary.split(text)) for text in texts]
-        share = math.log(self.unknown_units)
-        return [
-            float(log_probs.sum(dtype=np.float64)) - share * sentence.count(UNKNOWN)
-            for sentence, log_probs in zip(
-                sentences, token_log_probs(self.model, sentences), strict=True
-            )
-        ]
-
-    def perplexity(self, sentences: Iterable[Sequence[str]]) -> Perplexity:
-        """Perplexity of a word, whatever the units of the model.
-
-        Words it lacks are those that hold an unknown unit.
-
-        Args:
-            sentences: as `read_sentences` gives them for `vocabulary.unit`.
-
-        Raises:
-            LanguageModelError: there is no sentence.
-        """
-        sentences = iter(sentences)
-        counts = np.zeros(3, np.int64)  # sentences, words, words with an unknown unit
-        log_probs = np.zeros(2)  # of all tokens, of words with an unknown unit
-        while several := list(islice(sentences, SENTENCES_AT_ONCE)):
-            encoded = [self.vocabulary.encode(sentence) for sentence in several]
-            scores = np.concatenate(token_log_probs(self.model, encoded)).astype(np.float64)
-            ids: NDArray[np.int32] = np.concatenate(encoded).astype(np.int32)
-            ends = self.vocabulary.word_ends(ids)
-            word: NDArray[np.int64] = np.cumsum(ends) - ends  # the number of the word a token is in
-            lacked: NDArray[np.int64] = np.unique(word[ids == UNKNOWN])
-            within = np.isin(word, lacked) & (ids != BOUNDARY)
-            counts += [len(several), ends.sum(), len(lacked)]
-            log_probs += [scores.sum(), scores[within].sum()]
-        if not counts[0]:
-            raise LanguageModelError("no sentence to measure the perplexity on; give a text")
-        return Perplexity(*counts.tolist(), *log_probs.tolist())
+    Raises:
+        LanguageModelError: there is no sentence.
+    """
+    sentences = iter(sentences)
+    counts = np.zeros(3, np.int64)  # sentences, words, words with an unknown unit
+    log_probs = np.zeros(2)  # of all tokens, of words with an unknown unit
+    while several := list(islice(sentences, SENTENCES_AT_ONCE)):
+        encoded = [vocabulary.encode(sentence) for sentence in several]
+        scores = np.concatenate(token_log_probs(model, encoded)).astype(np.float64)
+        ids: NDArray[np.int32] = np.concatenate(encoded).astype(np.int32)
+        ends = vocabulary.word_ends(ids)
+        word: NDArray[np.int64] = np.cumsum(ends) - ends  # the number of the word a token is in
+        lacked: NDArray[np.int64] = np.unique(word[ids == UNKNOWN])
+        within = np.isin(word, lacked) & (ids != BOUNDARY)
+        counts += [len(several), ends.sum(), len(lacked)]
+        log_probs += [scores.sum(), scores[within].sum()]
+    if not counts[0]:
+        raise LanguageModelError("no sentence to measure the perplexity on; give a text")
+    return Perplexity(*counts.tolist(), *log_probs.tolist())

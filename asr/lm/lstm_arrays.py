@@ -1,0 +1,149 @@
+"""An LSTM language model as arrays: read without torch, and kept in a file of 8 bits a weight.
+
+The equations are those of asr/lstm.py and, for the softmax in classes, of Grave et al. 2017,
+'Efficient softmax approximation for GPUs'. Shapes: N histories, L layers, I inputs of a layer, H
+hidden cells.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr.errors import LanguageModelError
+from asr.lm.corpus import UNITS
+from asr.lm.files import created
+from asr.lm.vocabulary import BOUNDARY, LmVocabulary
+
+Floats = NDArray[np.floating[Any]]  # of 32 bits
+
+_LARGEST = 127  # code of 8 bits
+_SCALE = ".scale"  # behind the name of a matrix: what the code 1 stands for in each row
+
+
+@dataclass(frozen=True, eq=False)
+class LstmArrays:
+    """Weights under their names in asr.lm.neural.LstmLanguageModel, and the units they are of."""
+
+    vocabulary: LmVocabulary
+    weights: Mapping[str, Floats]
+
+    @classmethod
+    def load(cls, path: Path) -> "LstmArrays":
+        """Read an experiment folder of `asr-lm train-lstm`, which takes torch, or a file of `save`.
+
+        Raises:
+            CheckpointError: not an experiment folder, or a damaged one.
+            LanguageModelError: an experiment of another kind, or not such a file.
+        """
+        if path.is_dir():
+            from asr.lm.neural import load_lstm
+
+            model, vocabulary = load_lstm(path)
+            return cls(vocabulary, {name: w.numpy() for name, w in model.state_dict().items()})
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+                arrays = cls._unpacked(dict(file))
+            arrays._check()
+        except Exception as error:  # a damaged archive raises many kinds, of no common class
+            raise LanguageModelError(
+                f"{path}: not an LSTM language model ({error}); give the --out folder of asr-lm "
+                "train-lstm, or the .npz that asr-lm convert made of it"
+            ) from error
+        return arrays
+
+    @classmethod
+    def _unpacked(cls, stored: dict[str, NDArray[Any]]) -> "LstmArrays":
+        tokens, unit = (stored.pop(name).tobytes().decode() for name in ("tokens", "unit"))
+        scales = {name: stored.pop(name) for name in list(stored) if name.endswith(_SCALE)}
+        weights = {
+            name: codes.astype(np.float32) * scales.get(name + _SCALE, np.float32(1))
+            for name, codes in stored.items()
+        }
+        return cls(LmVocabulary(tuple(tokens.split("\n")), unit), weights)
+
+    def _check(self) -> None:
+        """Let one token be read and another predicted, so that all parts meet.
+
+        Raises:
+            Exception: of many kinds, where they do not fit.
+        """
+        known = {len(self.vocabulary), len(self.weights["embedding.weight"]), self._classes[-1]}
+        if len(known) > 1 or self.vocabulary.unit not in UNITS:
+            raise ValueError("its parts do not fit together")
+        behind = self.read(np.array([BOUNDARY]), self.start)
+        self.log_probs(behind[:, -1, 0].repeat(len(self._classes), 0), self._classes - 1)
+
+    def save(self, path: Path) -> None:
+        """Write a file that np.load reads without a pickle; matrices have 8 bits a weight.
+
+        Raises:
+            LanguageModelError: it cannot be written.
+        """
+        stored: dict[str, Any] = {
+            "tokens": np.frombuffer("\n".join(self.vocabulary.tokens).encode(), np.uint8),
+            "unit": np.frombuffer(self.vocabulary.unit.encode(), np.uint8),
+        }
+        for name, weight in self.weights.items():
+            stored[name] = weight
+            if weight.ndim == 2:
+                scale = np.abs(weight).max(axis=1, keepdims=True).clip(min=1e-20) / _LARGEST
+                stored[name] = np.rint(weight / scale).astype(np.int8)
+                stored[name + _SCALE] = scale
+        with created(path) as file:
+            np.savez(file, **stored)
+
+    @cached_property
+    def start(self) -> Floats:
+        """The state before a sentence, (1, L, 2, H): hidden state and cell of each layer."""
+        layers = sum(name.startswith("network.weight_hh") for name in self.weights)
+        return np.zeros((1, layers, 2, self.weights["network.weight_hh_l0"].shape[1]), np.float32)
+
+    def read(self, tokens: NDArray[np.int64], state: Floats) -> Floats:
+        """The state (N, L, 2, H) behind tokens (N,), given the one before them."""
+        weights, state = self.weights, state.copy()
+        inputs = weights["embedding.weight"][tokens]  # (N, I)
+        for layer in range(state.shape[1]):
+            hidden, cell = state[:, layer, 0], state[:, layer, 1]  # views
+            sums = inputs @ weights[f"network.weight_ih_l{layer}"].T
+            sums += hidden @ weights[f"network.weight_hh_l{layer}"].T
+            sums += weights[f"network.bias_ih_l{layer}"] + weights[f"network.bias_hh_l{layer}"]
+            i, f, g, o = np.split(sums, 4, axis=1)
+            cell[:] = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
+            inputs = hidden[:] = _sigmoid(o) * np.tanh(cell)
+        return state
+
+    def log_probs(self, hidden: Floats, tokens: NDArray[np.int64]) -> Floats:
+        """Log-probability (N,) of each token behind hidden states (N, H) of the last layer."""
+        head = _log_softmax(hidden @ self.weights["softmax.head.weight"].T)
+        own = np.searchsorted(self._classes, tokens, side="right")  # 0: the head's own tokens
+        column = np.where(own == 0, tokens, self._classes[0] + own - 1)
+        found: Floats = head[np.arange(len(tokens)), column]
+        for number in range(1, len(self._classes)):
+            rows = np.flatnonzero(own == number)
+            down, up = (self.weights[f"softmax.tail.{number - 1}.{i}.weight"] for i in (0, 1))
+            tail = _log_softmax(hidden[rows] @ down.T @ up.T)
+            found[rows] += tail[np.arange(len(rows)), tokens[rows] - self._classes[number - 1]]
+        return found
+
+    @cached_property
+    def _classes(self) -> NDArray[np.int64]:
+        """The ranks at which classes of rarer tokens begin, and the end of the last one."""
+        tails = [len(w) for name, w in self.weights.items() if name.endswith(".1.weight")]
+        first = len(self.weights["softmax.head.weight"]) - len(tails)
+        return np.cumsum([first, *tails])
+
+
+def _sigmoid(values: Floats) -> Floats:
+    return (1 + np.tanh(values / 2)) / 2  # which, unlike exp, does not overflow
+
+
+def _log_softmax(values: Floats) -> Floats:
+    values = values - values.max(axis=1, keepdims=True)
+    values -= np.log(np.exp(values).sum(axis=1, keepdims=True))
+    return values
