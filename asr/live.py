@@ -15,6 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.audio import Waveform
+from asr.decode.rescore import Rescorer
 from asr.errors import AudioError
 from asr.recognize import Recognizer
 from asr.speech import speech_log_probs
@@ -66,6 +67,9 @@ class Listener:
 
     def __init__(self, recognizer: Recognizer, write: Callable[[str], None]) -> None:
         self.decoder, self.acoustics = recognizer.decoder, recognizer.acoustics
+        # An LSTM is too slow for what will be said differently half a second later.
+        decoder = self.decoder
+        self.guesser = decoder.decoder if isinstance(decoder, Rescorer) else decoder
         self.segmenter = Segmenter(self.acoustics)
         self.line = Line(write)
         frames_per_s = 1000 / self.acoustics.frame_shift_ms
@@ -90,7 +94,7 @@ class Listener:
         dropped = max(0, end - self._left)
         self.heard, self._begin = self.heard[dropped * frame_samples :], end - dropped
         if (self.segmenter.held.argmax(axis=1) != BLANK).any():
-            self.line.suppose(self.decoder.decode(self.segmenter.held)[0].words)
+            self.line.suppose(self.guesser.decode(self.segmenter.held)[0].words)
 
     def close(self) -> None:
         """Write what is left."""

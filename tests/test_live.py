@@ -1,6 +1,7 @@
 """Words from sound that is still arriving, with the model of the smoke recipe."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import soundfile
 import soxr
 
 import asr
+from asr.decode.rescore import Rescorer
+from asr.decode.settings import DecoderConfig
 from asr.errors import AudioError
 from asr.live import LEFT_S, RIGHT_S, STEP_S, Line, Listener, run_live
 from asr.manifest import Utterance, read_manifest
@@ -47,6 +50,21 @@ def live_text(model: Recognizer, content: bytes, rate_hz: int = RATE_HZ) -> str:
 def test_a_line_for_each_pause_and_each_word_once(model: Recognizer, spoken: list[Utterance]):
     text = live_text(model, pcm(with_pauses(spoken)))
     assert text == "".join(f"{utterance.text}\n" for utterance in spoken)
+
+
+def test_only_whole_lines_are_rescored(model: Recognizer, spoken: list[Utterance]):
+    class Counts:
+        calls = 0
+
+        def score(self, texts: Sequence[str]) -> list[float]:
+            self.calls += 1
+            return [0.0] * len(texts)
+
+    scorer = Counts()
+    rescored = Recognizer(model.acoustics, Rescorer(model.decoder, scorer, DecoderConfig()))
+    text = live_text(rescored, pcm(with_pauses(spoken)))
+    assert text == "".join(f"{utterance.text}\n" for utterance in spoken)
+    assert scorer.calls <= len(spoken) + 1  # or the silence at the end
 
 
 def test_other_rates_are_resampled(model: Recognizer, spoken: list[Utterance]):

@@ -161,8 +161,11 @@ def test_english_from_corpora_to_a_bundle(corpora: dict[str, str]):
     assert bundle.vocabulary.tokens[1:] == (" ", "A", "B", "C")
     assert bundle.phones is not None
     assert bundle.phones.tokens[1:] == ("AH", "B", "EY", "IY", "S")
-    assert {"lm.bin", "decoder.json", "calibration.json"} <= {path.name for path in exp.iterdir()}
-    for folder, most in (("greedy", 0.5), ("lm", 0.15), ("bundle", 0.15)):
+    promised = json.loads((exp / "bundle.json").read_text())["files"]
+    assert {"lm.bin", "lstm.npz", "decoder.json", "calibration.json"} <= promised.keys()
+    dev = {utterance.text for utterance in read_manifest(data / "wide.jsonl")}
+    assert set((data / "dev.txt").read_text().splitlines()) == dev
+    for folder, most in (("greedy", 0.5), ("bundle", 0.15)):
         score = json.loads((exp / folder / "wide" / "score.json").read_text())
         assert score["words"] > 30
         assert score["wer"] <= most, folder
@@ -190,12 +193,14 @@ def test_commands_of_english(corpora: dict[str, str]):
             "asr-lm train --order 4 text --out data/lm4.bin",
             "asr-lm prune data/lm4.bin --threshold 1.4e-7 --out data/small.bin",
             "asr-lm convert data/small.bin --out exp/lm.bin --quantize",
+            "asr-lm train-lstm ../../conf/lstm_lm.toml --train text --valid data/dev.txt "
+            "--out data/lstm",
+            "asr-lm convert data/lstm --out exp/lstm.npz",
             "asr-lexicon dict data/all-train.jsonl exp/lm.bin --out data/lexicon.txt",
             "asr-train ../../conf/english.toml train.epochs=1 --lexicon data/lexicon.txt "
             "--train data/all-train.jsonl --valid data/wide.jsonl --out exp",
             *evaluations("greedy", "--decoder greedy"),
             f"{TUNE} --set beam_size=200 --set token_threshold=-7",
-            *evaluations("lm"),
             "asr-export exp exp --int8",
             *evaluations("bundle"),
         ],
