@@ -1,5 +1,6 @@
 """A model that begins with another's weights: what is kept, what is fresh, what is refused."""
 
+import shutil
 from itertools import accumulate
 from pathlib import Path
 
@@ -8,17 +9,16 @@ import torch
 from speech import small_config, write_conf
 from torch import Tensor
 
-from asr.acoustics import open_acoustics
 from asr.adapt import adapted_vocabulary, freeze, start_from
 from asr.checkpoint import Checkpoint, create_experiment, load_model, save_checkpoint
 from asr.cli.train import main
 from asr.config import Config
 from asr.corpora.librispeech import read_librispeech
-from asr.decode.greedy import GreedyDecoder
 from asr.errors import CheckpointError, ConfigError
 from asr.evaluate import normalised_references, recognise
 from asr.manifest import write_manifest
 from asr.model import AcousticModel
+from asr.recognize import Recognizer
 from asr.score import score
 from asr.text import PHONES, Vocabulary
 
@@ -254,13 +254,14 @@ def test_the_english_model_gets_better_on_a_speaker(tmp_path: Path):
     words = [str(ROOT / "conf" / "english.toml"), *overrides, "--init", str(ENGLISH)]
     words += ["--train", str(manifests["train"]), "--valid", str(manifests["valid"])]
     assert main([*words, "--out", str(tmp_path / "exp")]) == 0
+    for name in ("lm.bin", "lstm.npz", "decoder.json"):
+        shutil.copy(ENGLISH / name, tmp_path / "exp")
 
     def error_rate(folder: Path) -> float:
-        acoustics = open_acoustics(folder)
-        references = normalised_references(acoustics, parts["test"], spelled_by_lexicon=False)
-        decoder = GreedyDecoder(acoustics.vocabulary)
-        outputs = recognise(acoustics, parts["test"])
-        hypotheses = {name: decoder.decode(row)[0].text for name, row in outputs}
+        model = Recognizer.load(folder)
+        references = normalised_references(model.acoustics, parts["test"], spelled_by_lexicon=True)
+        outputs = recognise(model.acoustics, parts["test"])
+        hypotheses = {name: model.decoder.decode(row)[0].text for name, row in outputs}
         return score(references, hypotheses).word.rate
 
-    assert error_rate(tmp_path / "exp") < 0.97 * error_rate(ENGLISH)
+    assert error_rate(tmp_path / "exp") < 0.95 * error_rate(ENGLISH)

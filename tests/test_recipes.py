@@ -200,7 +200,7 @@ def test_commands_of_english(corpora: dict[str, str]):
             "asr-train ../../conf/english.toml train.epochs=1 --lexicon data/lexicon.txt "
             "--train data/all-train.jsonl --valid data/wide.jsonl --out exp",
             *evaluations("greedy", "--decoder greedy"),
-            f"{TUNE} --set beam_size=200 --set token_threshold=-7",
+            f"{TUNE} --set beam_size=400 --set token_threshold=-7",
             "asr-export exp exp --int8",
             *evaluations("bundle"),
         ],

@@ -2,7 +2,7 @@
 
 The sentences of an N-best list differ in few places. So what is known behind a history is computed
 once, and histories that end in the same few units share it: it is that of the first sentence which
-has them, so of the best one. For lists of 50 that is a fifth of the work.
+has them, so of the best one. For lists of 50 that is a fifth of the steps.
 """
 
 import math
