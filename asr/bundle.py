@@ -26,6 +26,7 @@ from typing import Any
 
 from asr.atomic import created_atomically, write_atomically
 from asr.config import TextConfig, config_from_dict
+from asr.decode.settings import LM, LSTM
 from asr.errors import CheckpointError, ConfigError, VocabularyError
 from asr.text import PHONES, TOKENS, Vocabulary
 
@@ -33,7 +34,7 @@ INDEX = "bundle.json"
 GRAPH = "model.onnx"
 CARD = "MODEL_CARD.md"  # for people: not verified, so that it can be edited
 NEEDED = (GRAPH, TOKENS)
-FILES = (*NEEDED, PHONES, "lexicon.npz", "lm.bin", "lstm.npz", "decoder.json", "calibration.json")
+FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, "decoder.json", "calibration.json")
 COPIED = (*FILES[1:], CARD)  # from an experiment folder, where they have the same names
 FORMAT = 1
 _CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder

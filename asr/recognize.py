@@ -68,19 +68,15 @@ class Recognizer:
         from asr.decode.beam import BeamDecoder  # imports numba
         from asr.decode.confidence import load_calibration
         from asr.decode.pronunciations import Pronunciations
-        from asr.decode.rescore import Rescorer
+        from asr.decode.rescore import rescored
         from asr.lm.binary import load_lm
-        from asr.lm.lstm_scorer import LstmScorer
 
         phones = has_phones(folder)
         acoustics = open_while_compiling(folder, phones=phones)
         lm, config = load_lm(path), load_settings(folder)
         lexicon = Pronunciations.load(folder).among(lm) if phones else None
-        decoder: Decoder
-        decoder = beam = BeamDecoder(acoustics.vocabulary, config, lm=lm, lexicon=lexicon)
-        lstm = included_lstm(folder)
-        if lstm and config.rescore_weight:
-            decoder = Rescorer(beam, LstmScorer.load(lstm, beam.words), config)
+        beam = BeamDecoder(acoustics.vocabulary, config, lm=lm, lexicon=lexicon)
+        decoder = rescored(beam, included_lstm(folder), config)
         return cls(acoustics, decoder, load_calibration(folder))
 
     def transcribe(self, source: Source, *, words: bool = False) -> Transcript:

@@ -22,10 +22,6 @@ from asr.lm.vocabulary import LmVocabulary
 LISTS = st.lists(st.lists(st.sampled_from(["THE", "CAT", "SAT", "DOG"]), max_size=12), max_size=8)
 
 
-def arrays_of(model: LstmLanguageModel, vocabulary: LmVocabulary) -> LstmArrays:
-    return LstmArrays(vocabulary, {name: w.numpy() for name, w in model.state_dict().items()})
-
-
 def expected(model: LstmLanguageModel, vocabulary: LmVocabulary, texts: list[str]) -> list[float]:
     sentences = [vocabulary.encode(vocabulary.split(text)) for text in texts]
     return [float(row.sum()) for row in token_log_probs(model, sentences)]
@@ -39,7 +35,7 @@ def test_scores_are_those_of_torch(lists: list[list[str]], layers: int, vocabula
     texts = [" ".join(words)[:30] for words in lists]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(asr.lm.lstm_scorer.LONGEST_HISTORY, "word", 20)
-        found = LstmScorer(arrays_of(model, vocabulary)).score(texts)
+        found = LstmScorer(LstmArrays.of(model, vocabulary)).score(texts)
     assert found == pytest.approx(expected(model, vocabulary, texts), abs=1e-4)
 
 
@@ -47,7 +43,7 @@ def test_scores_are_those_of_torch(lists: list[list[str]], layers: int, vocabula
 def test_each_class_of_the_softmax(size: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(asr.lm.neural, "SHORTLISTS", (4, 11))  # classes begin at these ranks
     model = tiny_model(size)
-    arrays = arrays_of(model, WORDS)
+    arrays = LstmArrays.of(model, WORDS)
     behind = arrays.read(np.array([2]), arrays.start)
     hidden = np.repeat(behind[:, -1, 0], size, axis=0)
     found = arrays.log_probs(hidden, np.arange(size))
@@ -60,7 +56,7 @@ def test_each_class_of_the_softmax(size: int, monkeypatch: pytest.MonkeyPatch):
 def test_histories_that_end_alike_share_what_the_first_one_knows(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(asr.lm.lstm_scorer.LONGEST_HISTORY, "word", 2)
     model = tiny_model(len(WORDS))
-    scorer = LstmScorer(arrays_of(model, WORDS))
+    scorer = LstmScorer(LstmArrays.of(model, WORDS))
     texts = ["THE CAT SAT", "CAT CAT SAT"]
     first, second = scorer.score(texts)
     exact = expected(model, WORDS, texts)
@@ -74,7 +70,7 @@ def test_histories_that_end_alike_share_what_the_first_one_knows(monkeypatch: py
 
 
 def test_words_that_the_model_lacks_share_the_probability_of_unk():
-    arrays = arrays_of(tiny_model(len(WORDS)), WORDS)
+    arrays = LstmArrays.of(tiny_model(len(WORDS)), WORDS)
     alone = LstmScorer(arrays)
     texts = ["THE CAT", "A CAT", "A DOG"]
     among = LstmScorer(arrays, ["THE", "CAT", "A", "DOG", "DOG", "MAT"])  # A, DOG, MAT are lacking
@@ -87,7 +83,7 @@ def test_words_that_the_model_lacks_share_the_probability_of_unk():
 
 def test_no_text_and_no_words():
     model = tiny_model(len(WORDS))
-    scorer = LstmScorer(arrays_of(model, WORDS))
+    scorer = LstmScorer(LstmArrays.of(model, WORDS))
     assert scorer.score([]) == []
     assert scorer.score(["", ""]) == pytest.approx(2 * expected(model, WORDS, [""]))
 

@@ -191,8 +191,7 @@ def test_a_bundle_reads_phones_too(experiment: Path, folder: Path, tmp_path: Pat
 def test_an_lstm_in_the_folder_rescores(experiment: Path, folder: Path, tmp_path: Path, capsys):
     plain = texts_of(experiment, folder, capsys)
     words = LmVocabulary(("</s>", "<unk>", "A", "B", "C"), "word")
-    weights = {name: w.numpy() for name, w in tiny_model(len(words)).state_dict().items()}
-    LstmArrays(words, weights).save(experiment / "lstm.npz")
+    LstmArrays.of(tiny_model(len(words)), words).save(experiment / "lstm.npz")
     save_settings(experiment, DecoderConfig(rescore_weight=50.0))
     texts = texts_of(experiment, folder, capsys)
     assert sum(map(len, texts)) < sum(map(len, plain))  # it loves few words

@@ -197,13 +197,12 @@ def make_decoder(
         LanguageModelError, CheckpointError: --rescore is no language model.
     """
     from asr.decode.greedy import GreedyDecoder
-    from asr.decode.rescore import Rescorer
+    from asr.decode.rescore import rescored
 
     if arguments.decoder == "greedy":
         return GreedyDecoder(vocabulary)
     decoder = make_beam(arguments, config, vocabulary, text)
-    scorer = load_scorer(arguments, decoder.words) if config.rescore_weight else None
-    return Rescorer(decoder, scorer, config) if scorer else decoder
+    return rescored(decoder, arguments.rescore, config)
 
 
 def make_beam(

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 from asr.decode.hypothesis import Decoder, Hypothesis
 from asr.decode.settings import DecoderConfig
 
+if TYPE_CHECKING:
+    from asr.decode.beam import BeamDecoder
+
 
 class Scorer(Protocol):
-    """A language model of whole sentences, such as asr.lm.neural.NeuralScorer."""
+    """A language model of whole sentences, such as asr.lm.lstm_scorer.LstmScorer."""
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Natural-log probability of each sentence, its end included."""
@@ -43,3 +47,16 @@ class Rescorer:
         gain = self.config.rescore_weight * score
         gain += self.config.rescore_word_score * len(hypothesis.words)
         return replace(hypothesis, score=hypothesis.score + gain)
+
+
+def rescored(decoder: "BeamDecoder", lstm: Path | None, config: DecoderConfig) -> Decoder:
+    """A decoder whose hypotheses an LSTM scores too, where there is one and it has a weight.
+
+    Raises:
+        LanguageModelError, CheckpointError: the LSTM is none, or damaged.
+    """
+    if not lstm or not config.rescore_weight:
+        return decoder
+    from asr.lm.lstm_scorer import LstmScorer  # imports numba
+
+    return Rescorer(decoder, LstmScorer.load(lstm, decoder.words), config)

@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
-from asr.lm.corpus import UNITS
 from asr.lm.files import created
 from asr.lm.vocabulary import BOUNDARY, LmVocabulary
+
+if TYPE_CHECKING:
+    from asr.lm.neural import LstmLanguageModel
 
 Floats = NDArray[np.floating[Any]]  # of 32 bits
 
@@ -44,8 +46,7 @@ class LstmArrays:
         if path.is_dir():
             from asr.lm.neural import load_lstm
 
-            model, vocabulary = load_lstm(path)
-            return cls(vocabulary, {name: w.numpy() for name, w in model.state_dict().items()})
+            return cls.of(*load_lstm(path))
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 arrays = cls._unpacked(dict(file))
@@ -56,6 +57,11 @@ class LstmArrays:
                 "train-lstm, or the .npz that asr-lm convert made of it"
             ) from error
         return arrays
+
+    @classmethod
+    def of(cls, model: "LstmLanguageModel", vocabulary: LmVocabulary) -> "LstmArrays":
+        """Those of a model, which share its memory."""
+        return cls(vocabulary, {name: w.numpy() for name, w in model.state_dict().items()})
 
     @classmethod
     def _unpacked(cls, stored: dict[str, NDArray[Any]]) -> "LstmArrays":
@@ -74,7 +80,7 @@ class LstmArrays:
             Exception: of many kinds, where they do not fit.
         """
         known = {len(self.vocabulary), len(self.weights["embedding.weight"]), self._classes[-1]}
-        if len(known) > 1 or self.vocabulary.unit not in UNITS:
+        if len(known) > 1:
             raise ValueError("its parts do not fit together")
         behind = self.read(np.array([BOUNDARY]), self.start)
         self.log_probs(behind[:, -1, 0].repeat(len(self._classes), 0), self._classes - 1)

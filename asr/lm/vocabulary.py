@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from asr.atomic import write_atomically
 from asr.errors import LanguageModelError
+from asr.lm.corpus import UNITS
 from asr.lm.ngram import EOS, UNK
 from asr.text import SPACE_TOKEN
 
@@ -23,10 +24,23 @@ class LmVocabulary:
     Args:
         tokens: </s>, <unk>, then words, or characters with the space as <space>.
         unit: "word" or "character".
+
+    Raises:
+        LanguageModelError: the tokens begin otherwise, or one is there twice; another unit.
     """
 
     tokens: tuple[str, ...]
     unit: str
+
+    def __post_init__(self) -> None:
+        tokens = self.tokens
+        if tokens[:2] != (EOS, UNK) or len(tokens) < 3 or len(set(tokens)) < len(tokens):
+            raise LanguageModelError(
+                f"begins with {tokens[:2]}; a language model's has {EOS}, {UNK}, then other "
+                "tokens once each: give the --out folder of asr-lm train-lstm"
+            )
+        if self.unit not in UNITS:
+            raise LanguageModelError(f"unit is {self.unit!r}; allowed: {', '.join(UNITS)}")
 
     @classmethod
     def load(cls, path: Path, unit: str) -> "LmVocabulary":
@@ -39,12 +53,10 @@ class LmVocabulary:
             tokens = tuple(path.read_bytes().decode().removesuffix("\n").split("\n"))
         except (OSError, UnicodeDecodeError) as error:
             raise LanguageModelError(f"{path}: not a token file: {error}") from error
-        if tokens[:2] != (EOS, UNK) or len(tokens) < 3 or len(set(tokens)) < len(tokens):
-            raise LanguageModelError(
-                f"{path}: begins with {tokens[:2]}; a language model's has {EOS}, {UNK}, then "
-                "other tokens once each: give the --out folder of asr-lm train-lstm"
-            )
-        return cls(tokens, unit)
+        try:
+            return cls(tokens, unit)
+        except LanguageModelError as error:
+            raise LanguageModelError(f"{path}: {error}") from error
 
     def save(self, path: Path) -> None:
         """Write one token a line."""
