@@ -69,6 +69,8 @@ class ModelConfig:
     residual: bool = False
     layer_norm: bool = False
     dropout: float = 0.2  # on the input of every layer but the first, and of the output layer
+    variational_dropout: bool = False  # hides a cell in all frames of an utterance, or in none
+    weight_drop: float = 0.0  # share of the recurrent weights hidden in a training step
     forget_bias: float = 1.0
     stack: int = 3  # neighbouring frames joined at the input
     reduce_after: tuple[int, ...] = ()  # layers (1 = first) after which pairs of frames are joined
@@ -82,7 +84,8 @@ class ModelConfig:
         for name in ("layers", "hidden", "stack"):
             _within(f"model.{name}", getattr(self, name), 1, math.inf)
         _within("model.projection", self.projection, 0, math.inf)
-        _within("model.dropout", self.dropout, 0, 0.9)
+        for name in ("dropout", "weight_drop"):
+            _within(f"model.{name}", getattr(self, name), 0, 0.9)
         for layer in self.reduce_after:
             _within("model.reduce_after", layer, 1, self.layers - 1)
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import dropout
 
 from asr.config import ModelConfig
 from asr.features import mask_frames
@@ -96,6 +98,7 @@ class RecurrentLayer(nn.Module):
         self.projection = nn.Linear(width, self.outputs) if config.projection else nn.Identity()
         self.norm = nn.LayerNorm(self.outputs) if config.layer_norm else nn.Identity()
         self.residual = config.residual and inputs == self.outputs
+        self.weight_drop = config.weight_drop
         if config.cell == "lstm":
             self._set_forget_bias(config.hidden, config.forget_bias)
 
@@ -108,19 +111,48 @@ class RecurrentLayer(nn.Module):
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
         """(N, T, I) frames, int64 (N,) valid frames; returns (N, T, outputs), padding zero."""
-        streams = [_run(self.directions[0], frames)]
+        streams = [self._run(0, frames)]
         if len(self.directions) == 2:
-            backward = _run(self.directions[1], reverse_within(frames, num_frames))
+            backward = self._run(1, reverse_within(frames, num_frames))
             streams.append(reverse_within(backward, num_frames))
         hidden = self.norm(self.projection(torch.cat(streams, dim=2)))  # (N, T, D*H) -> outputs
         if self.residual:
             hidden = hidden + frames
         return mask_frames(hidden, num_frames)
 
+    def _run(self, direction: int, frames: Tensor) -> Tensor:
+        network = self.directions[direction]
+        output: Tensor = functional_call(network, self._dropped(network), frames.transpose(0, 1))[0]
+        return output.transpose(0, 1)
 
-def _run(network: nn.Module, frames: Tensor) -> Tensor:
-    output: Tensor = network(frames.transpose(0, 1))[0]
-    return output.transpose(0, 1)
+    def _dropped(self, network: nn.Module) -> dict[str, Tensor]:
+        """Recurrent weights, some of them hidden: dropout that leaves the cells' memory alone.
+
+        Source: Merity, Keskar and Socher 2018, 'Regularizing and optimizing LSTM language models'.
+        """
+        if not (self.training and self.weight_drop):
+            return {}
+        named = network.named_parameters()
+        recurrent = {name: weight for name, weight in named if name.startswith("weight_hh")}
+        return {name: dropout(weight, self.weight_drop) for name, weight in recurrent.items()}
+
+
+class VariationalDropout(nn.Module):
+    """Dropout that hides the same cells in all frames of an utterance.
+
+    Source: Gal and Ghahramani 2016, 'A theoretically grounded application of dropout in recurrent
+    neural networks'.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(N, T, H) to as many."""
+        if not self.training:
+            return hidden
+        return hidden * dropout(hidden.new_ones(len(hidden), 1, hidden.shape[2]), self.probability)
 
 
 def stack_frames(frames: Tensor, num_frames: Tensor, factor: int) -> tuple[Tensor, Tensor]:
@@ -139,7 +171,8 @@ class RecurrentStack(nn.Module):
         super().__init__()
         self.stack = config.stack
         self.reduce_after = config.reduce_after
-        self.dropout = nn.Dropout(config.dropout)
+        kind = VariationalDropout if config.variational_dropout else nn.Dropout
+        self.dropout = kind(config.dropout)
         self.layers = nn.ModuleList()
         width = inputs * config.stack
         for number in range(1, config.layers + 1):

@@ -15,6 +15,7 @@ from asr.lstm import (
     LstmWeights,
     RecurrentLayer,
     RecurrentStack,
+    VariationalDropout,
     lstm_reference,
     reverse_within,
     stack_frames,
@@ -166,6 +167,7 @@ def test_stacking_by_hand():
         ("residual", True),
         ("layer_norm", True),
         ("dropout", 0.5),
+        ("weight_drop", 0.5),
         ("forget_bias", 3.0),
         ("stack", 2),
         ("reduce_after", (1,)),
@@ -210,6 +212,40 @@ def test_dropout_acts_in_training_only():
     assert 0.2 < (first[0] == 0).float().mean() < 0.8
     stack.eval()
     assert torch.equal(stack(random_frames(), LENGTHS)[0], stack(random_frames(), LENGTHS)[0])
+
+
+def test_variational_dropout_hides_a_cell_in_all_frames_of_an_utterance():
+    stack = seeded_stack(dropout=0.5, variational_dropout=True)
+    output, _ = stack(random_frames(), LENGTHS)
+    hidden = output == 0
+    for row, length in zip(hidden, LENGTHS, strict=True):
+        assert torch.equal(row[:length], row[:1].expand(length, -1))
+    assert not torch.equal(hidden[0, 0], hidden[2, 0])
+    assert 0.2 < hidden[:, 0].float().mean() < 0.8
+    plain, _ = seeded_stack().eval()(random_frames(), LENGTHS)
+    assert torch.equal(stack.eval()(random_frames(), LENGTHS)[0], plain)
+
+
+def test_variational_dropout_keeps_the_mean():
+    torch.manual_seed(0)
+    seen = VariationalDropout(0.3)(torch.ones(1000, 2, 20))
+    assert seen.mean().item() == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weight_drop_hides_recurrent_weights_in_training_only(cell: str):
+    stack = seeded_stack(cell=cell, weight_drop=0.5)
+    weights = [dict(network.named_parameters()) for network in stack.layers[0].directions]
+    before = {name: weight.clone() for name, weight in weights[0].items()}
+    output, _ = stack(random_frames(), LENGTHS)
+    output.sum().backward()
+    for named in weights:
+        assert 0.2 < (named["weight_hh_l0"].grad == 0).float().mean() < 0.8
+        assert (named["weight_ih_l0"].grad != 0).all()
+    for name, weight in before.items():
+        assert torch.equal(weights[0][name], weight)  # those that are kept are whole
+    plain, _ = seeded_stack(cell=cell).eval()(random_frames(), LENGTHS)
+    assert torch.equal(stack.eval()(random_frames(), LENGTHS)[0], plain)
 
 
 def test_forget_gates_start_with_the_bias_asked_for():
