@@ -38,32 +38,39 @@ def best_first(state: State, ends: Sequence[Path]) -> Iterator[Path]:
     """Yield paths that end in a beam, and those that lost to them, best first.
 
     A path that took the way of a loser goes on to losses on that way alone: so each comes once. No
-    way has a prefix twice.
+    way has a prefix twice. Most ways are never asked for: one is followed when its turn has come.
     """
     losers = _losers(state)
     order = count()  # of equal scores the first
-    heap = [(-end.score, next(order), end, len(end.nodes)) for end in ends]
+    heap = [(-end.score, next(order), end, len(end.nodes), 0) for end in ends]
     heapify(heap)
     while heap:
-        _, _, path, open_until = heappop(heap)
+        _, _, path, open_until, loser = heappop(heap)
+        if loser:
+            way = path_to(state, loser)
+            if not set(path.nodes[open_until:]).isdisjoint(way):  # each may have lost to the other
+                continue
+            path, open_until = _detour(state, path, open_until, way), len(way) - 1
         yield path
-        for place, winner in enumerate(path.nodes[:open_until]):
-            rest = path.nodes[place + 1 :]
+        for place, winner in enumerate(path.nodes[:open_until], start=1):
             for loser in losers.get(winner, ()):
-                if rest and rest[0] < state.met[loser]:  # it went on before they met
-                    continue
-                way = path_to(state, loser)
-                if not set(rest).isdisjoint(way):  # each may have lost to the other
-                    continue
-                margin = float(state.margin[loser])
-                language = float(state.score[loser] - state.score[winner])
-                other = Path(
-                    path.score + margin,
-                    path.acoustic + margin - language,
-                    way + rest,
-                    path.last_word,
-                )
-                heappush(heap, (-other.score, next(order), other, len(way) - 1))
+                if place < len(path.nodes) and path.nodes[place] < state.met[loser]:
+                    continue  # it went on before they met
+                score = path.score + float(state.margin[loser])
+                heappush(heap, (-score, next(order), path, place, loser))
+
+
+def _detour(state: State, path: Path, place: int, way: tuple[int, ...]) -> Path:
+    """A path whose first `place` nodes are the way of one that lost to them."""
+    loser, winner = way[-1], path.nodes[place - 1]
+    margin = float(state.margin[loser])
+    language = float(state.score[loser] - state.score[winner])
+    return Path(
+        path.score + margin,
+        path.acoustic + margin - language,
+        way + path.nodes[place:],
+        path.last_word,
+    )
 
 
 def _losers(state: State) -> dict[int, list[int]]:
