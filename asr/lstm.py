@@ -121,8 +121,12 @@ class RecurrentLayer(nn.Module):
         return mask_frames(hidden, num_frames)
 
     def _run(self, direction: int, frames: Tensor) -> Tensor:
-        network = self.directions[direction]
-        output: Tensor = functional_call(network, self._dropped(network), frames.transpose(0, 1))[0]
+        network, frames = self.directions[direction], frames.transpose(0, 1)
+        output: Tensor
+        if self.training and self.weight_drop:
+            output = functional_call(network, self._dropped(network), frames)[0]
+        else:
+            output = network(frames)[0]
         return output.transpose(0, 1)
 
     def _dropped(self, network: nn.Module) -> dict[str, Tensor]:
@@ -130,8 +134,6 @@ class RecurrentLayer(nn.Module):
 
         Source: Merity, Keskar and Socher 2018, 'Regularizing and optimizing LSTM language models'.
         """
-        if not (self.training and self.weight_drop):
-            return {}
         named = network.named_parameters()
         recurrent = {name: weight for name, weight in named if name.startswith("weight_hh")}
         return {name: dropout(weight, self.weight_drop) for name, weight in recurrent.items()}

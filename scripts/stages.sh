@@ -21,3 +21,10 @@ run_stage() {
     "$@"
   fi
 }
+
+# tune EXP MANIFEST: every fourth utterance chooses the weights of the decoder, kept in EXP.
+tune() {
+  local quarter=${2%.jsonl}-tune.jsonl
+  awk 'NR % 4 == 1' "$2" >"$quarter"
+  asr-evaluate "$1" "$quarter" --out "$1/tune" --tune --set beam_size=400 --set token_threshold=-7
+}

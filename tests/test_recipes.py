@@ -27,7 +27,10 @@ QUICK = [  # settings with which tones are learned in seconds
     *("data.batch_s=6", "train.epochs=12", "train.learning_rate=1e-2", "train.warmup_steps=30"),
     *("train.ema_decay=0.9", "train.processes=1"),
 ]
-TUNE = "asr-evaluate exp data/wide.jsonl --out exp/tune --tune"
+TUNE = (
+    "asr-evaluate exp data/wide-tune.jsonl --out exp/tune --tune "
+    "--set beam_size=400 --set token_threshold=-7"
+)
 TOLD = {"LIBRISPEECH", "LJSPEECH", "CATHY", "TEXT", "CMUDICT", "TRAIN", "DEV", "DATA", "EXP"}
 
 
@@ -130,6 +133,8 @@ def commands_of(
     """Status of a recipe, and what it would run, without the folder that all is in."""
     home = Path(told["DATA"]).parent
     log = home / "commands"
+    (home / "data").mkdir()
+    (home / "data" / "wide.jsonl").touch()
     done = run_recipe(
         recipe,
         told,
@@ -163,6 +168,7 @@ def test_english_from_corpora_to_a_bundle(corpora: dict[str, str]):
     assert bundle.phones.tokens[1:] == ("AH", "B", "EY", "IY", "S")
     promised = json.loads((exp / "bundle.json").read_text())["files"]
     assert {"lm.bin", "lstm.npz", "decoder.json", "calibration.json"} <= promised.keys()
+    assert ids(data / "wide-tune.jsonl") == ids(data / "wide.jsonl")[::4]
     dev = {utterance.text for utterance in read_manifest(data / "wide.jsonl")}
     assert set((data / "dev.txt").read_text().splitlines()) == dev
     for folder, most in (("greedy", 0.5), ("bundle", 0.15)):
@@ -200,7 +206,7 @@ def test_commands_of_english(corpora: dict[str, str]):
             "asr-train ../../conf/english.toml train.epochs=1 --lexicon data/lexicon.txt "
             "--train data/all-train.jsonl --valid data/wide.jsonl --out exp",
             *evaluations("greedy", "--decoder greedy"),
-            f"{TUNE} --set beam_size=400 --set token_threshold=-7",
+            TUNE,
             "asr-export exp exp --int8",
             *evaluations("bundle"),
         ],

@@ -33,5 +33,5 @@ run_stage 2 "train" asr-train ../../conf/blstm_ctc.toml "$@" ${phones[@]+"${phon
   --train "$data/$train.jsonl" --valid "$data/${dev[0]}.jsonl" --out "$exp"
 run_stage 3 "evaluate greedily" evaluate_all greedy --decoder greedy
 [ -z "$text" ] || [ -n "$dictionary" ] || run_stage 4 "language model" language_model
-[ -z "$text" ] || run_stage 5 "tune" asr-evaluate "$exp" "$data/${dev[0]}.jsonl" --out "$exp/tune" --tune
+[ -z "$text" ] || run_stage 5 "tune" tune "$exp" "$data/${dev[0]}.jsonl"
 [ -z "$text" ] || run_stage 5 "evaluate with the language model" evaluate_all lm
