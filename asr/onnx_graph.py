@@ -16,6 +16,7 @@ Shapes: N utterances, L samples, T feature frames, T' output frames, C cepstra, 
 import logging
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from asr.model import AcousticModel
 
 OPSET = 17  # the first with layer normalisation
 _FRONTEND = "/frontend/"  # how the names of its nodes start
+_LEAST = 1e-30  # probability whose logarithm is taken: what float32 can still hold
 
 
 class _Frontend(nn.Module):
@@ -88,25 +90,38 @@ def _fourier_basis(window: Tensor, n_fft: int) -> Tensor:
 
 
 class _WaveformModel(nn.Module):
-    def __init__(self, model: AcousticModel) -> None:
+    def __init__(self, models: Sequence[AcousticModel]) -> None:
         super().__init__()
-        self.frontend = _Frontend(model.frontend)
-        self.model = model
+        self.frontend = _Frontend(models[0].frontend)
+        self.models = nn.ModuleList(models)
+        self.outputs = [model.outputs for model in models]
 
     def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, ...]:
-        log_probs, num_frames = self.model.outputs(*self.frontend(waveforms, num_samples))
-        return *log_probs, num_frames
+        features = self.frontend(waveforms, num_samples)
+        found, counts = zip(*(outputs(*features) for outputs in self.outputs), strict=True)
+        log_probs = (_mean(several) for several in zip(*found, strict=True))
+        return *log_probs, counts[0]
 
 
-def export_graph(model: AcousticModel) -> bytes:
-    """A model as an ONNX graph, for any number of utterances of any length."""
+def _mean(log_probs: tuple[Tensor, ...]) -> Tensor:
+    """Logarithm of the mean probability, of one model its own."""
+    if len(log_probs) == 1:
+        return log_probs[0]
+    return torch.stack(log_probs).exp().mean(0).clamp(min=_LEAST).log()
+
+
+def export_graph(model: AcousticModel, *others: AcousticModel) -> bytes:
+    """A model as an ONNX graph, for any number of utterances of any length.
+
+    Others of the same features, frames and tokens make an ensemble: probabilities are averaged.
+    """
     rate_hz = model.config.features.sample_rate_hz
     outputs = ["log_probs", "phones"] if model.phone_output else ["log_probs"]
     example = torch.zeros(2, rate_hz), torch.tensor([rate_hz, rate_hz // 2])
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of batch sizes and constants, which tests prove right
         torch.onnx.export(
-            _WaveformModel(model).eval(),
+            _WaveformModel([model, *others]).eval(),
             example,
             Path(folder, "model.onnx"),
             dynamo=False,  # the newer exporter fixes the number of frames

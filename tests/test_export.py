@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.bundle import FILES, read_bundle
-from asr.checkpoint import load_model
+from asr.checkpoint import load_checkpoint, load_model, save_checkpoint
 from asr.cli import export, lm, transcribe
 from asr.config import config_from_dict
 from asr.errors import ConfigError
@@ -123,6 +124,18 @@ def test_phones_are_what_torch_computes(config: dict):
     assert 0 < np.abs(np.exp(phones) - np.exp(rounded)).max() < 0.05
 
 
+def test_an_ensemble_gives_the_mean_probability():
+    first = make_model(**CONFIGS[0], num_phones=11)
+    second = make_model({}, {"layers": 1, "layer_norm": True}, num_phones=11)
+    session = open_graph(export_graph(first, second))
+    lengths = [3000, 1, 16_001]
+    for number, name in enumerate(("log_probs", "phones")):
+        alone = [run_torch(model, lengths, number) for model in (first, second)]
+        assert largest_difference(*alone) > 0.1
+        mean = [np.log((np.exp(a) + np.exp(b)) / 2) for a, b in zip(*alone, strict=True)]
+        assert largest_difference(run(session, lengths, name), mean) < 1e-4
+
+
 @pytest.fixture(scope="module")
 def model() -> AcousticModel:
     return make_model({}, {})
@@ -211,6 +224,43 @@ def test_command_makes_bundles_that_recognise(
     for utterance in read_manifest(smoke / "data" / "test.jsonl")[:2]:
         for name in ("float", "int8"):
             assert text_of(tmp_path / name, utterance.audio, capsys) == utterance.text + "\n"
+
+
+def shift_weights(experiment: Path) -> None:
+    """Make a network a little different from what it was."""
+    best = experiment / "best"
+    checkpoint = load_checkpoint(best)
+    moved = {name: weight * 1.01 for name, weight in checkpoint.tensors["model"].items()}
+    save_checkpoint(best, replace(checkpoint, tensors={"model": moved}))
+
+
+def test_command_makes_an_ensemble(smoke: Path, experiment: Path, tmp_path: Path, capsys):
+    shift_weights(experiment)
+    assert call(experiment, tmp_path / "one") == 0
+    assert call(experiment, tmp_path / "two", "--ensemble", smoke / "exp", "--int8") == 0
+    one, two = (onnx.load(tmp_path / name / "model.onnx") for name in ("one", "two"))
+    cells = [sum("LSTM" in node.op_type for node in graph.graph.node) for graph in (one, two)]
+    assert cells[1] == 2 * cells[0] > 0
+    utterance = read_manifest(smoke / "data" / "test.jsonl")[0]
+    assert text_of(tmp_path / "two", utterance.audio, capsys) == utterance.text + "\n"
+
+
+def test_an_ensemble_of_what_does_not_fit(smoke: Path, experiment: Path, tmp_path: Path, capsys):
+    config = json.loads((experiment / "config.json").read_text())
+    config["features"]["low_hz"] = 30.0
+    (experiment / "config.json").write_text(json.dumps(config))
+    assert call(smoke / "exp", tmp_path / "bundle", "--ensemble", experiment) == 2
+    error = capsys.readouterr().err
+    assert f"{experiment} and {smoke / 'exp'} differ in [features]; give" in error
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_an_ensemble_of_the_same(smoke: Path, experiment: Path, tmp_path: Path, capsys):
+    shift_weights(experiment)
+    for others in ([experiment], [smoke / "exp", smoke / "exp"]):
+        assert call(experiment, tmp_path / "bundle", "--ensemble", *others) == 2
+        assert "trained apart" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_experiment_can_be_its_own_bundle(smoke: Path, experiment: Path, capsys):

@@ -2,13 +2,19 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asr.bundle import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
 from asr.cli.run import run
 from asr.decode.settings import LM
 from asr.errors import ConfigError
 from asr.progress import say
+from asr.text import PHONES, TOKENS
+
+if TYPE_CHECKING:
+    from asr.model import AcousticModel
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,6 +27,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("exp", metavar="EXP", type=Path, help="experiment folder of asr-train")
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder to write")
     parser.add_argument("--lm", type=Path, help=f"binary n-gram model of asr-lm; default: EXP/{LM}")
+    parser.add_argument(
+        "--ensemble",
+        metavar="EXP",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="experiments whose probabilities are averaged with those of the first, such as other "
+        "seeds: fewer errors, and more time for each of them",
+    )
     parser.add_argument("--int8", action="store_true", help="weights in 8 bits: small and fast")
     arguments = parser.parse_args(argv)
     return run("asr-export", lambda: export(arguments))
@@ -33,11 +48,14 @@ def export(arguments: argparse.Namespace) -> int:
 
     exp, folder = arguments.exp, arguments.bundle
     model, vocabulary = load_model(exp)
+    models = [model]
+    for other in arguments.ensemble:
+        models.append(_load_alike(other, exp, models))
     _check_target(exp, folder)
     copied = {name: exp / name for name in COPIED if (exp / name).exists()}
     if arguments.lm:
         copied[LM] = _checked_lm(arguments.lm)
-    graph = export_graph(model)
+    graph = export_graph(*models)
     if arguments.int8:
         graph = quantized(graph, model.config.model.cell)
     info = BundleInfo(
@@ -52,6 +70,45 @@ def export(arguments: argparse.Namespace) -> int:
     sizes = [(folder / name).stat().st_size for name in (GRAPH, *copied)]
     say(f"{folder}: {info.precision} model, {sizes[0] / 1e6:.1f} MB; in all {sum(sizes) / 1e6:.1f}")
     return 0
+
+
+def _load_alike(folder: Path, exp: Path, models: Sequence["AcousticModel"]) -> "AcousticModel":
+    """The model of one more experiment, whose outputs mean what those of the first mean."""
+    from asr.checkpoint import load_model
+
+    other, _ = load_model(folder)
+    ours, theirs = models[0].config, other.config
+    same = {
+        "[features]": ours.features == theirs.features,
+        "[text]": ours.text == theirs.text,
+        "model.cell": ours.model.cell == theirs.model.cell,
+        "frames (model.stack, reduce_after)": models[0].frame_shift_ms == other.frame_shift_ms,
+        **{name: _content(exp / name) == _content(folder / name) for name in (TOKENS, PHONES)},
+    }
+    differing = [name for name, alike in same.items() if not alike]
+    if differing:
+        raise ConfigError(
+            f"--ensemble: {folder} and {exp} differ in {', '.join(differing)}; give experiments "
+            "that were trained alike, such as with another train.seed"
+        )
+    for model in models:
+        _check_apart(folder, other, model)
+    return other
+
+
+def _check_apart(folder: Path, other: "AcousticModel", model: "AcousticModel") -> None:
+    """Refuse equal layers: they add nothing, and onnxruntime fails to bring both into 8 bits."""
+    known = dict(model.named_parameters())
+    for name, weight in other.named_parameters():
+        if weight.dim() > 1 and name in known and weight.equal(known[name]):
+            raise ConfigError(
+                f"--ensemble: {folder} has {name} in common with another one; give experiments "
+                "that were trained apart, each from its own train.seed"
+            )
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
 
 
 def _check_target(exp: Path, folder: Path) -> None:
