@@ -9,11 +9,13 @@ import pytest
 import soundfile
 from speech import small_config, write_conf
 
+import asr.doctor.cost
 from asr.cli.doctor import main
 from asr.config import Config
-from asr.data import Example, make_examples
+from asr.data import Batch, Example, make_examples
 from asr.doctor.cost import Machine, cached_bytes, make_batch, measure_cost
 from asr.doctor.selftest import SelfTest, choose_handful, learn_by_heart
+from asr.doctor.steps import Stepper
 from asr.manifest import read_manifest
 from asr.text import Normalizer, Vocabulary
 
@@ -47,6 +49,30 @@ def test_cost_counts_weights_and_batches(examples):
     assert cost.epoch_min * 60 <= high * cost.batches * (1 + 1e-9)
     assert 0.05 < cost.memory_gb / 2 < 20  # a process with torch in it, twice
     assert not cost.findings()
+
+
+def test_cost_follows_the_objective(examples, monkeypatch: pytest.MonkeyPatch):
+    """A minute for a step of CTC, two for MMI, three for MMI of two views; four epochs."""
+
+    def seconds(stepper: Stepper, batch: Batch) -> float:
+        stepper.step(batch)
+        objective = stepper.objective
+        return 60.0 * (objective.views + bool(objective.mmi and objective.trigram is not None))
+
+    monkeypatch.setattr(asr.doctor.cost, "_seconds", seconds)
+    wanted = {"epochs": 4, "mmi": 0.9}
+    for more, minutes in (
+        ({"mmi": 0.0}, 1),
+        ({}, 2),
+        ({"consistency": 0.2}, 3),
+        ({"consistency": 0.2, "ctc_fraction": 0.5}, 2),
+        ({"ctc_fraction": 1.0}, 1),
+    ):
+        cost = measure_cost(examples[:6], config(**wanted | more), 5, Machine("cpu", 1, 1))
+        assert cost.epoch_min == pytest.approx(minutes * cost.batches)
+        assert cost.run_hours == pytest.approx(4 * minutes * cost.batches / 60)
+    many = measure_cost(examples[:6], config(**wanted), 101, Machine("cpu", 1, 1))
+    assert many.epoch_min == pytest.approx(many.batches)  # too many for MMI: phones would have it
 
 
 def test_a_process_gets_its_share_of_a_batch(examples):

@@ -16,6 +16,7 @@ from asr.data import Batch, Example, Frames, Loader
 from asr.doctor.finding import Finding
 from asr.doctor.steps import Stepper, threads
 from asr.epoch import plan_batches
+from asr.mmi import MOST_TOKENS, token_trigram
 from asr.parallel import Group
 
 GIGABYTE = 1e9
@@ -43,7 +44,7 @@ class Cost:
     median_step_s: float
     longest_step_s: float  # of the batch with the longest utterances
     features_min: float  # for one pass over the audio, beside the steps; once where cached
-    epoch_min: float
+    epoch_min: float  # mean of all epochs
     run_hours: float  # all epochs, without validation
     memory_gb: float
     available_gb: float
@@ -71,7 +72,8 @@ def measure_cost(
 ) -> Cost:
     """Time a few steps on a median batch and on the longest, as one of the processes takes them.
 
-    Steps of other batches are taken to cost in between, by the length of their utterances.
+    Steps of other batches are taken to cost in between, by the length of their utterances, and MMI
+    of phones as much as MMI of tokens; the figures of a step are those of the last epoch.
 
     Raises:
         AudioError: a recording of these batches cannot be read.
@@ -79,17 +81,23 @@ def measure_cost(
     durations = np.array([example.utterance.duration for example in examples])
     plan = plan_batches(durations, config.data.batch_s, None)  # shortest first
     batches = [[examples[i] for i in indices] for indices in (plan[len(plan) // 2], plan[-1])]
-    stepper = Stepper(config, vocabulary_size, machine.device, augmented=True)
+    trigram = _trigram(examples, config, vocabulary_size)
+    stepper = Stepper(config, vocabulary_size, machine.device, augmented=True, trigram=trigram)
+    lengths = [max(durations[indices]) for indices in plan]
+    ends = [lengths[len(plan) // 2], lengths[-1]]
+    epoch_s = []
     with threads(machine.threads):
         started = time.perf_counter()
         median, longest = (make_batch(some, config, machine.processes) for some in batches)
         read_s = sum(e.utterance.duration for batch in (median, longest) for e in batch.examples)
         features_s = (time.perf_counter() - started) / read_s * durations.sum()
         stepper.step(median)  # the first one chooses kernels and allocates
-        step_s = [_seconds(stepper, batch) for batch in (median, longest)]
-    lengths = [max(durations[indices]) for indices in plan]
-    ends = [lengths[len(plan) // 2], lengths[-1]]
-    epoch_s = float(np.interp(lengths, ends, step_s).sum())
+        for epoch in (0, config.train.epochs - 1):  # which may have another objective
+            stepper.objective.begin_epoch(epoch)
+            step_s = [_seconds(stepper, batch) for batch in (median, longest)]
+            epoch_s.append(float(np.interp(lengths, ends, step_s).sum()))
+    early = int(config.train.ctc_fraction * config.train.epochs)
+    run_s = early * epoch_s[0] + (config.train.epochs - early) * epoch_s[1]
     memory = _peak_bytes(machine.device) + cached_bytes(durations.sum(), config)
     return Cost(
         weights=sum(parameter.numel() for parameter in stepper.model.parameters()),
@@ -99,11 +107,18 @@ def measure_cost(
         median_step_s=step_s[0],
         longest_step_s=step_s[1],
         features_min=features_s / 60,
-        epoch_min=epoch_s / 60,
-        run_hours=epoch_s * config.train.epochs / 3600,
+        epoch_min=run_s / config.train.epochs / 60,
+        run_hours=run_s / 3600,
         memory_gb=machine.processes * memory / GIGABYTE,
         available_gb=_available_bytes(machine.device) / GIGABYTE,
     )
+
+
+def _trigram(examples: Sequence[Example], config: Config, size: int) -> torch.Tensor | None:
+    """For MMI; none for so many tokens that it is the phones' that training will need."""
+    if not config.train.mmi or size > MOST_TOKENS:
+        return None
+    return token_trigram((example.tokens for example in examples), size)
 
 
 def make_batch(examples: Sequence[Example], config: Config, processes: int = 1) -> Batch:

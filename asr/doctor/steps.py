@@ -28,10 +28,24 @@ def threads(count: int) -> Iterator[None]:
 
 
 class Stepper:
-    """A fresh model and its optimizer, as the configuration has them; augmentation if wanted."""
+    """A fresh model and its optimizer, as the configuration has them.
+
+    Args:
+        config: of the training.
+        vocabulary_size: tokens, the blank included.
+        device: 'cpu' or 'cuda'.
+        augmented: whether to augment, and to show as many views as training does.
+        trigram: of tokens; without it there is no MMI.
+    """
 
     def __init__(
-        self, config: Config, vocabulary_size: int, device: str, *, augmented: bool
+        self,
+        config: Config,
+        vocabulary_size: int,
+        device: str,
+        *,
+        augmented: bool,
+        trigram: Tensor | None = None,
     ) -> None:
         torch.manual_seed(config.train.seed)
         self.config = config
@@ -39,7 +53,8 @@ class Stepper:
         self.model = AcousticModel(config, vocabulary_size).to(self.device)
         if augmented:
             self.augment: Augment = Augmenter(config.augment, config.features)
-            self.objective = Objective(config.train)
+            on_device = None if trigram is None else trigram.to(self.device)
+            self.objective = Objective(config.train, on_device)
         else:
             self.augment = lambda log_mel, num_frames, generator: log_mel
             self.objective = Objective(replace(config.train, consistency=0.0))
