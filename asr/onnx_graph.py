@@ -28,7 +28,6 @@ from asr.model import AcousticModel
 
 OPSET = 17  # the first with layer normalisation
 _FRONTEND = "/frontend/"  # how the names of its nodes start
-_LEAST = 1e-30  # probability whose logarithm is taken: what float32 can still hold
 
 
 class _Frontend(nn.Module):
@@ -104,16 +103,20 @@ class _WaveformModel(nn.Module):
 
 
 def _mean(log_probs: tuple[Tensor, ...]) -> Tensor:
-    """Logarithm of the mean probability, of one model its own."""
+    """Of log-probabilities, and normalised again; of one model its own.
+
+    Means of probabilities are worse (recipes/librispeech/LOG.md): two networks do not say a phone
+    in the same frame, and half of one in each of two frames is a deletion.
+    """
     if len(log_probs) == 1:
         return log_probs[0]
-    return torch.stack(log_probs).exp().mean(0).clamp(min=_LEAST).log()
+    return torch.stack(log_probs).mean(0).log_softmax(dim=2)
 
 
 def export_graph(model: AcousticModel, *others: AcousticModel) -> bytes:
     """A model as an ONNX graph, for any number of utterances of any length.
 
-    Others of the same features, frames and tokens make an ensemble: probabilities are averaged.
+    Others of the same features, frames and tokens make an ensemble: log-probabilities are averaged.
     """
     rate_hz = model.config.features.sample_rate_hz
     outputs = ["log_probs", "phones"] if model.phone_output else ["log_probs"]

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         type=Path,
         nargs="+",
         default=[],
-        help="experiments whose probabilities are averaged with those of the first, such as other "
+        help="experiments whose log-probabilities are averaged with the first's, such as other "
         "seeds: fewer errors, and more time for each of them",
     )
     parser.add_argument("--int8", action="store_true", help="weights in 8 bits: small and fast")
