@@ -139,22 +139,16 @@ class RecurrentLayer(nn.Module):
         return {name: dropout(weight, self.weight_drop) for name, weight in recurrent.items()}
 
 
-class VariationalDropout(nn.Module):
+class VariationalDropout(nn.Dropout1d):
     """Dropout that hides the same cells in all frames of an utterance.
 
     Source: Gal and Ghahramani 2016, 'A theoretically grounded application of dropout in recurrent
     neural networks'.
     """
 
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.probability = probability
-
     def forward(self, hidden: Tensor) -> Tensor:
         """(N, T, H) to as many."""
-        if not self.training:
-            return hidden
-        return hidden * dropout(hidden.new_ones(len(hidden), 1, hidden.shape[2]), self.probability)
+        return super().forward(hidden.transpose(1, 2)).transpose(1, 2)
 
 
 def stack_frames(frames: Tensor, num_frames: Tensor, factor: int) -> tuple[Tensor, Tensor]:

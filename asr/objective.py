@@ -47,7 +47,7 @@ class Objective:
 
     def begin_epoch(self, epoch: int) -> None:
         """The first `train.ctc_fraction` of all epochs, counted from 0, have CTC alone."""
-        refining = epoch + 1 > self.config.ctc_fraction * self.config.epochs
+        refining = epoch >= ctc_epochs(self.config)
         self.mmi = self.config.mmi if refining else 0.0
         self.consistency = self.config.consistency if refining else 0.0
         self.views = 2 if self.consistency else 1
@@ -97,6 +97,11 @@ class Objective:
         several = num_tokens.repeat(self.views)
         losses = loss(log_probs, num_frames, tokens.repeat(self.views, 1), several)
         return torch.where(several > 0, losses, 0.0).sum() / self.views
+
+
+def ctc_epochs(config: TrainConfig) -> int:
+    """How many epochs have CTC of one view alone; they are the first ones."""
+    return int(config.ctc_fraction * config.epochs)
 
 
 def disagreement(log_probs: Tensor, num_frames: Tensor) -> Tensor:

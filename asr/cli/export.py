@@ -74,16 +74,17 @@ def export(arguments: argparse.Namespace) -> int:
 
 def _load_alike(folder: Path, exp: Path, models: Sequence["AcousticModel"]) -> "AcousticModel":
     """The model of one more experiment, whose outputs mean what those of the first mean."""
-    from asr.checkpoint import load_model
+    from asr.checkpoint import load_experiment, load_model, load_phones
 
-    other, _ = load_model(folder)
+    other, tokens = load_model(folder)
     ours, theirs = models[0].config, other.config
     same = {
         "[features]": ours.features == theirs.features,
         "[text]": ours.text == theirs.text,
         "model.cell": ours.model.cell == theirs.model.cell,
         "frames (model.stack, reduce_after)": models[0].frame_shift_ms == other.frame_shift_ms,
-        **{name: _content(exp / name) == _content(folder / name) for name in (TOKENS, PHONES)},
+        TOKENS: load_experiment(exp)[1] == tokens,
+        PHONES: load_phones(exp) == load_phones(folder),
     }
     differing = [name for name, alike in same.items() if not alike]
     if differing:
@@ -105,10 +106,6 @@ def _check_apart(folder: Path, other: "AcousticModel", model: "AcousticModel") -
                 f"--ensemble: {folder} has {name} in common with another one; give experiments "
                 "that were trained apart, each from its own train.seed"
             )
-
-
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
 
 
 def _check_target(exp: Path, folder: Path) -> None:

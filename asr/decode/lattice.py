@@ -42,6 +42,7 @@ def best_first(state: State, ends: Sequence[Path]) -> Iterator[Path]:
     """
     losers = _losers(state)
     order = count()  # of equal scores the first
+    # A path, its nodes that are open to losses, and 0; or one whose first nodes a loser takes over.
     heap = [(-end.score, next(order), end, len(end.nodes), 0) for end in ends]
     heapify(heap)
     while heap:

@@ -17,6 +17,7 @@ from asr.doctor.finding import Finding
 from asr.doctor.steps import Stepper, threads
 from asr.epoch import plan_batches
 from asr.mmi import MOST_TOKENS, token_trigram
+from asr.objective import ctc_epochs
 from asr.parallel import Group
 
 GIGABYTE = 1e9
@@ -81,23 +82,23 @@ def measure_cost(
     durations = np.array([example.utterance.duration for example in examples])
     plan = plan_batches(durations, config.data.batch_s, None)  # shortest first
     batches = [[examples[i] for i in indices] for indices in (plan[len(plan) // 2], plan[-1])]
-    trigram = _trigram(examples, config, vocabulary_size)
+    trigram = _trigram(examples, config, vocabulary_size, machine.device)
     stepper = Stepper(config, vocabulary_size, machine.device, augmented=True, trigram=trigram)
     lengths = [max(durations[indices]) for indices in plan]
     ends = [lengths[len(plan) // 2], lengths[-1]]
-    epoch_s = []
+    early = ctc_epochs(config.train)
+    run_s = 0.0
     with threads(machine.threads):
         started = time.perf_counter()
         median, longest = (make_batch(some, config, machine.processes) for some in batches)
         read_s = sum(e.utterance.duration for batch in (median, longest) for e in batch.examples)
         features_s = (time.perf_counter() - started) / read_s * durations.sum()
         stepper.step(median)  # the first one chooses kernels and allocates
-        for epoch in (0, config.train.epochs - 1):  # which may have another objective
-            stepper.objective.begin_epoch(epoch)
-            step_s = [_seconds(stepper, batch) for batch in (median, longest)]
-            epoch_s.append(float(np.interp(lengths, ends, step_s).sum()))
-    early = int(config.train.ctc_fraction * config.train.epochs)
-    run_s = early * epoch_s[0] + (config.train.epochs - early) * epoch_s[1]
+        for first, count in ((0, early), (early, config.train.epochs - early)):
+            if count:
+                stepper.objective.begin_epoch(first)
+                step_s = [_seconds(stepper, batch) for batch in (median, longest)]
+                run_s += count * float(np.interp(lengths, ends, step_s).sum())
     memory = _peak_bytes(machine.device) + cached_bytes(durations.sum(), config)
     return Cost(
         weights=sum(parameter.numel() for parameter in stepper.model.parameters()),
@@ -114,11 +115,13 @@ def measure_cost(
     )
 
 
-def _trigram(examples: Sequence[Example], config: Config, size: int) -> torch.Tensor | None:
+def _trigram(
+    examples: Sequence[Example], config: Config, size: int, device: str
+) -> torch.Tensor | None:
     """For MMI; none for so many tokens that it is the phones' that training will need."""
     if not config.train.mmi or size > MOST_TOKENS:
         return None
-    return token_trigram((example.tokens for example in examples), size)
+    return token_trigram((example.tokens for example in examples), size).to(device)
 
 
 def make_batch(examples: Sequence[Example], config: Config, processes: int = 1) -> Batch:

@@ -35,7 +35,7 @@ class Stepper:
         vocabulary_size: tokens, the blank included.
         device: 'cpu' or 'cuda'.
         augmented: whether to augment, and to show as many views as training does.
-        trigram: of tokens; without it there is no MMI.
+        trigram: of tokens, on the device; without it there is no MMI.
     """
 
     def __init__(
@@ -53,8 +53,7 @@ class Stepper:
         self.model = AcousticModel(config, vocabulary_size).to(self.device)
         if augmented:
             self.augment: Augment = Augmenter(config.augment, config.features)
-            on_device = None if trigram is None else trigram.to(self.device)
-            self.objective = Objective(config.train, on_device)
+            self.objective = Objective(config.train, trigram)
         else:
             self.augment = lambda log_mel, num_frames, generator: log_mel
             self.objective = Objective(replace(config.train, consistency=0.0))
