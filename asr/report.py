@@ -1,5 +1,6 @@
 """Scores as a person reads them: NIST's table of speakers, aligned texts, lists of words, tests."""
 
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -46,6 +47,14 @@ def matrix(found: Sequence[Comparison]) -> list[str]:
     rows = [("MAPSSWE", *names[1:])]
     rows += [(a, *(cells.get((a, b), "") for b in names[1:])) for a in names[:-1]]
     return [*(c.verdict() for c in found), *_columns(rows)]
+
+
+def mean(systems: Sequence[System]) -> str:
+    """Return the mean word error rate of systems such as seeds, and its standard deviation."""
+    rates = [100 * system.total.word.rate for system in systems]
+    if math.inf in rates:
+        return "no mean: the references have no words"
+    return f"mean of {len(rates)}: %WER {fmean(rates):.2f} +- {stdev(rates):.2f} (S.D.)"
 
 
 def _summary(title: str, speakers: dict[str, Score], total: Score, percent: bool) -> list[str]:

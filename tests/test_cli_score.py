@@ -80,8 +80,26 @@ def test_two_systems_get_a_verdict(
     record = json.loads(capsys.readouterr().out)
     assert [system["wer"] for system in record["systems"]] == [0.25, 0]
     assert record["comparisons"][0]["better"] is None
+
+
+def test_several_systems_have_a_mean_and_a_matrix(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = str(tmp_path / "b.trn")
+    Path(other).write_text("THE CAT SAT (u1)\nYES (u2)\n")
     assert main([*files, other, files[1]]) == 0
-    assert f"{files[1]} and {files[1]} have the same WER" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "\nmean of 3: %WER 16.67 +- 14.43 (S.D.)\n" in output  # of 25, 0, 25; n - 1 = 2
+    assert f"{files[1]} and {files[1]} have the same WER" in output
+
+
+def test_no_mean_without_reference_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ref").write_text("(u1)\n(u2)\n")
+    (tmp_path / "hyp").write_text("A (u1)\n(u2)\n")
+    assert main([str(tmp_path / "ref"), *3 * [str(tmp_path / "hyp")]]) == 0
+    assert "\nno mean: the references have no words\n" in capsys.readouterr().out
 
 
 def test_options_show_more(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,8 +18,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="asr-score",
         description="Print %WER with its 95 % confidence interval, %CER and %SER of each HYP "
-        "against REF; of several HYPs, which is better and whether that is more than chance. Files "
-        "may be plain text, .trn, .stm, .ctm, JSON lines, CSV or TSV; the content decides.",
+        "against REF; of several HYPs, which is better and whether that is more than chance, and "
+        "of more than two, such as seeds, the mean. Files may be plain text, .trn, .stm, .ctm, "
+        "JSON lines, CSV or TSV; the content decides.",
     )
     parser.add_argument("ref", metavar="REF", help="reference transcripts")
     parser.add_argument("hyps", metavar="HYP", nargs="+", help="recognised transcripts")
@@ -81,7 +82,7 @@ def _lines(
         lines += ["", *report.table(system)] if arguments.table else []
         lines += ["", *report.aligned(system)] if arguments.align else []
     if len(comparisons) > 1:
-        return [*lines, *report.matrix(comparisons)]
+        return [*lines, report.mean(systems), *report.matrix(comparisons)]
     return [*lines, *(line for found in comparisons for line in report.comparison(found))]
 
 
