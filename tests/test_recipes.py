@@ -31,7 +31,18 @@ TUNE = (
     "asr-evaluate exp data/wide-tune.jsonl --out exp/tune --tune "
     "--set beam_size=400 --set token_threshold=-7"
 )
-TOLD = {"LIBRISPEECH", "LJSPEECH", "CATHY", "TEXT", "CMUDICT", "TRAIN", "DEV", "DATA", "EXP"}
+TOLD = {
+    "LIBRISPEECH",
+    "LJSPEECH",
+    "CATHY",
+    "TEXT",
+    "CMUDICT",
+    "TRAIN",
+    "DEV",
+    "DATA",
+    "EXP",
+    "SEEDS",
+}
 
 
 def test_smoke_recipe_trains_to_no_error(smoke: Path):
@@ -102,9 +113,9 @@ def corpora(tmp_path: Path) -> dict[str, str]:
 
 
 def run_recipe(
-    recipe: str, told: dict[str, str], line: Callable[[str, str], str], *arguments: str
+    script: str, told: dict[str, str], line: Callable[[str, str], str], *arguments: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a recipe; a command of the package is the line of shell for its name and module."""
+    """Run a recipe's script; a command of the package is a line of shell, by name and module."""
     commands = Path(told["DATA"]).parent / "bin"
     commands.mkdir(exist_ok=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -114,7 +125,7 @@ def run_recipe(
     others = {name: value for name, value in os.environ.items() if name not in TOLD}
     found = {"PATH": f"{commands}{os.pathsep}{others['PATH']}", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [RECIPES / recipe / "run.sh", *arguments],
+        [RECIPES / script, *arguments],
         env=others | found | told,
         capture_output=True,
         text=True,
@@ -128,15 +139,15 @@ def real(name: str, module: str) -> str:
 
 
 def commands_of(
-    recipe: str, told: dict[str, str], *arguments: str, failing: str = ""
+    script: str, told: dict[str, str], *arguments: str, failing: str = ""
 ) -> tuple[int, list[str]]:
-    """Status of a recipe, and what it would run, without the folder that all is in."""
+    """Status of a recipe's script, and what it would run, without the folder that all is in."""
     home = Path(told["DATA"]).parent
     log = home / "commands"
     (home / "data").mkdir()
     (home / "data" / "wide.jsonl").touch()
     done = run_recipe(
-        recipe,
+        script,
         told,
         lambda name, module: f'echo {name} "$@" >>{log}\n[ {name} != "{failing}" ]',
         *arguments,
@@ -157,7 +168,7 @@ def evaluations(out: str, *options: str) -> list[str]:
 
 def test_english_from_corpora_to_a_bundle(corpora: dict[str, str]):
     """Here the network learns three tones, and the bundle reads them by phones and words."""
-    done = run_recipe("english", corpora | {"DEV": "wide"}, real, *QUICK)
+    done = run_recipe("english/run.sh", corpora | {"DEV": "wide"}, real, *QUICK)
     assert done.returncode == 0, done.stderr
     data, exp = Path(corpora["DATA"]), Path(corpora["EXP"])
     assert (data / "lexicon.txt").read_text() == "A AH\nA EY\nB B IY\nC S IY\n"
@@ -185,7 +196,7 @@ def test_english_joins_the_corpora_that_are_there(
     left_out: set[str], joined: list[str], corpora: dict[str, str]
 ):
     told = {name: value for name, value in corpora.items() if name not in left_out}
-    done = run_recipe("english", told, real, "--stop-stage", "1")
+    done = run_recipe("english/run.sh", told, real, "--stop-stage", "1")
     assert done.returncode == 0, done.stderr
     manifest = Path(corpora["DATA"]) / "all-train.jsonl"
     assert ids(manifest) == ids(manifest.with_name("train.jsonl")) + joined
@@ -193,7 +204,7 @@ def test_english_joins_the_corpora_that_are_there(
 
 
 def test_commands_of_english(corpora: dict[str, str]):
-    assert commands_of("english", corpora, "--stage", "2", "train.epochs=1") == (
+    assert commands_of("english/run.sh", corpora, "--stage", "2", "train.epochs=1") == (
         0,
         [
             "asr-lm train --order 4 text --out data/lm4.bin",
@@ -215,7 +226,7 @@ def test_commands_of_english(corpora: dict[str, str]):
 
 @pytest.mark.parametrize("given", [(), ("TEXT",), ("TEXT", "CMUDICT")])
 def test_commands_of_librispeech(given: tuple[str, ...], corpora: dict[str, str]):
-    """Without TEXT greedily; the language model comes before training where phones are learned."""
+    """Without TEXT greedily; the language model comes before training, for the lexicon."""
     optional = {"TEXT", "CMUDICT"}.difference(given)
     told = {name: value for name, value in corpora.items() if name not in optional}
     train, phones = "asr-train ../../conf/blstm_ctc.toml", " --lexicon data/lexicon.txt"
@@ -228,19 +239,39 @@ def test_commands_of_librispeech(given: tuple[str, ...], corpora: dict[str, str]
     lexicon = "asr-lexicon dict data/train.jsonl exp/lm.bin --out data/lexicon.txt"
     greedy, beam = evaluations("greedy", "--decoder greedy"), [TUNE, *evaluations("lm")]
     expected = {
-        0: [train + sets, *greedy],
-        1: [train + sets, *greedy, *language_model, *beam],
+        0: [f"{train} train.mmi=0 train.epochs=40{sets}", *greedy],
+        1: [*language_model, train + sets, *greedy, *beam],
         2: [*language_model, lexicon, train + phones + sets, *greedy, *beam],
     }
     prepare = "asr-prepare librispeech corpus --subsets train wide narrow --out data"
-    assert commands_of("librispeech", told) == (0, [prepare, *expected[len(given)]])
+    assert commands_of("librispeech/run.sh", told) == (0, [prepare, *expected[len(given)]])
+
+
+@pytest.mark.parametrize(("left_out", "found"), [((), "lm"), (("TEXT", "CMUDICT"), "greedy")])
+def test_commands_of_several_seeds(left_out: tuple[str, ...], found: str, corpora: dict[str, str]):
+    """Each seed by run.sh, then all of them as one, and the mean on each set."""
+    told = {name: value for name, value in corpora.items() if name not in left_out}
+    status, commands = commands_of("librispeech/seeds.sh", told | {"SEEDS": "4 5"})
+    trained = [line.split() for line in commands if line.startswith("asr-train")]
+    assert status == 0
+    assert ["train.seed=4" in line for line in trained] == [True, False]
+    assert ["train.seed=5" in line for line in trained] == [False, True]
+    assert [line[-1] for line in trained] == ["exp/4", "exp/5"]
+    assert commands[-5:] == [
+        "asr-export exp/4 exp/all --ensemble exp/5 --int8",
+        "asr-evaluate exp/all data/wide.jsonl --out exp/all/wide",
+        f"asr-score exp/all/wide/ref.trn exp/4/{found}/wide/hyp.trn exp/5/{found}/wide/hyp.trn",
+        "asr-evaluate exp/all data/narrow.jsonl --out exp/all/narrow",
+        f"asr-score exp/all/narrow/ref.trn exp/4/{found}/narrow/hyp.trn "
+        f"exp/5/{found}/narrow/hyp.trn",
+    ]
 
 
 @pytest.mark.parametrize(
     ("recipe", "failing"), [("english", "asr-lexicon"), ("librispeech", "asr-lm")]
 )
 def test_recipe_ends_where_a_command_fails(recipe: str, failing: str, corpora: dict[str, str]):
-    status, commands = commands_of(recipe, corpora, "--stage", "2", failing=failing)
+    status, commands = commands_of(f"{recipe}/run.sh", corpora, "--stage", "2", failing=failing)
     assert status == 1
     assert commands[-1].startswith(failing)
 
@@ -258,7 +289,7 @@ def test_recipe_says_what_to_set(
     recipe: str, missing: str, complaint: str, corpora: dict[str, str]
 ):
     del corpora[missing]
-    done = run_recipe(recipe, corpora, real)
+    done = run_recipe(f"{recipe}/run.sh", corpora, real)
     assert done.returncode != 0
     assert complaint in done.stderr
     assert not Path(corpora["DATA"]).exists()

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# LibriSpeech, five hours of it: MFCC, deep BiLSTM, CTC over characters; a 3-gram. See RESULTS.md
+# LibriSpeech, five hours of it: MFCC, deep BiLSTM, CTC, then MMI; phones and a 3-gram. See RESULTS.md
 # usage: ./run.sh [--stage N] [--stop-stage N] [section.key=value ...]
 #   LIBRISPEECH=folder    the corpus; without it, Mini LibriSpeech is downloaded
 #   TRAIN, DEV            names of subsets; of several in DEV, the first one chooses epoch and weights
-#   TEXT=books.txt.xz     sentences for the language model; without it, there are no stages 4 and 5
-#   CMUDICT=cmudict.dict  with TEXT: phones are learned, too, and the language model is made in stage 2
+#   TEXT=books.txt.xz     sentences for the language model; without it, all is made for greedy decoding
+#   CMUDICT=cmudict.dict  with TEXT: phones are learned beside characters, and read
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../scripts/stages.sh
@@ -12,6 +12,7 @@ corpus=${LIBRISPEECH:-download} train=${TRAIN:-train-clean-5}
 read -ra dev <<<"${DEV:-dev-clean-2}"
 data=${DATA:-data} exp=${EXP:-exp} text=${TEXT:-} dictionary=${CMUDICT:-}
 download=() && [ -n "${LIBRISPEECH:-}" ] || download=(--download)
+greedily=() && [ -n "$text" ] || greedily=(train.mmi=0 train.epochs=40)
 phones=() && [ -z "$dictionary" ] || phones=(--lexicon "$data/lexicon.txt")
 : "${dictionary:+${TEXT:?CMUDICT needs a language model to read its phones; set TEXT to sentences}}"
 
@@ -27,11 +28,10 @@ lexicon() { asr-lexicon "$dictionary" "$data/$train.jsonl" "$exp/lm.bin" --out "
 
 run_stage 1 "manifests" asr-prepare librispeech "$corpus" --subsets "$train" "${dev[@]}" \
   ${download[@]+"${download[@]}"} --out "$data"
-[ -z "$dictionary" ] || run_stage 2 "language model" language_model
+[ -z "$text" ] || run_stage 2 "language model" language_model
 [ -z "$dictionary" ] || run_stage 2 "lexicon" lexicon
-run_stage 2 "train" asr-train ../../conf/blstm_ctc.toml "$@" ${phones[@]+"${phones[@]}"} \
-  --train "$data/$train.jsonl" --valid "$data/${dev[0]}.jsonl" --out "$exp"
-run_stage 3 "evaluate greedily" evaluate_all greedy --decoder greedy
-[ -z "$text" ] || [ -n "$dictionary" ] || run_stage 4 "language model" language_model
+run_stage 3 "train" asr-train ../../conf/blstm_ctc.toml ${greedily[@]+"${greedily[@]}"} "$@" \
+  ${phones[@]+"${phones[@]}"} --train "$data/$train.jsonl" --valid "$data/${dev[0]}.jsonl" --out "$exp"
+run_stage 4 "evaluate greedily" evaluate_all greedy --decoder greedy
 [ -z "$text" ] || run_stage 5 "tune" tune "$exp" "$data/${dev[0]}.jsonl"
 [ -z "$text" ] || run_stage 5 "evaluate with the language model" evaluate_all lm

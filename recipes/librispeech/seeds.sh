@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Networks of several seeds, each by run.sh, their mean WER, and all of them as one. See RESULTS.md
+# usage: LIBRISPEECH=... DEV=... TEXT=... CMUDICT=... SEEDS="1 2 3" ./seeds.sh [as ./run.sh]
+# The networks are EXP/1 and so on; the bundle, EXP/all, has the decoder's weights of the first one.
+set -euo pipefail
+cd "$(dirname "$0")"
+read -ra dev <<<"${DEV:-dev-clean-2}" && read -ra seeds <<<"${SEEDS:-1 2 3}"
+exp=${EXP:-exp} data=${DATA:-data}
+networks=("${seeds[@]/#/$exp/}") decoding=${TEXT:+lm}
+
+for seed in "${seeds[@]}"; do
+  EXP=$exp/$seed ./run.sh "$@" train.seed="$seed"
+done
+asr-export "${networks[0]}" "$exp/all" --ensemble "${networks[@]:1}" --int8
+for name in "${dev[@]}"; do
+  asr-evaluate "$exp/all" "$data/$name.jsonl" --out "$exp/all/$name"
+  asr-score "$exp/all/$name/ref.trn" "${networks[@]/%//${decoding:-greedy}/$name/hyp.trn}"
+done
