@@ -28,7 +28,8 @@ from asr.score import score
 LM_WEIGHTS = (0.0, 0.4, 0.8, 1.2, 1.6)
 WORD_SCORES = (-1.0, 0.0, 1.0, 2.0)
 RESCORE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
-RESCORE_WORD_SCORES = (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
+RESCORE_WORD_SCORES = (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
+RESCORE_SHARES = (1.0, 0.8, 0.6)  # of the lm_weight that is best for an n-gram model alone
 _HALVINGS = 2  # of the grid's step, around the best point so far
 
 
@@ -70,7 +71,8 @@ def tune(
     """Find lm_weight and word_score, then those of rescoring; return all trials beside them.
 
     A coarse grid first, then finer ones around its best point. With a scorer, the hypotheses found
-    with the best weights are rescored with all of its own.
+    with the best weights are rescored with all of its own; and those found with lower weights of
+    the n-gram model, as two language models share what one had to weigh.
 
     Raises:
         DecoderError: there is nothing to tune on.
@@ -86,11 +88,15 @@ def tune(
     best, tried = _best(trials.values()), list(trials.values())
     config = replace(decoder.config, lm_weight=best.lm_weight, word_score=best.word_score)
     if scorer is not None:
-        rescored = _rescored(material, decoder, best, scorer)
+        rescored = []
+        for share in RESCORE_SHARES:
+            shared = replace(best, lm_weight=round(share * best.lm_weight, 3))
+            rescored += _rescored(material, decoder, shared, scorer)
         best = _best(rescored)
         tried += rescored
         config = replace(
             config,
+            lm_weight=best.lm_weight,
             rescore_weight=best.rescore_weight,
             rescore_word_score=best.rescore_word_score,
         )

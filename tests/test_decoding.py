@@ -23,7 +23,7 @@ from asr.lm.kneser_ney import estimate
 from asr.lm.ngram import NgramModel
 from asr.manifest import Utterance, read_manifest, write_manifest
 from asr.text import Normalizer, Vocabulary
-from asr.tune import Material, Trial, tune
+from asr.tune import Material, tune
 
 VOCABULARY = Vocabulary(("<blank>", " ", "A", "B"))
 TEXTS = ["A B", "A B A", "B A", "A"]
@@ -91,12 +91,17 @@ def test_tuning_finds_weights_that_read_the_references(lm):
 
 
 def test_tuning_weighs_a_rescorer_too(lm):
-    material = Material([spoken("A B", 0.7)], ["A B A"])
+    """... on what is found with lower weights of the n-gram model as well."""
+    material = Material([spoken(text.replace("B", "A"), 0.6) for text in TEXTS], TEXTS)
+    plain, _ = tune(material, BeamDecoder(VOCABULARY, lm=lm))
     config, trials = tune(material, BeamDecoder(VOCABULARY, lm=lm), LikesLength(3))
     rescored = [t for t in trials if t.rescore_weight or t.rescore_word_score]
-    assert min(t.wer for t in rescored) <= min(t.wer for t in trials)
-    assert isinstance(rescored[0], Trial)
-    assert config.rescore_weight in {t.rescore_weight for t in trials}
+    weights = {t.lm_weight for t in rescored}
+    assert weights == {round(share * plain.lm_weight, 3) for share in (1, 0.8, 0.6)}
+    assert len(weights) == 3
+    best = min(rescored, key=lambda trial: trial.wer)
+    assert (config.lm_weight, config.rescore_weight) == (best.lm_weight, best.rescore_weight)
+    assert best.wer <= min(t.wer for t in trials)
 
 
 def test_there_must_be_something_to_tune_on(lm):
