@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Networks of several seeds, each by run.sh, their mean WER, and all of them as one. See RESULTS.md
 # usage: LIBRISPEECH=... DEV=... TEXT=... CMUDICT=... SEEDS="1 2 3" ./seeds.sh [as ./run.sh]
-# The networks are EXP/1 and so on; the bundle, EXP/all, has the decoder's weights of the first one.
+# The networks are EXP/1 and so on, the bundle is EXP/all.
 set -euo pipefail
 cd "$(dirname "$0")"
 read -ra dev <<<"${DEV:-dev-clean-2}" && read -ra seeds <<<"${SEEDS:-1 2 3}"
@@ -11,7 +11,9 @@ networks=("${seeds[@]/#/$exp/}") decoding=${TEXT:+lm}
 for seed in "${seeds[@]}"; do
   EXP=$exp/$seed ./run.sh "$@" train.seed="$seed"
 done
+source ../../scripts/stages.sh
 asr-export "${networks[0]}" "$exp/all" --ensemble "${networks[@]:1}" --int8
+[ -z "$decoding" ] || tune "$exp/all" "$data/${dev[0]}.jsonl" # several are surer than one
 for name in "${dev[@]}"; do
   asr-evaluate "$exp/all" "$data/$name.jsonl" --out "$exp/all/$name"
   asr-score "$exp/all/$name/ref.trn" "${networks[@]/%//${decoding:-greedy}/$name/hyp.trn}"
