@@ -239,6 +239,17 @@ def test_commands_of_librispeech(given: tuple[str, ...], corpora: dict[str, str]
     assert commands_of("librispeech/run.sh", told) == (0, [prepare, *expected[len(given)]])
 
 
+def test_librispeech_from_a_corpus_to_several_networks_as_one(corpora: dict[str, str]):
+    told = corpora | {"DEV": "wide", "SEEDS": "1 2"}
+    done = run_recipe("librispeech/seeds.sh", told, real, *QUICK)
+    assert done.returncode == 0, done.stderr
+    exp = Path(corpora["EXP"])
+    promised = json.loads((exp / "all" / "bundle.json").read_text())["files"]
+    assert {"lm.bin", "lexicon.npz", "decoder.json", "calibration.json"} <= promised.keys()
+    assert json.loads((exp / "all" / "wide" / "score.json").read_text())["wer"] <= 0.15
+    assert "exp/2/lm/wide/hyp.trn" in done.stdout  # and its score
+
+
 @pytest.mark.parametrize(("left_out", "found"), [((), "lm"), (("TEXT", "CMUDICT"), "greedy")])
 def test_commands_of_several_seeds(left_out: tuple[str, ...], found: str, corpora: dict[str, str]):
     """Each seed by run.sh, then all of them as one, and the mean on each set."""
