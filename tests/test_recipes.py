@@ -226,14 +226,14 @@ def test_commands_of_librispeech(given: tuple[str, ...], corpora: dict[str, str]
     language_model = [
         "asr-lm train --order 3 text --out data/lm3.bin",
         "asr-lm prune data/lm3.bin --threshold 3e-7 --out data/small.bin",
-        "asr-lm convert data/small.bin --out exp/lm.bin --quantize",
     ]
-    lexicon = "asr-lexicon dict data/train.jsonl exp/lm.bin --out data/lexicon.txt"
+    included = "asr-lm convert data/small.bin --out exp/lm.bin --quantize"
+    lexicon = "asr-lexicon dict data/train.jsonl data/small.bin --out data/lexicon.txt"
     greedy, beam = evaluations("greedy", "--decoder greedy"), [TUNE, *evaluations("lm")]
     expected = {
         0: [f"{train} train.mmi=0 train.epochs=40{sets}", *greedy],
-        1: [*language_model, train + sets, *greedy, *beam],
-        2: [*language_model, lexicon, train + phones + sets, *greedy, *beam],
+        1: [*language_model, included, train + sets, *greedy, *beam],
+        2: [*language_model, lexicon, included, train + phones + sets, *greedy, *beam],
     }
     prepare = "asr-prepare librispeech corpus --subsets train wide narrow --out data"
     assert commands_of("librispeech/run.sh", told) == (0, [prepare, *expected[len(given)]])
@@ -252,7 +252,7 @@ def test_librispeech_from_a_corpus_to_several_networks_as_one(corpora: dict[str,
 
 @pytest.mark.parametrize(("left_out", "found"), [((), "lm"), (("TEXT", "CMUDICT"), "greedy")])
 def test_commands_of_several_seeds(left_out: tuple[str, ...], found: str, corpora: dict[str, str]):
-    """Each seed by run.sh, then all of them as one, and the mean on each set."""
+    """What all share once, each seed by run.sh, then all of them as one, and the mean."""
     told = {name: value for name, value in corpora.items() if name not in left_out}
     status, commands = commands_of("librispeech/seeds.sh", told | {"SEEDS": "4 5"})
     trained = [line.split() for line in commands if line.startswith("asr-train")]
@@ -260,6 +260,9 @@ def test_commands_of_several_seeds(left_out: tuple[str, ...], found: str, corpor
     assert ["train.seed=4" in line for line in trained] == [True, False]
     assert ["train.seed=5" in line for line in trained] == [False, True]
     assert [line[-1] for line in trained] == ["exp/4", "exp/5"]
+    once = ("asr-prepare", "asr-lm train", "asr-lm prune", "asr-lexicon")
+    expected = [1, 1, 1, 1] if found == "lm" else [1, 0, 0, 0]
+    assert [sum(line.startswith(name) for line in commands) for name in once] == expected
     first = commands.index("asr-export exp/4 exp/all --ensemble exp/5 --int8")
     tuned = [TUNE.replace("exp", "exp/all")] if found == "lm" else []
     assert commands[first + 1 :] == [

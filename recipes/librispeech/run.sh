@@ -22,14 +22,15 @@ evaluate_all() {  # FOLDER OPTION ...
 language_model() {
   asr-lm train --order 3 "$text" --out "$data/lm3.bin"
   asr-lm prune "$data/lm3.bin" --threshold 3e-7 --out "$data/small.bin"
-  asr-lm convert "$data/small.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
 }
-lexicon() { asr-lexicon "$dictionary" "$data/$train.jsonl" "$exp/lm.bin" --out "$data/lexicon.txt"; }
+lexicon() { asr-lexicon "$dictionary" "$data/$train.jsonl" "$data/small.bin" --out "$data/lexicon.txt"; }
+decoded_with() { asr-lm convert "$data/small.bin" --out "$exp/lm.bin" --quantize; } # there: the default
 
 run_stage 1 "manifests" asr-prepare librispeech "$corpus" --subsets "$train" "${dev[@]}" \
   ${download[@]+"${download[@]}"} --out "$data"
 [ -z "$text" ] || run_stage 2 "language model" language_model
 [ -z "$dictionary" ] || run_stage 2 "lexicon" lexicon
+[ -z "$text" ] || run_stage 3 "language model of the decoder" decoded_with
 run_stage 3 "train" asr-train ../../conf/blstm_ctc.toml ${greedily[@]+"${greedily[@]}"} "$@" \
   ${phones[@]+"${phones[@]}"} --train "$data/$train.jsonl" --valid "$data/${dev[0]}.jsonl" --out "$exp"
 run_stage 4 "evaluate greedily" evaluate_all greedy --decoder greedy
