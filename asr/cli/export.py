@@ -11,7 +11,7 @@ from asr.cli.run import run
 from asr.decode.settings import LM
 from asr.errors import ConfigError
 from asr.progress import say
-from asr.text import PHONES, TOKENS
+from asr.text import PHONES, TOKENS, Vocabulary
 
 if TYPE_CHECKING:
     from asr.model import AcousticModel
@@ -50,7 +50,7 @@ def export(arguments: argparse.Namespace) -> int:
     model, vocabulary = load_model(exp)
     models = [model]
     for other in arguments.ensemble:
-        models.append(_load_alike(other, exp, models))
+        models.append(_load_alike(other, exp, vocabulary, models))
     _check_target(exp, folder)
     copied = {name: exp / name for name in COPIED if (exp / name).exists()}
     if arguments.lm:
@@ -72,9 +72,11 @@ def export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _load_alike(folder: Path, exp: Path, models: Sequence["AcousticModel"]) -> "AcousticModel":
+def _load_alike(
+    folder: Path, exp: Path, vocabulary: Vocabulary, models: Sequence["AcousticModel"]
+) -> "AcousticModel":
     """The model of one more experiment, whose outputs mean what those of the first mean."""
-    from asr.checkpoint import load_experiment, load_model, load_phones
+    from asr.checkpoint import load_model, load_phones
 
     other, tokens = load_model(folder)
     ours, theirs = models[0].config, other.config
@@ -83,7 +85,7 @@ def _load_alike(folder: Path, exp: Path, models: Sequence["AcousticModel"]) -> "
         "[text]": ours.text == theirs.text,
         "model.cell": ours.model.cell == theirs.model.cell,
         "frames (model.stack, reduce_after)": models[0].frame_shift_ms == other.frame_shift_ms,
-        TOKENS: load_experiment(exp)[1] == tokens,
+        TOKENS: vocabulary == tokens,
         PHONES: load_phones(exp) == load_phones(folder),
     }
     differing = [name for name, alike in same.items() if not alike]
