@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from asr.config import AugmentConfig, FeaturesConfig
-from asr.features import LOG_OFFSET, mask_frames
+from asr.features import LOG_OFFSET, mask_frames, mel_warp
 
 NOISE_FLUCTUATION = 0.4  # deviation of a noise band's log energy from frame to frame, in nats
 STEEPEST_NOISE = 2.0  # noise power falls as 1 / f^a with a in 0..2: white, pink, brown
@@ -38,18 +38,10 @@ class Augmenter:
         return mask_frames(log_mel, num_frames)
 
     def warp(self, log_mel: Tensor, generator: Generator) -> Tensor:
-        """Stretch the mel axis by a random factor, as a longer or shorter vocal tract does.
-
-        Linear on mel bands instead of hertz, otherwise the vocal tract length perturbation of
-        Jaitly and Hinton 2013. Bands beyond the highest one repeat it.
-        """
+        """Stretch the mel axis by a random factor, as a longer or shorter vocal tract does."""
         batch, _, bands = log_mel.shape
-        factor = 1 + self.config.freq_warp * (2 * _uniform(batch, generator) - 1)
-        place = (torch.arange(bands) * factor[:, None]).clamp(max=bands - 1)  # (N, M)
-        below = place.long().clamp(max=bands - 2)
-        share = (place - below)[:, None].to(log_mel)  # (N, 1, M)
-        index = below[:, None].expand(log_mel.shape).to(log_mel.device)  # (N, T, M)
-        return torch.lerp(log_mel.gather(2, index), log_mel.gather(2, index + 1), share)
+        factors = 1 + self.config.freq_warp * (2 * _uniform(batch, generator) - 1)
+        return log_mel @ mel_warp(factors, bands).to(log_mel)
 
     def add_noise(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
         """Add stationary noise of a random colour to some utterances, at a random SNR.

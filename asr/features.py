@@ -102,6 +102,19 @@ def mask_frames(frames: Tensor, num_frames: Tensor) -> Tensor:
     return frames * frame_mask(num_frames, frames.shape[1]).unsqueeze(2)
 
 
+def mel_warp(factors: Tensor, num_mels: int) -> Tensor:
+    """Float (K,) factors to (K, M, M) matrices by which log-mel frames are stretched.
+
+    Frames times a matrix have in band m what was in band m * factor, between two bands linearly
+    interpolated, as if the vocal tract were that much longer; above the highest band, that one.
+    Linear on mel bands instead of hertz, otherwise the vocal tract length perturbation of Jaitly
+    and Hinton 2013.
+    """
+    bands = torch.arange(num_mels)
+    place = (bands * factors[:, None]).clamp(max=num_mels - 1)  # (K, M)
+    return (1 - (place[:, None] - bands[:, None]).abs()).clamp(min=0)
+
+
 def add_deltas(features: Tensor, num_frames: Tensor, order: int) -> Tensor:
     """(N, T, C) to (N, T, C * (1 + order)); an utterance's own edge frames are repeated."""
     if order == 0:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.errors import ConfigError
-from asr.features import DELTA_WIN, LOG_OFFSET, Mfcc, mask_frames, normalize
+from asr.features import DELTA_WIN, LOG_OFFSET, Mfcc, mask_frames, mel_warp, normalize
 from asr.model import AcousticModel
 
 OPSET = 17  # the first with layer normalisation
@@ -31,26 +31,33 @@ _FRONTEND = "/frontend/"  # how the names of its nodes start
 
 
 class _Frontend(nn.Module):
-    """The frames of asr.features.Mfcc, by operators that ONNX has."""
+    """The frames of asr.features.Mfcc, by operators that ONNX has; of K warps of the mel axis."""
 
     basis: Tensor  # (2 * bins, 1, win_length): cosines, then sines
+    cepstra: Tensor  # (K, 1, M, C): the DCT of warped frames
     delta: Tensor  # (1, 1, DELTA_WIN)
 
-    def __init__(self, mfcc: Mfcc) -> None:
+    def __init__(self, mfcc: Mfcc, warps: Sequence[float]) -> None:
         super().__init__()
         self.mfcc = mfcc
         self.spectrogram = mfcc.mfcc.MelSpectrogram
         basis = _fourier_basis(self.spectrogram.spectrogram.window, self.spectrogram.n_fft)
         self.register_buffer("basis", basis)
+        warped = mel_warp(torch.tensor(warps), mfcc.config.num_mels) @ mfcc.mfcc.dct_mat
+        self.register_buffer("cepstra", warped[:, None])
         offsets = torch.arange(DELTA_WIN) - DELTA_WIN // 2
         self.register_buffer("delta", (offsets / offsets.square().sum())[None, None])
 
     def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, L) waveforms to (N, T, F) features and the int64 (N,) valid frames of each."""
+        """(N, L) waveforms to (K * N, T, F) features and the int64 (K * N,) valid frames of each.
+
+        All utterances with the first warp come first.
+        """
         num_frames = self.mfcc.num_frames(num_samples)
         energies = self._power(waveforms) @ self.spectrogram.mel_scale.fb  # (N, T, bins) -> M
         log_mel = mask_frames(torch.log(energies + LOG_OFFSET), num_frames)
-        streams = [log_mel @ self.mfcc.mfcc.dct_mat]  # (N, T, M) -> (N, T, C)
+        num_frames = num_frames.repeat(len(self.cepstra))
+        streams = [(log_mel @ self.cepstra).flatten(0, 1)]  # (N, T, M) -> (K * N, T, C)
         for _ in range(self.mfcc.config.deltas):
             streams.append(self._deltas(streams[-1], num_frames))
         features = torch.cat(streams, dim=2)
@@ -89,34 +96,36 @@ def _fourier_basis(window: Tensor, n_fft: int) -> Tensor:
 
 
 class _WaveformModel(nn.Module):
-    def __init__(self, models: Sequence[AcousticModel]) -> None:
+    def __init__(self, models: Sequence[AcousticModel], warps: Sequence[float]) -> None:
         super().__init__()
-        self.frontend = _Frontend(models[0].frontend)
+        self.frontend = _Frontend(models[0].frontend, warps)
         self.models = nn.ModuleList(models)
         self.outputs = [model.outputs for model in models]
+        self.warps = len(warps)
 
     def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, ...]:
         features = self.frontend(waveforms, num_samples)
         found, counts = zip(*(outputs(*features) for outputs in self.outputs), strict=True)
-        log_probs = (_mean(several) for several in zip(*found, strict=True))
-        return *log_probs, counts[0]
+        log_probs = (self._mean(several) for several in zip(*found, strict=True))
+        return *log_probs, counts[0].unflatten(0, (self.warps, -1))[0]
+
+    def _mean(self, log_probs: tuple[Tensor, ...]) -> Tensor:
+        """Of log-probabilities (K * N, T', V) of each model, normalised again: (N, T', V).
+
+        Means of probabilities are worse (recipes/librispeech/LOG.md): two networks do not say a
+        phone in the same frame, and half of one in each of two frames is a deletion.
+        """
+        heard = torch.cat(log_probs).unflatten(0, (len(log_probs) * self.warps, -1))
+        return heard.mean(0).log_softmax(dim=2) if len(heard) > 1 else log_probs[0]
 
 
-def _mean(log_probs: tuple[Tensor, ...]) -> Tensor:
-    """Of log-probabilities, and normalised again; of one model its own.
-
-    Means of probabilities are worse (recipes/librispeech/LOG.md): two networks do not say a phone
-    in the same frame, and half of one in each of two frames is a deletion.
-    """
-    if len(log_probs) == 1:
-        return log_probs[0]
-    return torch.stack(log_probs).mean(0).log_softmax(dim=2)
-
-
-def export_graph(model: AcousticModel, *others: AcousticModel) -> bytes:
+def export_graph(
+    model: AcousticModel, *others: AcousticModel, warps: Sequence[float] = (1.0,)
+) -> bytes:
     """A model as an ONNX graph, for any number of utterances of any length.
 
-    Others of the same features, frames and tokens make an ensemble: log-probabilities are averaged.
+    Others of the same features, frames and tokens make an ensemble, and so do several warps of the
+    mel axis (asr.features.mel_warp), by which each model hears: log-probabilities are averaged.
     """
     rate_hz = model.config.features.sample_rate_hz
     outputs = ["log_probs", "phones"] if model.phone_output else ["log_probs"]
@@ -124,7 +133,7 @@ def export_graph(model: AcousticModel, *others: AcousticModel) -> bytes:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of batch sizes and constants, which tests prove right
         torch.onnx.export(
-            _WaveformModel([model, *others]).eval(),
+            _WaveformModel([model, *others], warps).eval(),
             example,
             Path(folder, "model.onnx"),
             dynamo=False,  # the newer exporter fixes the number of frames

@@ -18,6 +18,7 @@ from asr.checkpoint import load_checkpoint, load_model, save_checkpoint
 from asr.cli import export, lm, transcribe
 from asr.config import config_from_dict
 from asr.errors import ConfigError
+from asr.features import mel_warp
 from asr.manifest import read_manifest
 from asr.model import AcousticModel
 from asr.onnx_graph import export_graph, quantized
@@ -137,6 +138,27 @@ def test_an_ensemble_gives_the_normalised_geometric_mean():
         assert largest_difference(run(session, lengths, name), mean) < 1e-4
 
 
+def run_warped(model: AcousticModel, lengths: list[int], factor: float) -> list[np.ndarray]:
+    with torch.inference_mode():
+        log_mel, num_frames = model.frontend.log_mel(*map(torch.tensor, make_batch(lengths)))
+        warped = log_mel @ mel_warp(torch.tensor([factor]), log_mel.shape[2])
+        outputs, num_frames = model.from_log_mel(warped, num_frames)
+    return [row[:count].numpy() for row, count in zip(outputs[0], num_frames, strict=True)]
+
+
+@pytest.mark.parametrize("config", [CONFIGS[0], CONFIGS[5]])
+def test_warps_give_the_normalised_geometric_mean(config: dict):
+    """Of each model with each warp: here of two and two."""
+    models = [make_model(**config), make_model(config["features"], config["model"] | {"hidden": 8})]
+    session = open_graph(export_graph(*models, warps=(0.8, 1.1)))
+    for lengths in ([16_000], [3000, 1, 16_001]):
+        each = [run_warped(model, lengths, factor) for model in models for factor in (0.8, 1.1)]
+        assert largest_difference(*each[:2]) > 0.05
+        means = [sum(views) / 4 for views in zip(*each, strict=True)]
+        mean = [row - np.logaddexp.reduce(row, axis=1, keepdims=True) for row in means]
+        assert largest_difference(run(session, lengths), mean) < 1e-4
+
+
 @pytest.fixture(scope="module")
 def model() -> AcousticModel:
     return make_model({}, {})
@@ -244,6 +266,27 @@ def test_command_makes_an_ensemble(smoke: Path, experiment: Path, tmp_path: Path
     assert cells[1] == 2 * cells[0] > 0
     utterance = read_manifest(smoke / "data" / "test.jsonl")[0]
     assert text_of(tmp_path / "two", utterance.audio, capsys) == utterance.text + "\n"
+
+
+def test_command_warps(smoke: Path, experiment: Path, tmp_path: Path, capsys):
+    warped = tmp_path / "warped"
+    assert call(experiment, warped, "--warps", 0.98, 1.02, "--int8") == 0
+    assert call(experiment, tmp_path / "plain", "--int8") == 0
+    lengths = [16_000]
+    found = [
+        run(open_graph((path / "model.onnx").read_bytes()), lengths)
+        for path in (warped, tmp_path / "plain")
+    ]
+    assert largest_difference(*found) > 0.01
+    utterance = read_manifest(smoke / "data" / "test.jsonl")[0]
+    assert text_of(warped, utterance.audio, capsys) == utterance.text + "\n"
+
+
+@pytest.mark.parametrize("factor", ["0.4", "2.1", "nan", "-1"])
+def test_a_warp_that_is_none(experiment: Path, tmp_path: Path, factor: str, capsys):
+    assert call(experiment, tmp_path / "bundle", "--warps", "1", factor) == 2
+    assert f"--warps: {factor} is no such factor; allowed: 0.5..2" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_an_ensemble_of_what_does_not_fit(smoke: Path, experiment: Path, tmp_path: Path, capsys):

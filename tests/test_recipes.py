@@ -209,8 +209,8 @@ def test_commands_of_english(corpora: dict[str, str]):
             "asr-train ../../conf/english.toml train.epochs=1 --lexicon data/lexicon.txt "
             "--train data/all-train.jsonl --valid data/wide.jsonl --out exp",
             *evaluations("greedy", "--decoder greedy"),
+            "asr-export exp exp --int8 --warps 0.96 1.04",
             TUNE,
-            "asr-export exp exp --int8",
             *evaluations("bundle"),
         ],
     )
@@ -263,7 +263,7 @@ def test_commands_of_several_seeds(left_out: tuple[str, ...], found: str, corpor
     once = ("asr-prepare", "asr-lm train", "asr-lm prune", "asr-lexicon")
     expected = [1, 1, 1, 1] if found == "lm" else [1, 0, 0, 0]
     assert [sum(line.startswith(name) for line in commands) for name in once] == expected
-    first = commands.index("asr-export exp/4 exp/all --ensemble exp/5 --int8")
+    first = commands.index("asr-export exp/4 exp/all --ensemble exp/5 --int8 --warps 0.96 1.04")
     tuned = [TUNE.replace("exp", "exp/all")] if found == "lm" else []
     assert commands[first + 1 :] == [
         *tuned,

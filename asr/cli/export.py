@@ -36,6 +36,15 @@ def main(argv: list[str] | None = None) -> int:
         help="experiments whose log-probabilities are averaged with the first's, such as other "
         "seeds: fewer errors, and more time for each of them",
     )
+    parser.add_argument(
+        "--warps",
+        metavar="FACTOR",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        help="factors by which the mel axis is stretched, as by vocal tracts of other lengths; of "
+        "several, such as 0.96 1.04, log-probabilities are averaged",
+    )
     parser.add_argument("--int8", action="store_true", help="weights in 8 bits: small and fast")
     arguments = parser.parse_args(argv)
     return run("asr-export", lambda: export(arguments))
@@ -55,7 +64,7 @@ def export(arguments: argparse.Namespace) -> int:
     copied = {name: exp / name for name in COPIED if (exp / name).exists()}
     if arguments.lm:
         copied[LM] = _checked_lm(arguments.lm)
-    graph = export_graph(*models)
+    graph = export_graph(*models, warps=_checked_warps(arguments.warps))
     if arguments.int8:
         graph = quantized(graph, model.config.model.cell)
     info = BundleInfo(
@@ -123,6 +132,13 @@ def _checked_lm(path: Path) -> Path:
 
     read_binary(path)  # says what is wrong with a damaged one, or one in ARPA
     return path
+
+
+def _checked_warps(warps: Sequence[float]) -> Sequence[float]:
+    for factor in warps:
+        if not 0.5 <= factor <= 2:
+            raise ConfigError(f"--warps: {factor:g} is no such factor; allowed: 0.5..2")
+    return warps
 
 
 if __name__ == "__main__":

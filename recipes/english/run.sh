@@ -35,6 +35,6 @@ run_stage 3 "lexicon" asr-lexicon "$CMUDICT" "$data/all-train.jsonl" "$exp/lm.bi
 run_stage 4 "train" asr-train ../../conf/english.toml "$@" --lexicon "$data/lexicon.txt" \
   --train "$data/all-train.jsonl" --valid "$data/${dev[0]}.jsonl" --out "$exp"
 run_stage 5 "evaluate greedily" evaluate_all greedy --decoder greedy
-run_stage 6 "tune" tune "$exp" "$data/${dev[0]}.jsonl"
-run_stage 7 "bundle" asr-export "$exp" "$exp" --int8
+run_stage 6 "bundle" asr-export "$exp" "$exp" --int8 --warps 0.96 1.04
+run_stage 7 "tune" tune "$exp" "$data/${dev[0]}.jsonl"
 run_stage 7 "evaluate the bundle" evaluate_all bundle

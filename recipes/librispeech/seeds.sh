@@ -13,7 +13,7 @@ for seed in "${seeds[@]}"; do
   EXP=$exp/$seed ./run.sh --stage 3 "$@" train.seed="$seed"
 done
 source ../../scripts/stages.sh
-asr-export "${networks[0]}" "$exp/all" --ensemble "${networks[@]:1}" --int8
+asr-export "${networks[0]}" "$exp/all" --ensemble "${networks[@]:1}" --int8 --warps 0.96 1.04
 [ -z "$decoding" ] || tune "$exp/all" "$data/${dev[0]}.jsonl" # several are surer than one
 for name in "${dev[@]}"; do
   asr-evaluate "$exp/all" "$data/$name.jsonl" --out "$exp/all/$name"
