@@ -18,7 +18,13 @@ from asr.model import AcousticModel
 from asr.text import BLANK_TOKEN, Vocabulary
 
 # May differ: no weight of the recurrent layers depends on them.
-FREE_KEYS = {"model.unit", "model.dropout", "model.forget_bias"}
+FREE_KEYS = {
+    "model.unit",
+    "model.dropout",
+    "model.variational_dropout",
+    "model.weight_drop",
+    "model.forget_bias",
+}
 
 
 def adapted_vocabulary(folder: Path, texts: Iterable[str], config: Config) -> Vocabulary:

@@ -59,7 +59,8 @@ def weights_of(model: AcousticModel) -> dict[str, Tensor]:
 
 
 def test_all_weights_are_those_of_the_other_model(exp: Path):
-    model = model_of(OLD, small_config(model={"dropout": 0.5}), seed=2)
+    regularised = {"dropout": 0.5, "variational_dropout": True, "weight_drop": 0.2}
+    model = model_of(OLD, small_config(model=regularised), seed=2)
     told = start_from(exp, model, OLD)
     expected = weights_of(model_of(OLD, small_config(), seed=1))
     for name, weight in weights_of(model).items():
