@@ -64,7 +64,9 @@ def float_bundle(model: Path) -> Path:
     """Export an experiment without rounding its weights, where torch is; the bundle's folder."""
     folder = BUILD / "float-bundle"
     export = "import sys; from asr.cli.export import main; sys.exit(main())"
-    _do(sys.executable, "-c", export, model, folder, environment={"PYTHONPATH": str(ROOT)})
+    options = ("--warps", "0.96", "1.04")  # as the model that ships has it
+    command = (sys.executable, "-c", export, model, folder, *options)
+    _do(*command, environment={"PYTHONPATH": str(ROOT)})
     return folder
 
 
