@@ -1,6 +1,8 @@
 """Pruning against the relative entropy of whole distributions, n-gram by n-gram."""
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -18,9 +20,20 @@ Gram = tuple[str, ...]
 
 
 class BackOff:
-    """A model as dictionaries: n-gram to log-probability, context to log back-off weight."""
+    """A model as dictionaries: n-gram to log-probability, context to log back-off weight.
 
-    def __init__(self, model: NgramModel) -> None:
+    Contexts are as likely as it says, or as often in a text as they are, where one is given.
+    """
+
+    def __init__(self, model: NgramModel, text: Sequence[Sequence[str]] = ()) -> None:
+        padded = [("<s>", *sentence, "</s>") for sentence in text]
+        self.occurrences = Counter(
+            words[start : start + n]
+            for words in padded
+            for n in range(1, model.order)
+            for start in range(len(words) - n + 1)
+        )
+        self.num_words = sum(len(words) - 1 for words in padded)  # <s> is never predicted
         self.log_prob: dict[Gram, float] = {}
         self.backoff: dict[Gram, float] = {}
         for level in model.levels():
@@ -51,15 +64,21 @@ class BackOff:
 
     def rise(self, context: Gram, word: str) -> float:
         """By how much perplexity rises without an n-gram, relatively."""
-        words = ("</s>", *context[1:]) if context[0] == "<s>" else context
-        log_context = self.log((), words[0])
-        log_context += sum(self.log(context[:i], context[i]) for i in range(1, len(context)))
         predicted = self.without(context, word)
         divergence = sum(
             math.exp(self.log(context, w)) * (self.log(context, w) - predicted[w])
             for w in self.vocabulary
         )
-        return math.expm1(math.exp(log_context) * divergence)
+        return math.expm1(self.probability(context) * divergence)
+
+    def probability(self, context: Gram) -> float:
+        """Of the words of a context, one after the other."""
+        if self.num_words:
+            return self.occurrences[context] / self.num_words
+        words = ("</s>", *context[1:]) if context[0] == "<s>" else context
+        logs = [self.log((), words[0])]
+        logs += [self.log(context[:i], context[i]) for i in range(1, len(context))]
+        return math.exp(sum(logs))
 
     def pruned(self, threshold: float) -> set[Gram]:
         """The n-grams that stay."""
@@ -94,6 +113,29 @@ def test_the_ngrams_that_matter_least_go(order, threshold):
     expected = BackOff(model).pruned(threshold)
     assert BackOff(found).log_prob.keys() == expected
     assert sum(model.counts) > len(expected) > model.counts[0]
+
+
+@pytest.mark.parametrize(("order", "min_counts"), [(2, []), (3, []), (4, [1, 1, 2])])
+@pytest.mark.parametrize("threshold", [5e-4, 1e-3, 1e-2])
+def test_where_the_text_is_known_its_contexts_are_counted(order, min_counts, threshold):
+    text = random_text()
+    model = estimate(text, order, min_counts=min_counts)
+    found = estimate(text, order, min_counts=min_counts, prune_threshold=threshold)
+    assert BackOff(found).log_prob.keys() == BackOff(model, text).pruned(threshold)
+    assert sum(model.counts) > sum(found.counts)
+    check_sums(found)
+
+
+def test_counted_contexts_choose_better():
+    """As many n-grams, but such as make unseen text of the same kind more likely."""
+    text = [sentence for seed in range(40) for sentence in random_text(seed)]
+    unseen = random_text(99)
+    counted = estimate(text, 3, prune_threshold=1e-4)
+    model, threshold = estimate(text, 3), 1e-6
+    while sum((guessed := prune(model, threshold)).counts) > sum(counted.counts):
+        threshold *= 1.05
+    assert sum(guessed.counts) > 0.9 * sum(counted.counts)
+    assert perplexity(counted, unseen).perplexity < perplexity(guessed, unseen).perplexity
 
 
 def test_probabilities_stay_and_weights_make_each_context_a_distribution():

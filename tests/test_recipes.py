@@ -199,9 +199,8 @@ def test_commands_of_english(corpora: dict[str, str]):
     assert commands_of("english/run.sh", corpora, "--stage", "2", "train.epochs=1") == (
         0,
         [
-            "asr-lm train --order 4 text --out data/lm4.bin",
-            "asr-lm prune data/lm4.bin --threshold 1.4e-7 --out data/small.bin",
-            "asr-lm convert data/small.bin --out exp/lm.bin --quantize",
+            "asr-lm train --order 4 --prune 1.15e-7 text --out data/lm.bin",
+            "asr-lm convert data/lm.bin --out exp/lm.bin --quantize",
             "asr-lm train-lstm ../../conf/lstm_lm.toml --train text --valid data/dev.txt "
             "--out data/lstm",
             "asr-lm convert data/lstm --out exp/lstm.npz",
@@ -223,17 +222,14 @@ def test_commands_of_librispeech(given: tuple[str, ...], corpora: dict[str, str]
     told = {name: value for name, value in corpora.items() if name not in optional}
     train, phones = "asr-train ../../conf/blstm_ctc.toml", " --lexicon data/lexicon.txt"
     sets = " --train data/train.jsonl --valid data/wide.jsonl --out exp"
-    language_model = [
-        "asr-lm train --order 3 text --out data/lm3.bin",
-        "asr-lm prune data/lm3.bin --threshold 3e-7 --out data/small.bin",
-    ]
-    included = "asr-lm convert data/small.bin --out exp/lm.bin --quantize"
-    lexicon = "asr-lexicon dict data/train.jsonl data/small.bin --out data/lexicon.txt"
+    language_model = "asr-lm train --order 4 --prune 2e-8 text --out data/lm.bin"
+    included = "asr-lm convert data/lm.bin --out exp/lm.bin --quantize"
+    lexicon = "asr-lexicon dict data/train.jsonl data/lm.bin --out data/lexicon.txt"
     greedy, beam = evaluations("greedy", "--decoder greedy"), [TUNE, *evaluations("lm")]
     expected = {
         0: [f"{train} train.mmi=0 train.epochs=40{sets}", *greedy],
-        1: [*language_model, included, train + sets, *greedy, *beam],
-        2: [*language_model, lexicon, included, train + phones + sets, *greedy, *beam],
+        1: [language_model, included, train + sets, *greedy, *beam],
+        2: [language_model, lexicon, included, train + phones + sets, *greedy, *beam],
     }
     prepare = "asr-prepare librispeech corpus --subsets train wide narrow --out data"
     assert commands_of("librispeech/run.sh", told) == (0, [prepare, *expected[len(given)]])
@@ -260,8 +256,8 @@ def test_commands_of_several_seeds(left_out: tuple[str, ...], found: str, corpor
     assert ["train.seed=4" in line for line in trained] == [True, False]
     assert ["train.seed=5" in line for line in trained] == [False, True]
     assert [line[-1] for line in trained] == ["exp/4", "exp/5"]
-    once = ("asr-prepare", "asr-lm train", "asr-lm prune", "asr-lexicon")
-    expected = [1, 1, 1, 1] if found == "lm" else [1, 0, 0, 0]
+    once = ("asr-prepare", "asr-lm train", "asr-lexicon")
+    expected = [1, 1, 1] if found == "lm" else [1, 0, 0]
     assert [sum(line.startswith(name) for line in commands) for name in once] == expected
     first = commands.index("asr-export exp/4 exp/all --ensemble exp/5 --int8 --warps 0.96 1.04")
     tuned = [TUNE.replace("exp", "exp/all")] if found == "lm" else []

@@ -17,6 +17,7 @@ from asr.progress import say
 if TYPE_CHECKING:
     from asr.lm.ngram import NgramModel, Perplexity
 
+PRUNE_HELP = "leave out n-grams that raise the perplexity by less than this share, such as 1e-8"
 OUT_HELP = "file to write, in the format of its name: .arpa, .arpa.gz, .arpa.xz or .bin"
 
 
@@ -53,6 +54,7 @@ def train(words: list[str]) -> int:
         metavar="N",
         help="leave out n-grams that occur less often; a number for each order",
     )
+    parser.add_argument("--prune", type=float, default=0.0, metavar="THRESHOLD", help=PRUNE_HELP)
     parser.add_argument(
         "--memory-mb", type=int, default=2000, metavar="N", help="for sorting (default: 2000)"
     )
@@ -71,6 +73,7 @@ def _train(arguments: argparse.Namespace) -> int:
             vocabulary=read_words(arguments.vocab) if arguments.vocab else None,
             vocabulary_size=arguments.vocab_size,
             min_counts=arguments.min_count,
+            prune_threshold=arguments.prune,
             memory_mb=arguments.memory_mb,
         ),
     )
@@ -79,15 +82,12 @@ def _train(arguments: argparse.Namespace) -> int:
 def prune(words: list[str]) -> int:
     """Make an n-gram model smaller."""
     parser = argparse.ArgumentParser(
-        "asr-lm prune", description="Leave out n-grams that hardly change what a model predicts."
+        "asr-lm prune",
+        description="Leave out n-grams that hardly change what a model predicts. asr-lm train "
+        "--prune chooses better: it knows the text.",
     )
     parser.add_argument("lm", metavar="LM", help="ARPA or binary model")
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        required=True,
-        help="relative rise of the perplexity that leaving out an n-gram may cost, such as 1e-8",
-    )
+    parser.add_argument("--threshold", type=float, required=True, help=PRUNE_HELP)
     parser.add_argument("--out", required=True, help=OUT_HELP)
     return run("asr-lm", lambda: _prune(parser.parse_args(words)))
 

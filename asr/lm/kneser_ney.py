@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
-from asr.lm.counts import BOS_ID, NgramCounts, count_ngrams
+from asr.lm.counts import BOS_ID, EOS_ID, NgramCounts, count_ngrams
 from asr.lm.ngram import LOG_10, Level, NgramModel
+from asr.lm.prune import prune
 from asr.progress import say
 
 MAX_ORDER = 6
@@ -28,6 +29,7 @@ def estimate(
     vocabulary: Sequence[str] | None = None,
     vocabulary_size: int | None = None,
     min_counts: Sequence[int] = (),
+    prune_threshold: float = 0.0,
     memory_mb: int = 2000,
 ) -> NgramModel:
     """Estimate a model of sentences.
@@ -39,6 +41,7 @@ def estimate(
         vocabulary_size: so many of the most frequent words instead.
         min_counts: leave out n-grams that occur less often than this, a number an order, none
             below the one before, the last for all higher orders. Words always stay.
+        prune_threshold: as that of asr.lm.prune, with contexts as frequent as they are in the text.
         memory_mb: for sorting; the n-grams found come on top, with about 100 bytes each.
 
     Raises:
@@ -59,7 +62,10 @@ def estimate(
         vocabulary_size=vocabulary_size,
         memory_mb=memory_mb,
     )
-    return NgramModel.from_levels(words, _smooth(counted, thresholds))
+    model = NgramModel.from_levels(words, _smooth(counted, thresholds))
+    occurrence = _occurrence(counted, thresholds)
+    del counted  # as large as the model, which pruning works on
+    return prune(model, prune_threshold, occurrence)
 
 
 def _thresholds(min_counts: Sequence[int], order: int) -> list[int]:
@@ -124,6 +130,16 @@ def _discounts_of_order(n: int, counts: NDArray[np.int64]) -> NDArray[np.float64
         found = np.array([0.0, *FALLBACK_DISCOUNTS])
         say(f"too few {n}-grams to estimate discounts; they are {FALLBACK_DISCOUNTS}")
     return found
+
+
+def _occurrence(counted: Sequence[NgramCounts], thresholds: Sequence[int]) -> NDArray[np.float64]:
+    """What share of the text's words each n-gram of the model is; all of them are the first."""
+    total = counted[0].counts.sum()
+    kept = [grams.counts[grams.counts >= n] for grams, n in zip(counted, thresholds, strict=True)]
+    counts = np.concatenate([[total], *kept])
+    counts[1 + BOS_ID] = counts[1 + EOS_ID]
+    share: NDArray[np.float64] = counts / total
+    return share
 
 
 def _level(

@@ -1,6 +1,9 @@
 """Relative-entropy pruning of n-gram models.
 
 Source: Stolcke 1998, "Entropy-based pruning of backoff language models"; what SRILM's -prune does.
+How often a context occurs is counted where it can be: a Kneser-Ney model does not know, for its
+lower orders tell after how many words one stands (Chelba et al. 2010, "Study on interaction between
+entropy pruning and Kneser-Ney smoothing").
 """
 
 from dataclasses import replace
@@ -18,7 +21,9 @@ from asr.lm.query import NgramArrays, query
 _LEAST_MASS = float(np.finfo(np.float32).eps)  # below it, a sum of probabilities is rounding
 
 
-def prune(model: NgramModel, threshold: float) -> NgramModel:
+def prune(
+    model: NgramModel, threshold: float, occurrence: NDArray[np.float64] | None = None
+) -> NgramModel:
     """Leave out n-grams without which the model's perplexity rises by less than a threshold.
 
     An n-gram that is the context of one that stays, stays too. The back-off weights are computed
@@ -27,16 +32,21 @@ def prune(model: NgramModel, threshold: float) -> NgramModel:
     Args:
         model: any; orders 2 and up are pruned.
         threshold: a relative rise for each n-gram on its own, such as 1e-8; 0 keeps all.
+        occurrence: what share of a text's words each n-gram is, in the order of the model's arrays,
+            the root being all of them; by default what the model says.
 
     Raises:
         LanguageModelError: the threshold is negative.
     """
     if not threshold >= 0:
         raise LanguageModelError(f"threshold is {threshold}; give 0, which keeps all, or more")
-    starts = _starts(model)
+    if not threshold:
+        return model
+    starts, parent = _starts(model), _parents(model.arrays)
+    if occurrence is None:
+        occurrence = _probabilities(model, starts, parent)
     keep = np.ones(starts[-1], np.bool_)
-    keep[starts[2] :] = _rise(model, starts) >= threshold
-    parent = _parents(model.arrays)
+    keep[starts[2] :] = _rise(model, parent[starts[2] :], occurrence) >= threshold
     for start, end in reversed([*pairwise(starts)][3:]):
         keep[parent[start:end][keep[start:end]]] = True
     if keep.all():
@@ -58,18 +68,18 @@ def _parents(arrays: NgramArrays) -> NDArray[np.int64]:
     return np.append(0, np.repeat(np.arange(len(arrays.backoff)), np.diff(arrays.first_child)))
 
 
-def _rise(model: NgramModel, starts: list[int]) -> NDArray[np.float64]:
+def _rise(
+    model: NgramModel, parent: NDArray[np.int64], occurrence: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """By how much perplexity rises, relatively, without each n-gram of orders 2 and up.
 
     It is P(h) times the divergence of what a context h predicts. With p of a word after h, q after
     a shorter context, b the back-off weight of h, and b' that without the n-gram:
     P(h) (p (log p - log q - log b') + (1 - sum of p) (log b - log b')), section 3 of the source.
     """
-    arrays, parent = model.arrays, _parents(model.arrays)
-    context_log_prob = _context_log_probs(model, starts, parent)
-    parent = parent[starts[2] :]
-    log_p = arrays.prob[starts[2] :].astype(np.float64)
-    log_q = _after_shorter(arrays, parent, starts[2])
+    arrays, first = model.arrays, len(model.arrays.prob) - len(parent)
+    log_p = arrays.prob[first:].astype(np.float64)
+    log_q = _after_shorter(arrays, parent, first)
     p, q = np.exp(log_p), np.exp(log_q)
     p_left, q_left = (
         np.maximum(1 - np.bincount(parent, x, minlength=len(arrays.backoff)), 0)[parent]
@@ -78,19 +88,19 @@ def _rise(model: NgramModel, starts: list[int]) -> NDArray[np.float64]:
     log_b = np.log(p_left + p) - np.log(q_left + q)
     divergence = p * (log_p - log_q - log_b) + p_left * (arrays.backoff[parent] - log_b)
     divergence = np.maximum(divergence, 0)  # its rounding may be negative
-    rise: NDArray[np.float64] = np.expm1(np.exp(context_log_prob[parent]) * divergence)
+    rise: NDArray[np.float64] = np.expm1(occurrence[parent] * divergence)
     return rise
 
 
-def _context_log_probs(
+def _probabilities(
     model: NgramModel, starts: list[int], parent: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Log-probability of each node's words, one after the other; <s> is as likely as </s>."""
+    """Probability of each node's words, one after the other; <s> is as likely as </s>."""
     log_probs = model.arrays.prob.astype(np.float64)
     log_probs[1 + model.bos] = log_probs[1 + model.eos]
     for start, end in pairwise(starts[2:]):
         log_probs[start:end] += log_probs[parent[start:end]]
-    return log_probs
+    return np.exp(log_probs)
 
 
 def _normalised(model: NgramModel) -> NgramModel:

@@ -19,9 +19,8 @@ manifests() {
   sed -n 's/.*"text": "\([^"]*\)".*/\1/p' "$data/${dev[0]}.jsonl" >"$data/dev.txt"
 }
 language_models() {
-  asr-lm train --order 4 "$TEXT" --out "$data/lm4.bin"
-  asr-lm prune "$data/lm4.bin" --threshold 1.4e-7 --out "$data/small.bin"
-  asr-lm convert "$data/small.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
+  asr-lm train --order 4 --prune 1.15e-7 "$TEXT" --out "$data/lm.bin"
+  asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
   asr-lm train-lstm ../../conf/lstm_lm.toml --train "$TEXT" --valid "$data/dev.txt" --out "$data/lstm"
   asr-lm convert "$data/lstm" --out "$exp/lstm.npz" # there it rescores
 }

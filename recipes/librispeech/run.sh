@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# LibriSpeech, five hours of it: MFCC, deep BiLSTM, CTC, then MMI; phones and a 3-gram. See RESULTS.md
+# LibriSpeech, five hours of it: MFCC, deep BiLSTM, CTC, then MMI; phones and a 4-gram. See RESULTS.md
 # usage: ./run.sh [--stage N] [--stop-stage N] [section.key=value ...]
 #   LIBRISPEECH=folder    the corpus; without it, Mini LibriSpeech is downloaded
 #   TRAIN, DEV            names of subsets; of several in DEV, the first one chooses epoch and weights
@@ -19,12 +19,9 @@ phones=() && [ -z "$dictionary" ] || phones=(--lexicon "$data/lexicon.txt")
 evaluate_all() {  # FOLDER OPTION ...
   for name in "${dev[@]}"; do asr-evaluate "$exp" "$data/$name.jsonl" --out "$exp/$1/$name" "${@:2}"; done
 }
-language_model() {
-  asr-lm train --order 3 "$text" --out "$data/lm3.bin"
-  asr-lm prune "$data/lm3.bin" --threshold 3e-7 --out "$data/small.bin"
-}
-lexicon() { asr-lexicon "$dictionary" "$data/$train.jsonl" "$data/small.bin" --out "$data/lexicon.txt"; }
-decoded_with() { asr-lm convert "$data/small.bin" --out "$exp/lm.bin" --quantize; } # there: the default
+language_model() { asr-lm train --order 4 --prune 2e-8 "$text" --out "$data/lm.bin"; }
+lexicon() { asr-lexicon "$dictionary" "$data/$train.jsonl" "$data/lm.bin" --out "$data/lexicon.txt"; }
+decoded_with() { asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize; } # there: the default
 
 run_stage 1 "manifests" asr-prepare librispeech "$corpus" --subsets "$train" "${dev[@]}" \
   ${download[@]+"${download[@]}"} --out "$data"
