@@ -132,6 +132,8 @@ def test_what_limits_a_model(text: str, tmp_path: Path) -> None:
     assert main(["train", text, "--vocab-size", "3", "--out", str(out)]) == 0
     assert len(counts(out)) == 3
     assert vocabulary(out) >= {"the", "cat"} and len(vocabulary(out)) == 3
+    assert main(["train", "--prune", "1000", text, "--out", str(out)]) == 0
+    assert counts(out) == [11]
     (tmp_path / "words").write_text("cat\ndog\n")
     assert main(["train", text, "--vocab", str(tmp_path / "words"), "--out", str(out)]) == 0
     assert vocabulary(out) == {"cat", "dog"}

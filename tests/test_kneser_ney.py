@@ -256,6 +256,7 @@ def test_begin_of_sentence_is_never_predicted():
         ({"order": 3, "min_counts": (1, 3, 2)}, "none below the one before"),
         ({"order": 2, "vocabulary_size": 0}, "vocabulary_size is 0"),
         ({"order": 2, "memory_mb": 0}, "memory_mb is 0"),
+        ({"order": 2, "prune_threshold": -0.1}, "threshold is -0.1"),
         ({"order": 2, "vocabulary": ["a"], "vocabulary_size": 3}, "give one of them"),
     ],
 )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from asr.errors import LanguageModelError
 from asr.lm.counts import BOS_ID, EOS_ID, NgramCounts, count_ngrams
 from asr.lm.ngram import LOG_10, Level, NgramModel
-from asr.lm.prune import prune
+from asr.lm.prune import check_threshold, prune
 from asr.progress import say
 
 MAX_ORDER = 6
@@ -54,6 +54,7 @@ def estimate(
     for name, value in (("vocabulary_size", vocabulary_size), ("memory_mb", memory_mb)):
         if value is not None and value < 1:
             raise LanguageModelError(f"{name} is {value}; give 1 or more")
+    check_threshold(prune_threshold)
     thresholds = _thresholds(min_counts, order)
     words, counted = count_ngrams(
         sentences,

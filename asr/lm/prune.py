@@ -38,8 +38,7 @@ def prune(
     Raises:
         LanguageModelError: the threshold is negative.
     """
-    if not threshold >= 0:
-        raise LanguageModelError(f"threshold is {threshold}; give 0, which keeps all, or more")
+    check_threshold(threshold)
     if not threshold:
         return model
     starts, parent = _starts(model), _parents(model.arrays)
@@ -56,6 +55,12 @@ def prune(
         for level, kept in zip(model.levels(), np.split(keep, starts[1:-1])[1:], strict=True)
     ]
     return _normalised(NgramModel.from_levels(model.words, levels))
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse one that is negative, with a LanguageModelError."""
+    if not threshold >= 0:
+        raise LanguageModelError(f"threshold is {threshold}; give 0, which keeps all, or more")
 
 
 def _starts(model: NgramModel) -> list[int]:
