@@ -32,7 +32,7 @@ TUNE = (
     "--set beam_size=400 --set token_threshold=-7"
 )
 TOLD = {
-    *("LIBRISPEECH", "LJSPEECH", "CATHY", "TEXT", "CMUDICT"),
+    *("LIBRISPEECH", "LJSPEECH", "CATHY", "TEXT", "CMUDICT", "LSTM"),
     *("TRAIN", "DEV", "SEEDS", "DATA", "EXP"),
 }
 
@@ -236,12 +236,14 @@ def test_commands_of_librispeech(given: tuple[str, ...], corpora: dict[str, str]
 
 
 def test_librispeech_from_a_corpus_to_several_networks_as_one(corpora: dict[str, str]):
-    told = corpora | {"DEV": "wide", "SEEDS": "1 2"}
+    lstm = ROOT / "asr" / "models" / "english" / "lstm.npz"
+    told = corpora | {"DEV": "wide", "SEEDS": "1 2", "LSTM": str(lstm)}
     done = run_recipe("librispeech/seeds.sh", told, real, *QUICK)
     assert done.returncode == 0, done.stderr
     exp = Path(corpora["EXP"])
     promised = json.loads((exp / "all" / "bundle.json").read_text())["files"]
-    assert {"lm.bin", "lexicon.npz", "decoder.json", "calibration.json"} <= promised.keys()
+    chosen = {"lm.bin", "lstm.npz", "lexicon.npz", "decoder.json", "calibration.json"}
+    assert chosen <= promised.keys()
     assert json.loads((exp / "all" / "wide" / "score.json").read_text())["wer"] <= 0.15
     assert "exp/2/lm/wide/hyp.trn" in done.stdout  # and its score
 

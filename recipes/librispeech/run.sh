@@ -5,6 +5,7 @@
 #   TRAIN, DEV            names of subsets; of several in DEV, the first one chooses epoch and weights
 #   TEXT=books.txt.xz     sentences for the language model; without it, all is made for greedy decoding
 #   CMUDICT=cmudict.dict  with TEXT: phones are learned beside characters, and read
+#   LSTM=lstm.npz         with TEXT: it rescores; one of such books is in asr/models/english
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../scripts/stages.sh
@@ -21,13 +22,16 @@ evaluate_all() {  # FOLDER OPTION ...
 }
 language_model() { asr-lm train --order 4 --prune 2e-8 "$text" --out "$data/lm.bin"; }
 lexicon() { asr-lexicon "$dictionary" "$data/$train.jsonl" "$data/lm.bin" --out "$data/lexicon.txt"; }
-decoded_with() { asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize; } # there: the default
+decoded_with() { # what is in the folder is the default
+  asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize
+  [ -z "${LSTM:-}" ] || cp "$LSTM" "$exp/lstm.npz"
+}
 
 run_stage 1 "manifests" asr-prepare librispeech "$corpus" --subsets "$train" "${dev[@]}" \
   ${download[@]+"${download[@]}"} --out "$data"
 [ -z "$text" ] || run_stage 2 "language model" language_model
 [ -z "$dictionary" ] || run_stage 2 "lexicon" lexicon
-[ -z "$text" ] || run_stage 3 "language model of the decoder" decoded_with
+[ -z "$text" ] || run_stage 3 "language models of the decoder" decoded_with
 run_stage 3 "train" asr-train ../../conf/blstm_ctc.toml ${greedily[@]+"${greedily[@]}"} "$@" \
   ${phones[@]+"${phones[@]}"} --train "$data/$train.jsonl" --valid "$data/${dev[0]}.jsonl" --out "$exp"
 run_stage 4 "evaluate greedily" evaluate_all greedy --decoder greedy
