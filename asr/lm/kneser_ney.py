@@ -64,7 +64,7 @@ def estimate(
         memory_mb=memory_mb,
     )
     model = NgramModel.from_levels(words, _smooth(counted, thresholds))
-    occurrence = _occurrence(counted, thresholds)
+    occurrence = _occurrence(counted, thresholds) if prune_threshold else None
     del counted  # as large as the model, which pruning works on
     return prune(model, prune_threshold, occurrence)
 
