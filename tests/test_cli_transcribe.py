@@ -100,6 +100,7 @@ def test_usage_is_status_2(arguments: list[str]):
         ("--format srt a.wav b.wav", "several recordings as .srt need a file for each"),
         ("--skip-existing a.wav", "add --output-dir"),
         ("--output-dir out -", "- has no name for a file"),
+        ("--format manifest -", "- is no file that a manifest could name"),
         ("--workers 2 -", "- is read by one process"),
         ("--ray local -", "- is read by one process"),
         ("--files-from - -", "standard input is a recording or a list"),

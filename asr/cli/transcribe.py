@@ -45,7 +45,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--model", type=Path, help="bundle or experiment; default: English")
     parser.add_argument(
-        "--format", default="txt", help=f"{', '.join(FORMATS)}; with --output-dir also srt,json"
+        "--format",
+        default="txt",
+        help=f"{', '.join(FORMATS)} (for asr-train); with --output-dir also srt,json",
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing about good recordings")
     _add_options_for_many(parser)
@@ -152,6 +154,8 @@ def _mistakes_about_stdin(arguments: argparse.Namespace) -> Iterator[str]:
         yield "standard input is a recording or a list; give the other as a file"
     if arguments.output_dir:
         yield "- has no name for a file in --output-dir; redirect standard output"
+    if "manifest" in arguments.format.split(","):
+        yield "- is no file that a manifest could name; save the recording and give its path"
     if arguments.ray or arguments.workers:
         yield "- is read by one process; leave --workers and --ray out"
 

@@ -8,6 +8,7 @@ from asr.formats.lines import ctm, json_object, jsonl, trn, tsv, txt
 from asr.formats.praat import textgrid
 from asr.formats.subtitles import srt, vtt
 from asr.formats.transcript import Transcript
+from asr.formats.utterances import manifest
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ FORMATS = {
     "ctm": Format(ctm, ".ctm", timed=True),
     "trn": Format(trn, ".trn"),
     "textgrid": Format(textgrid, ".TextGrid", timed=True, joins=False),
+    "manifest": Format(manifest, ".manifest.jsonl", timed=True),
 }
 
 

@@ -1,0 +1,66 @@
+"""Words to utterances of a manifest: a network can learn from what it heard.
+
+A recording is cut where nobody speaks, until each utterance is short enough to be trained on and
+holds no long pause.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from asr.formats.transcript import Transcript, Word, one_line, printable
+
+LONGEST_S = 15.0  # asr-train leaves out utterances of more than 20 s
+PAUSE_S = 1.0  # belongs to no utterance, but for its edges
+EDGE_S = 0.25  # of a pause, on each side of an utterance
+
+
+def manifest(transcript: Transcript) -> str:
+    """Return a line for each utterance, as asr.manifest reads them; "" where nothing was said."""
+    audio = printable(str(Path(transcript.path).absolute()))
+    lines = []
+    for number, (start, end, text) in enumerate(_utterances(transcript)):
+        record = {
+            "id": f"{transcript.utterance}-{number:04}",
+            "audio": audio,
+            "start": round(start, 3),
+            "duration": round(end - start, 3),
+            "text": text,
+        }
+        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+    return "".join(lines)
+
+
+def _utterances(transcript: Transcript) -> Iterator[tuple[float, float, str]]:
+    """Start, end and text of each, in order; a pause between two is shared, or left out."""
+    words = transcript.words
+    for first, stop in _cut(words):
+        before = words[first - 1].end if first else 0.0
+        behind = words[stop].start if stop < len(words) else transcript.duration
+        start, end = words[first].start, words[stop - 1].end
+        yield (
+            max(start - EDGE_S, (before + start) / 2 if first else 0.0),
+            min(end + EDGE_S, (end + behind) / 2 if stop < len(words) else behind),
+            " ".join(one_line(word.word) for word in words[first:stop]),
+        )
+
+
+def _cut(words: Sequence[Word]) -> list[tuple[int, int]]:
+    """The utterances, each as its first word and the one after its last.
+
+    A stretch that is too long, or has a long pause, is cut at its longest one, of several at the
+    first; then its parts are.
+    """
+    pauses = [behind.start - word.end for word, behind in pairwise(words)]
+    found, waiting = [], [(0, len(words))] if words else []
+    while waiting:
+        first, stop = waiting.pop()
+        inside = range(first, stop - 1)
+        longest = max(inside, key=pauses.__getitem__, default=None)
+        length = words[stop - 1].end - words[first].start
+        if longest is None or (length <= LONGEST_S and pauses[longest] <= PAUSE_S):
+            found.append((first, stop))
+        else:
+            waiting += [(longest + 1, stop), (first, longest + 1)]
+    return found
