@@ -33,7 +33,7 @@ TUNE = (
 )
 TOLD = {
     *("LIBRISPEECH", "LJSPEECH", "CATHY", "TEXT", "CMUDICT", "LSTM"),
-    *("TRAIN", "DEV", "SEEDS", "DATA", "EXP"),
+    *("TRAIN", "DEV", "SEEDS", "DATA", "EXP", "RECORDINGS", "MODEL", "NETWORKS", "CONF"),
 }
 
 
@@ -50,7 +50,7 @@ def test_smoke_log_falls_and_is_whole(smoke: Path):
     assert lines[-1]["valid_error"] <= 0.05 < lines[0]["valid_error"]
 
 
-@pytest.mark.parametrize("recipe", ["smoke", "fsdd", "librispeech", "english"])
+@pytest.mark.parametrize("recipe", ["smoke", "fsdd", "librispeech", "english", "speaker"])
 def test_stages_can_all_be_left_out(recipe: str, tmp_path: Path):
     needed = ("FSDD", "LIBRISPEECH", "TEXT", "CMUDICT")
     environment = os.environ | dict.fromkeys(needed, str(tmp_path))
@@ -246,6 +246,48 @@ def test_librispeech_from_a_corpus_to_several_networks_as_one(corpora: dict[str,
     assert chosen <= promised.keys()
     assert json.loads((exp / "all" / "wide" / "score.json").read_text())["wer"] <= 0.15
     assert "exp/2/lm/wide/hyp.trn" in done.stdout  # and its score
+    learn_from_what_is_heard(exp, told)
+
+
+def learn_from_what_is_heard(exp: Path, told: dict[str, str]) -> None:
+    """All networks of a corpus's experiments, by the recordings of each speaker apart."""
+    networks = {"MODEL": f"{exp}/all", "NETWORKS": f"{exp}/1 {exp}/2", "EXP": f"{exp}/speakers"}
+    told = told | networks | {"CONF": "../../conf/blstm_ctc.toml"}
+    done = run_recipe("librispeech/speakers.sh", told, real, *QUICK, "train.epochs=2")
+    assert done.returncode == 0, done.stderr
+    adapted = exp / "speakers" / "wide" / "2"
+    assert ids(adapted / "data" / "heard.jsonl")[0] == "2-7-0000-0000"
+    theirs, ours = (
+        json.loads((folder / "bundle.json").read_text()) for folder in (exp / "all", adapted)
+    )
+    assert theirs["files"].keys() == ours["files"].keys()
+    assert theirs["files"]["model.onnx"] != ours["files"]["model.onnx"]
+    assert theirs["files"]["lm.bin"] == ours["files"]["lm.bin"]
+    assert json.loads((adapted / "after" / "score.json").read_text())["wer"] <= 0.15
+    assert f"{exp}/speakers/wide/before.trn" in done.stdout  # and its score
+
+
+def test_one_network_learns_from_what_it_hears(corpora: dict[str, str]):
+    told = {name: corpora[name] for name in ("DATA", "EXP")} | {"RECORDINGS": "talk.mp3"}
+    Path(told["EXP"]).mkdir()
+    status, commands = commands_of("speaker/run.sh", told, "train.seed=2")
+    hear, learn, bundle = commands
+    english = "../../asr/models/english"
+    assert status == 0
+    assert hear == f"asr-transcribe --model {english} --format manifest talk.mp3"
+    heard = "--train data/heard.jsonl --valid data/heard.jsonl"
+    start = f"asr-train ../../conf/english.toml --init {english} {heard} --out exp data.batch_s=30 "
+    assert learn.startswith(start)
+    assert learn.endswith(" train.seed=2")
+    included = {path.name for path in Path(told["EXP"]).iterdir()}
+    assert included == {"lm.bin", "lstm.npz", "decoder.json", "calibration.json"}
+    assert bundle == "asr-export exp exp --int8 --warps 0.96 1.04"
+
+
+def test_a_speaker_without_recordings_says_what_to_set(corpora: dict[str, str]):
+    done = run_recipe("speaker/run.sh", {"DATA": corpora["DATA"]}, real)
+    assert done.returncode != 0
+    assert "set it to a folder or file" in done.stderr
 
 
 @pytest.mark.parametrize(("left_out", "found"), [((), "lm"), (("TEXT", "CMUDICT"), "greedy")])
