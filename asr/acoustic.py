@@ -32,6 +32,7 @@ class AcousticTask:
         device: str,
         *,
         num_phones: int = 0,
+        trigram: Tensor | None = None,
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
@@ -41,17 +42,18 @@ class AcousticTask:
         self.model = AcousticModel(config, len(vocabulary), num_phones).to(self.device)
         freeze(self.model, config.train.freeze)
         self.augment = Augmenter(config.augment, config.features)
-        self.objective = Objective(config.train, self._trigram(num_phones))
+        self.objective = Objective(config.train, self._trigram(trigram, num_phones))
         facts = Facts.of(train.examples, config)
         self.coach = Coach(self.model, facts, config.train, speaks=train.group.rank == 0)
 
-    def _trigram(self, num_phones: int) -> Tensor | None:
-        """Of what words are read from, for the objective."""
+    def _trigram(self, known: Tensor | None, num_phones: int) -> Tensor | None:
+        """Of what words are read from, for the objective; by default of the training texts."""
         if not self.config.train.mmi:
             return None
-        texts = (e.phones if num_phones else e.tokens for e in self.train.examples)
-        trigram = token_trigram(filter(None, texts), num_phones or len(self.vocabulary))
-        return trigram.to(self.device)
+        if known is None:
+            texts = (e.phones if num_phones else e.tokens for e in self.train.examples)
+            known = token_trigram(filter(None, texts), num_phones or len(self.vocabulary))
+        return known.to(self.device)
 
     def batches(self, epoch: int) -> Epoch:
         """The training batches of an epoch."""

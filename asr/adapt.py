@@ -10,10 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from asr.checkpoint import load_experiment, load_model, load_phones
 from asr.config import Config
 from asr.errors import ConfigError
+from asr.mmi import load_trigram
 from asr.model import AcousticModel
 from asr.text import BLANK_TOKEN, Vocabulary
 
@@ -80,6 +82,20 @@ def start_from(
             else:
                 own.copy_(theirs)
     return f"starting from {folder}; {told}"
+
+
+def known_trigram(folder: Path | None, tokens: Vocabulary) -> Tensor | None:
+    """What a model in a folder was taught with by MMI, if words were read from the same tokens.
+
+    Of a few texts it is worth more than their own trigram, which takes each of them for certain.
+
+    Raises:
+        CheckpointError: not an experiment folder, or a damaged one.
+    """
+    if not folder:
+        return None
+    theirs = load_phones(folder) or load_experiment(folder)[1]
+    return load_trigram(folder, len(tokens)) if theirs == tokens else None
 
 
 def freeze(model: AcousticModel, layers: int) -> None:

@@ -6,7 +6,8 @@ it describes files that are whole. What does not match is refused. `previous.jso
 the checkpoint before, where one is kept.
 
 An experiment folder holds config.json, tokens.txt, last/ (to go on) and best/ (to recognise with);
-phones.txt and lexicon.npz as well, where phones are learned beside the tokens.
+phones.txt and lexicon.npz as well, where phones are learned beside the tokens, and
+trigram.safetensors where MMI taught (asr/mmi.py).
 """
 
 import hashlib

@@ -12,7 +12,8 @@ PACKAGE = ROOT / "asr"
 LAYERS = [
     "errors atomic",
     "config numerals text container findings audio manifest alignment timed transcripts interval "
-    "speakers score system significance breakdown report formats progress journal stopping tally",
+    "speakers score system cores significance breakdown report formats progress journal stopping "
+    "tally",
     "corpora torchaudio_compat features lstm model ctc mmi parallel compiled checkpoint epoch lm",
     "augment data decode",
     "evaluate validation objective acoustic acoustics windows speech bundle onnx_graph recognize "

@@ -9,9 +9,11 @@ from speech import write_conf
 
 import asr.parallel
 from asr.checkpoint import load_model
-from asr.cli.train import Cores, main, share_cores
+from asr.cli.train import main
 from asr.config import Config, TrainConfig
+from asr.cores import Cores, share_cores
 from asr.manifest import read_manifest, write_manifest
+from asr.mmi import TRIGRAM
 from asr.parallel import start_processes
 
 ALONE = "one a core, at most 4: a recurrent step is too small to be split"
@@ -78,6 +80,31 @@ def test_words_can_be_the_tokens(conf: Path, tones: Path, tmp_path: Path):
         assert asr_train(conf, tones, out, f"model.unit={unit}", "train.epochs=1") == 0
         assert (out / "tokens.txt").read_text().split() == ["<blank>", *tokens, "A", "B", "C"]
         assert load_model(out)[1].unit == unit
+
+
+def test_what_mmi_takes_for_probable_goes_with_the_weights(conf: Path, tones: Path, tmp_path: Path):
+    """Few texts do not change it; other tokens are other probabilities; without MMI there is none.
+
+    A run that ended before it saved has left one.
+    """
+    few, first, kept = tmp_path / "few.jsonl", tmp_path / "first", tmp_path / "kept"
+    write_manifest(few, read_manifest(tones)[:2])
+    for out in (first, tmp_path / "none"):
+        out.mkdir()
+        (out / TRIGRAM).write_text("left")
+    assert asr_train(conf, tones, first, "train.mmi=0.5") == 0
+    of_all = (first / TRIGRAM).read_bytes()
+    assert asr_train(conf, few, kept, "train.mmi=0.5", "--init", str(first)) == 0
+    assert asr_train(conf, few, kept, "train.mmi=0.5", "train.epochs=2", "--resume") == 0
+    assert (kept / TRIGRAM).read_bytes() == of_all
+    (kept / TRIGRAM).write_text("damaged")  # and read, by those that go on or begin
+    assert asr_train(conf, few, kept, "train.mmi=0.5", "train.epochs=3", "--resume") == 1
+    assert asr_train(conf, few, tmp_path / "more", "train.mmi=0.5", "--init", str(kept)) == 1
+    few.write_text(few.read_text().replace('"text": "', '"text": "Z'))
+    assert asr_train(conf, few, tmp_path / "new", "train.mmi=0.5", "--init", str(first)) == 0
+    assert (tmp_path / "new" / TRIGRAM).read_bytes() != of_all
+    assert asr_train(conf, few, tmp_path / "none") == 0
+    assert not (tmp_path / "none" / TRIGRAM).exists()
 
 
 def test_resuming_what_was_never_begun_begins(conf: Path, tones: Path, tmp_path: Path, capsys):

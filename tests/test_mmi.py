@@ -2,15 +2,25 @@
 
 from collections.abc import Sequence
 from itertools import groupby, product
+from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asr.errors import ConfigError
-from asr.mmi import EDGE, log_denominator, mmi_loss, token_trigram
+from asr.errors import CheckpointError, ConfigError
+from asr.mmi import (
+    EDGE,
+    TRIGRAM,
+    load_trigram,
+    log_denominator,
+    mmi_loss,
+    save_trigram,
+    token_trigram,
+)
 
 SIZE = 4  # the blank and three more tokens
 TEXTS = [[1, 2, 3], [2, 2, 1], [3], [1, 1]]
@@ -105,3 +115,26 @@ def test_trigram_by_hand():
 def test_too_many_tokens_are_refused():
     with pytest.raises(ConfigError, match=r"at most 100 tokens.*here are 101: set train.mmi=0"):
         token_trigram([[1]], 101)
+
+
+def test_a_trigram_is_kept_with_a_model(tmp_path: Path):
+    assert load_trigram(tmp_path, SIZE) is None
+    save_trigram(tmp_path, trigram_of())
+    found = load_trigram(tmp_path, SIZE)
+    assert found is not None
+    assert torch.equal(found, trigram_of())
+    with pytest.raises(CheckpointError, match=rf"{TRIGRAM}: .* of 4 tokens, the model of 5"):
+        load_trigram(tmp_path, SIZE + 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", safetensors.torch.save({"a": torch.zeros(1)})])
+def test_a_trigram_that_is_damaged(tmp_path: Path, content: bytes):
+    (tmp_path / TRIGRAM).write_bytes(content)
+    with pytest.raises(CheckpointError, match="not the trigram of this model"):
+        load_trigram(tmp_path, SIZE)
+
+
+def test_a_trigram_that_cannot_be_written(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        save_trigram(tmp_path / "file", trigram_of())

@@ -75,7 +75,7 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None, SelfTest | None]":
     """Time the model's training, and let it learn a handful, where there is something to learn."""
-    from asr.cli.train import choose_device, share_cores
+    from asr.cores import choose_device, share_cores
     from asr.doctor.cost import Machine, measure_cost
     from asr.doctor.selftest import choose_handful, learn_by_heart
     from asr.progress import say

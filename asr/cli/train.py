@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from asr.cli.run import run
 from asr.config import Config, load_config
+from asr.cores import choose_device, share_cores
 from asr.errors import ConfigError
 from asr.manifest import read_manifest
 from asr.progress import say
 from asr.text import PHONES, Normalizer, Vocabulary
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from asr.checkpoint import Tokens
     from asr.data import Example, LeftOut
     from asr.decode.pronunciations import Pronunciations
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")  # what is trained on, and with
 
-MOST_PROCESSES = 4  # more would get too little of a batch each
 LAUNCHING = """Several processes share each batch: train.processes=N starts them on this machine; or
 torchrun --nproc-per-node N -m asr.cli.train CONF ..., also on several machines."""
 
@@ -116,6 +118,11 @@ class Material:
     pronunciations: "Pronunciations | None"  # where phones are learned as well
     init: Path | None  # the model whose weights to begin with
 
+    @property
+    def words_tokens(self) -> Vocabulary:
+        """What words are read from."""
+        return self.pronunciations.phones if self.pronunciations else self.vocabulary
+
 
 def prepare(config: Config, arguments: argparse.Namespace) -> Material:
     """Read the manifests, and match transcripts and vocabulary."""
@@ -160,7 +167,7 @@ def _pronunciations(
 def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
     """Train this process's share; the exit status."""
     from asr.acoustic import AcousticTask
-    from asr.adapt import start_from
+    from asr.adapt import known_trigram, start_from
     from asr.data import Frames, Loader
     from asr.train import Trainer
 
@@ -172,6 +179,7 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
         Loader(material.valid, frames, config, group),
         choose_device(config),
         num_phones=len(spoken.phones) if spoken else 0,
+        trigram=known_trigram(folder if resume else material.init, material.words_tokens),
     )
     told = []
     if material.init:
@@ -183,7 +191,7 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
         for line in filter(None, told):
             say(line)
         if not resume:
-            _keep(spoken, folder)
+            _keep(spoken, task.objective.trigram, folder)
     hours = sum(example.utterance.duration for example in material.train) / 3600
     return run_trainer(
         Trainer(task, config.train, folder, group),
@@ -206,15 +214,17 @@ def _tell_unspoken(examples: "Sequence[Example]", spoken: "Pronunciations") -> s
     )
 
 
-def _keep(spoken: "Pronunciations | None", folder: Path) -> None:
+def _keep(spoken: "Pronunciations | None", trigram: "Tensor | None", folder: Path) -> None:
     """Write what a new experiment has; else what a run left goes, which ended before it saved."""
     from asr.decode.pronunciations import LEXICON
+    from asr.mmi import TRIGRAM, save_trigram
 
+    for path in filter(Path.exists, (folder / name for name in (PHONES, LEXICON, TRIGRAM))):
+        path.unlink()
     if spoken:
         spoken.save(folder)
-        return
-    for path in filter(Path.exists, (folder / PHONES, folder / LEXICON)):
-        path.unlink()
+    if trigram is not None:
+        save_trigram(folder, trigram)
 
 
 def run_trainer(
@@ -249,48 +259,6 @@ def resumed_vocabulary(folder: Path, config: Config) -> Vocabulary:
 
     check_resumed(folder, config)
     return load_experiment(folder)[1]
-
-
-@dataclass(frozen=True)
-class Cores:
-    """How many processes train, and threads in each, and why so."""
-
-    processes: int
-    threads: int
-    reason: str
-
-    def __str__(self) -> str:
-        threads = os.environ.get("OMP_NUM_THREADS", str(self.threads))
-        return f"processes {self.processes} of {threads} threads ({self.reason})"
-
-
-def share_cores(config: Config, device: str) -> Cores:
-    """Processes, as many as the launcher or train.processes says, and threads for each."""
-    from torch.cuda import device_count
-
-    cores = os.cpu_count() or 1
-    if "RANK" in os.environ:
-        processes, reason = int(os.environ["WORLD_SIZE"]), "as launched"
-    elif config.train.processes:
-        processes, reason = config.train.processes, "as train.processes says"
-    elif device == "cuda":
-        processes, reason = max(1, device_count()), "one for each GPU"
-    else:
-        processes = min(cores, MOST_PROCESSES)
-        reason = f"one a core, at most {MOST_PROCESSES}: a recurrent step is too small to be split"
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
-    return Cores(processes, max(1, cores // here), reason)
-
-
-def choose_device(config: Config) -> str:
-    """'cpu' or 'cuda', as train.device says."""
-    import torch
-
-    if config.train.device != "auto":
-        if config.train.device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("train.device is 'cuda', and torch finds no CUDA device; use 'cpu'")
-        return config.train.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 if __name__ == "__main__":

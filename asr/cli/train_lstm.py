@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.run import run
-from asr.cli.train import choose_device, launch_training, run_trainer
+from asr.cli.train import launch_training, run_trainer
 from asr.config import Config, load_config
+from asr.cores import choose_device
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
