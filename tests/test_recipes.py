@@ -33,7 +33,8 @@ TUNE = (
 )
 TOLD = {
     *("LIBRISPEECH", "LJSPEECH", "CATHY", "TEXT", "CMUDICT", "LSTM"),
-    *("TRAIN", "DEV", "SEEDS", "DATA", "EXP", "RECORDINGS", "MODEL", "NETWORKS", "CONF"),
+    *("TRAIN", "DEV", "SEEDS", "DATA", "EXP"),
+    *("RECORDINGS", "MODEL", "NETWORKS", "CONF", "DECODING"),
 }
 
 
@@ -252,7 +253,7 @@ def test_librispeech_from_a_corpus_to_several_networks_as_one(corpora: dict[str,
 def learn_from_what_is_heard(exp: Path, told: dict[str, str]) -> None:
     """All networks of a corpus's experiments, by the recordings of each speaker apart."""
     networks = {"MODEL": f"{exp}/all", "NETWORKS": f"{exp}/1 {exp}/2", "EXP": f"{exp}/speakers"}
-    told = told | networks | {"CONF": "../../conf/blstm_ctc.toml"}
+    told = told | networks | {"CONF": "../../conf/blstm_ctc.toml", "DECODING": "--json"}
     done = run_recipe("librispeech/speakers.sh", told, real, *QUICK, "train.epochs=2")
     assert done.returncode == 0, done.stderr
     adapted = exp / "speakers" / "wide" / "2"
@@ -264,6 +265,7 @@ def learn_from_what_is_heard(exp: Path, told: dict[str, str]) -> None:
     assert theirs["files"]["model.onnx"] != ours["files"]["model.onnx"]
     assert theirs["files"]["lm.bin"] == ours["files"]["lm.bin"]
     assert json.loads((adapted / "after" / "score.json").read_text())["wer"] <= 0.15
+    assert '"wer": ' in done.stdout  # by --json
     assert f"{exp}/speakers/wide/before.trn" in done.stdout  # and its score
 
 
