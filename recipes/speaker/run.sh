@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One speaker's recordings, no transcripts: a model hears them, learns from what it heard, and reads them better.
 # usage: RECORDINGS=... ./run.sh [--stage N] [--stop-stage N] [section.key=value ...]
-#   RECORDINGS=folder   or a file: five minutes of speech or more, of one speaker
+#   RECORDINGS=folder   or a file, by its absolute path: five minutes of speech or more, of one speaker
 #   MODEL=folder        hears, and learns; without it, the English model
 #   NETWORKS="exp ..."  experiments that learn in its place, and become one
 #   CONF=file           settings that MODEL was trained with; without it, conf/english.toml
