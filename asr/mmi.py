@@ -92,7 +92,7 @@ def load_trigram(folder: Path, size: int) -> Tensor | None:
     try:
         trigram: Tensor = safetensors.torch.load(path.read_bytes())["trigram"]
         if trigram.shape != (size, size, size):
-            raise ValueError(f"it is of {len(trigram)} tokens, the model of {size}")
+            raise ValueError(f"its shape is {tuple(trigram.shape)}, of {size} tokens")
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             f"{path}: not the trigram of this model ({error}); copy the model again, or remove the "
