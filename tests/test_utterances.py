@@ -45,6 +45,11 @@ def test_what_is_too_long_is_cut_at_its_longest_pauses(tmp_path: Path):
     assert heard(tmp_path, words, 30.0)[1].text == "B " * 30 + "C C C C"
 
 
+def test_speech_without_a_pause_is_halved(tmp_path: Path):
+    words = said("A " * 100, gap_s=0.0)  # 35 s
+    assert [len(u.text.split()) for u in heard(tmp_path, words, 35.0)] == [25] * 4
+
+
 @given(speech())
 def test_every_word_is_in_one_utterance(
     tmp_path_factory: pytest.TempPathFactory, spoken: tuple[list[Word], float]

@@ -49,18 +49,19 @@ def _utterances(transcript: Transcript) -> Iterator[tuple[float, float, str]]:
 def _cut(words: Sequence[Word]) -> list[tuple[int, int]]:
     """The utterances, each as its first word and the one after its last.
 
-    A stretch that is too long, or has a long pause, is cut at its longest one, of several at the
-    first; then its parts are.
+    All long pauses cut. What is too long then is cut at its longest pause, of several at the one
+    nearest to its middle; then its parts are.
     """
-    pauses = [behind.start - word.end for word, behind in pairwise(words)]
-    found, waiting = [], [(0, len(words))] if words else []
+    pauses = [round(behind.start - word.end, 3) for word, behind in pairwise(words)]
+    edges = [0, *(i for i, pause in enumerate(pauses, 1) if pause > PAUSE_S), len(words)]
+    waiting = [*pairwise(edges)][::-1] if words else []
+    found = []
     while waiting:
         first, stop = waiting.pop()
-        inside = range(first, stop - 1)
-        longest = max(inside, key=pauses.__getitem__, default=None)
-        length = words[stop - 1].end - words[first].start
-        if longest is None or (length <= LONGEST_S and pauses[longest] <= PAUSE_S):
+        if stop - first == 1 or words[stop - 1].end - words[first].start <= LONGEST_S:
             found.append((first, stop))
-        else:
-            waiting += [(longest + 1, stop), (first, longest + 1)]
+            continue
+        middle = (first + stop) / 2
+        cut = max(range(first + 1, stop), key=lambda at: (pauses[at - 1], -abs(at - middle)))
+        waiting += [(cut, stop), (first, cut)]
     return found
