@@ -7,7 +7,7 @@ the checkpoint before, where one is kept.
 
 An experiment folder holds config.json, tokens.txt, last/ (to go on) and best/ (to recognise with);
 phones.txt and lexicon.npz as well, where phones are learned beside the tokens, and
-trigram.safetensors where MMI taught (asr/mmi.py).
+trigram.safetensors where MMI taught, for whoever begins with the model and has few texts.
 """
 
 import hashlib
@@ -29,6 +29,7 @@ from asr.text import PHONES, TOKENS, Vocabulary
 
 INDEX = "checkpoint.json"
 PREVIOUS = "previous.json"
+TRIGRAM = "trigram.safetensors"
 
 
 class Tokens(Protocol):
@@ -226,6 +227,36 @@ def load_phones(folder: Path) -> Vocabulary | None:
     """
     path = folder / PHONES
     return Vocabulary.load(path, "word") if path.exists() else None
+
+
+def save_trigram(folder: Path, trigram: Tensor) -> None:
+    """Keep what MMI taught with (asr.mmi.token_trigram).
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    _write(folder / TRIGRAM, safetensors.torch.save({"trigram": trigram.cpu()}))
+
+
+def load_trigram(folder: Path, size: int) -> Tensor | None:
+    """The inverse of `save_trigram`, of so many tokens; None where none was kept.
+
+    Raises:
+        CheckpointError: damaged, or of other tokens.
+    """
+    path = folder / TRIGRAM
+    if not path.exists():
+        return None
+    try:
+        trigram: Tensor = safetensors.torch.load(path.read_bytes())["trigram"]
+        if trigram.shape != (size, size, size):
+            raise ValueError(f"its shape is {tuple(trigram.shape)}, of {size} tokens")
+    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: not the trigram of this model ({error}); copy the model again, or remove the "
+            "file: then one is counted in the texts at hand"
+        ) from error
+    return trigram
 
 
 def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, Vocabulary]:

@@ -74,7 +74,7 @@ def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
     for utterance in utterances:
         # the name itself is kept: what a link to a recording points at may lack its extension
         audio = resolved(utterance.audio.parent) / utterance.audio.name
-        record = _to_record(utterance, Path(os.path.relpath(audio, folder)))
+        record = to_record(utterance, Path(os.path.relpath(audio, folder)))
         try:
             _from_record(record, folder)
             _require(utterance.id not in seen, f"id {utterance.id!r} occurs twice")
@@ -88,6 +88,18 @@ def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
         write_atomically(path, "".join(lines))
     except OSError as error:
         raise ManifestError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def to_record(utterance: Utterance, audio: Path) -> dict[str, Any]:
+    """The JSON object of a line; `audio` as it is to stand there."""
+    return {
+        "id": utterance.id,
+        "audio": audio.as_posix(),
+        "start": round(utterance.start, TIME_DIGITS),
+        "duration": round(utterance.duration, TIME_DIGITS),
+        "text": utterance.text,
+        "speaker": utterance.speaker,
+    }
 
 
 def manifest_lines(path: Path) -> list[tuple[int, str]]:
@@ -118,17 +130,6 @@ def _parsed(line: str) -> dict[str, Any]:
         raise ValueError(f"not JSON ({error}): {_shown(line)}") from None
     _require(isinstance(record, dict), f"{_shown(line)} is not a JSON object {{...}}")
     return record  # type: ignore[no-any-return]
-
-
-def _to_record(utterance: Utterance, audio: Path) -> dict[str, Any]:
-    return {
-        "id": utterance.id,
-        "audio": audio.as_posix(),
-        "start": round(utterance.start, TIME_DIGITS),
-        "duration": round(utterance.duration, TIME_DIGITS),
-        "text": utterance.text,
-        "speaker": utterance.speaker,
-    }
 
 
 def _from_record(record: dict[str, Any], folder: Path) -> Utterance:

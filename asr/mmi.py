@@ -12,23 +12,18 @@ as context of a token, 0 is the beginning or the end.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from asr.atomic import write_atomically
 from asr.ctc import ctc_loss
-from asr.errors import CheckpointError, ConfigError
+from asr.errors import ConfigError
 from asr.features import frame_mask
 from asr.text import BLANK
 
 EDGE = BLANK  # no token: what comes before the first and after the last
-TRIGRAM = "trigram.safetensors"  # in a model's folder: what it was taught with
 MOST_TOKENS = 100  # time and memory grow as the square of them, and faster
 
 
@@ -64,41 +59,6 @@ def token_trigram(texts: Iterable[Sequence[int]], size: int) -> Tensor:
 def _witten_bell(counts: Tensor, shorter: Tensor) -> Tensor:
     kinds = (counts > 0).sum(-1, keepdim=True).clamp(min=1)
     return (counts + kinds * shorter) / (counts.sum(-1, keepdim=True) + kinds)
-
-
-def save_trigram(folder: Path, trigram: Tensor) -> None:
-    """Keep a trigram with a model, for whoever begins with it and has few texts.
-
-    Raises:
-        CheckpointError: it cannot be written.
-    """
-    try:
-        write_atomically(folder / TRIGRAM, safetensors.torch.save({"trigram": trigram.cpu()}))
-    except OSError as error:
-        raise CheckpointError(
-            f"{folder / TRIGRAM}: cannot be written ({error.strerror}); make room"
-        ) from error
-
-
-def load_trigram(folder: Path, size: int) -> Tensor | None:
-    """The inverse of `save_trigram`, of so many tokens; None where none was kept.
-
-    Raises:
-        CheckpointError: damaged, or of other tokens.
-    """
-    path = folder / TRIGRAM
-    if not path.exists():
-        return None
-    try:
-        trigram: Tensor = safetensors.torch.load(path.read_bytes())["trigram"]
-        if trigram.shape != (size, size, size):
-            raise ValueError(f"its shape is {tuple(trigram.shape)}, of {size} tokens")
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise CheckpointError(
-            f"{path}: not the trigram of this model ({error}); copy the model again, or remove the "
-            "file: then one is counted in the texts at hand"
-        ) from error
-    return trigram
 
 
 def mmi_loss(

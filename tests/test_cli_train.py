@@ -8,12 +8,11 @@ import pytest
 from speech import write_conf
 
 import asr.parallel
-from asr.checkpoint import load_model
+from asr.checkpoint import TRIGRAM, load_model
 from asr.cli.train import main
 from asr.config import Config, TrainConfig
 from asr.cores import Cores, share_cores
 from asr.manifest import read_manifest, write_manifest
-from asr.mmi import TRIGRAM
 from asr.parallel import start_processes
 
 ALONE = "one a core, at most 4: a recurrent step is too small to be split"

@@ -11,16 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from asr.checkpoint import TRIGRAM, load_trigram, save_trigram
 from asr.errors import CheckpointError, ConfigError
-from asr.mmi import (
-    EDGE,
-    TRIGRAM,
-    load_trigram,
-    log_denominator,
-    mmi_loss,
-    save_trigram,
-    token_trigram,
-)
+from asr.mmi import EDGE, log_denominator, mmi_loss, token_trigram
 
 SIZE = 4  # the blank and three more tokens
 TEXTS = [[1, 2, 3], [2, 2, 1], [3], [1, 1]]

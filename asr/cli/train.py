@@ -216,8 +216,8 @@ def _tell_unspoken(examples: "Sequence[Example]", spoken: "Pronunciations") -> s
 
 def _keep(spoken: "Pronunciations | None", trigram: "Tensor | None", folder: Path) -> None:
     """Write what a new experiment has; else what a run left goes, which ended before it saved."""
+    from asr.checkpoint import TRIGRAM, save_trigram
     from asr.decode.pronunciations import LEXICON
-    from asr.mmi import TRIGRAM, save_trigram
 
     for path in filter(Path.exists, (folder / name for name in (PHONES, LEXICON, TRIGRAM))):
         path.unlink()

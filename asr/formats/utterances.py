@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from asr.formats.transcript import Transcript, Word, one_line, printable
+from asr.manifest import Utterance, to_record
 
 LONGEST_S = 15.0  # asr-train leaves out utterances of more than 20 s
 PAUSE_S = 1.0  # belongs to no utterance, but for its edges
@@ -18,17 +19,17 @@ EDGE_S = 0.25  # of a pause, on each side of an utterance
 
 def manifest(transcript: Transcript) -> str:
     """Return a line for each utterance, as asr.manifest reads them; "" where nothing was said."""
-    audio = printable(str(Path(transcript.path).absolute()))
+    audio = Path(printable(transcript.path)).absolute()
     lines = []
     for number, (start, end, text) in enumerate(_utterances(transcript)):
-        record = {
-            "id": f"{transcript.utterance}-{number:04}",
-            "audio": audio,
-            "start": round(start, 3),
-            "duration": round(end - start, 3),
-            "text": text,
-        }
-        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+        utterance = Utterance(
+            id=f"{transcript.utterance}-{number:04}",
+            audio=audio,
+            start=round(start, 3),
+            duration=round(end - start, 3),
+            text=text,
+        )
+        lines.append(json.dumps(to_record(utterance, audio), ensure_ascii=False) + "\n")
     return "".join(lines)
 
 
