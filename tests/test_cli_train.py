@@ -99,6 +99,7 @@ def test_what_mmi_takes_for_probable_goes_with_the_weights(conf: Path, tones: Pa
     (kept / TRIGRAM).write_text("damaged")  # and read, by those that go on or begin
     assert asr_train(conf, few, kept, "train.mmi=0.5", "train.epochs=3", "--resume") == 1
     assert asr_train(conf, few, tmp_path / "more", "train.mmi=0.5", "--init", str(kept)) == 1
+    assert asr_train(conf, few, tmp_path / "ctc", "--init", str(kept)) == 0  # reads none
     few.write_text(few.read_text().replace('"text": "', '"text": "Z'))
     assert asr_train(conf, few, tmp_path / "new", "train.mmi=0.5", "--init", str(first)) == 0
     assert (tmp_path / "new" / TRIGRAM).read_bytes() != of_all

@@ -167,7 +167,7 @@ def _pronunciations(
 def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
     """Train this process's share; the exit status."""
     from asr.acoustic import AcousticTask
-    from asr.adapt import known_trigram, start_from
+    from asr.adapt import start_from
     from asr.data import Frames, Loader
     from asr.train import Trainer
 
@@ -179,7 +179,7 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
         Loader(material.valid, frames, config, group),
         choose_device(config),
         num_phones=len(spoken.phones) if spoken else 0,
-        trigram=known_trigram(folder if resume else material.init, material.words_tokens),
+        trigram=_known_trigram(config, folder if resume else material.init, material),
     )
     told = []
     if material.init:
@@ -200,6 +200,13 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
         resume=resume,
         data=f"{len(material.train)} utterances, {hours:.2f} hours (left out: {material.left_out})",
     )
+
+
+def _known_trigram(config: Config, model: Path | None, material: Material) -> "Tensor | None":
+    """That of the model that goes on or is begun with, if MMI is to teach."""
+    from asr.adapt import known_trigram
+
+    return known_trigram(model, material.words_tokens) if config.train.mmi else None
 
 
 def _tell_unspoken(examples: "Sequence[Example]", spoken: "Pronunciations") -> str:
