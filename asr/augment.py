@@ -1,4 +1,4 @@
-"""Augmentation of log-mel frames: warping, noise, band limits, masks. (Speed: asr/data.py.)
+"""Augmentation of log-mel frames: warping, rooms, noise, band limits, masks. (Speed: asr/data.py.)
 
 Working on mel energies rather than on samples lets the frames of a recording be computed once and
 kept. Every random number comes from the generator given, so a batch can be made again exactly.
@@ -6,12 +6,15 @@ kept. Every random number comes from the generator given, so a batch can be made
 Shapes: N utterances, T frames, M mel bands.
 """
 
+import math
+
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from asr.config import AugmentConfig, FeaturesConfig
 from asr.features import LOG_OFFSET, mask_frames, mel_warp
 
+DIRECT_DB = (-2.0, 8.0)  # direct sound over its echoes, where one speaks some steps away
 NOISE_FLUCTUATION = 0.4  # deviation of a noise band's log energy from frame to frame, in nats
 STEEPEST_NOISE = 2.0  # noise power falls as 1 / f^a with a in 0..2: white, pink, brown
 
@@ -23,12 +26,15 @@ class Augmenter:
         self.config = config
         self.band_hz = mel_band_centres(features)
         self.longest_mask = int(config.time_mask_ms / features.frame_shift_ms)
+        self.frame_shift_s = features.frame_shift_ms / 1000
 
     def __call__(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
         """(N, T, M) log-mel frames to as many; int64 (N,) valid frames, padding stays zero."""
         config = self.config
         if config.freq_warp:
             log_mel = self.warp(log_mel, generator)
+        if config.reverb_prob:
+            log_mel = self.reverberate(log_mel, num_frames, generator)
         if config.noise_prob:
             log_mel = self.add_noise(log_mel, num_frames, generator)
         if config.band_limit_prob:
@@ -42,6 +48,28 @@ class Augmenter:
         batch, _, bands = log_mel.shape
         factors = 1 + self.config.freq_warp * (2 * _uniform(batch, generator) - 1)
         return log_mel @ mel_warp(factors, bands).to(log_mel)
+
+    def reverberate(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
+        """Add the echoes of a room to some utterances: energies that decay exponentially.
+
+        Late echoes are like noise that falls by 60 dB in the reverberation time (Polack 1988), so
+        that their energies add to those of the frames behind.
+        """
+        batch, length, _ = log_mel.shape
+        (shortest, longest), (low, high) = self.config.reverb_s, DIRECT_DB
+        time_s = shortest + (longest - shortest) * _uniform(batch, generator)
+        direct_db = low + (high - low) * _uniform(batch, generator)
+        behind = math.ceil(longest / self.frame_shift_s)  # frames with echoes
+        delay_s = self.frame_shift_s * torch.arange(1, behind + 1)
+        decay = 10 ** (-6 * delay_s / time_s[:, None])  # (N, behind)
+        decay *= 10 ** (-direct_db / 10)[:, None] / decay.sum(1, keepdim=True)
+        size = length + behind  # so that the convolution, by FFT, does not wrap round
+        speech = torch.fft.rfft(mask_frames(log_mel.exp(), num_frames), size, dim=1)
+        room = torch.fft.rfft(decay.to(log_mel), size)[..., None]
+        echoes = torch.fft.irfft(speech * room, size, dim=1)[:, : length - 1].clamp(min=0)
+        echoes = nn.functional.pad(echoes, (0, 0, 1, 0))  # the first comes a frame later
+        chosen = self._chosen(self.config.reverb_prob, log_mel, generator)
+        return torch.where(chosen, torch.log(log_mel.exp() + echoes), log_mel)
 
     def add_noise(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
         """Add stationary noise of a random colour to some utterances, at a random SNR.

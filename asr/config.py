@@ -48,12 +48,12 @@ class FeaturesConfig:
 
     def __post_init__(self) -> None:
         nyquist = self.sample_rate_hz / 2
-        _within("features.num_ceps", self.num_ceps, 1, self.num_mels)
-        _within("features.deltas", self.deltas, 0, 2)
-        _within("features.frame_shift_ms", self.frame_shift_ms, 1, self.frame_length_ms)
-        _within("features.low_hz", self.low_hz, 0, nyquist)
+        _limit(self, 1, self.num_mels, "num_ceps")
+        _limit(self, 0, 2, "deltas")
+        _limit(self, 1, self.frame_length_ms, "frame_shift_ms")
+        _limit(self, 0, nyquist, "low_hz")
         if self.high_hz:
-            _within("features.high_hz", self.high_hz, self.low_hz + 1, nyquist)
+            _limit(self, self.low_hz + 1, nyquist, "high_hz")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +81,10 @@ class ModelConfig:
         return self.stack << len(self.reduce_after)
 
     def __post_init__(self) -> None:
-        for name in ("layers", "hidden", "stack"):
-            _within(f"model.{name}", getattr(self, name), 1, math.inf)
-        _within("model.projection", self.projection, 0, math.inf)
-        for name in ("dropout", "weight_drop"):
-            _within(f"model.{name}", getattr(self, name), 0, 0.9)
-        for layer in self.reduce_after:
-            _within("model.reduce_after", layer, 1, self.layers - 1)
+        _limit(self, 1, math.inf, "layers", "hidden", "stack")
+        _limit(self, 0, math.inf, "projection")
+        _limit(self, 0, 0.9, "dropout", "weight_drop")
+        _limit(self, 1, self.layers - 1, "reduce_after")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +98,8 @@ class AugmentConfig:
     time_masks: int = 0
     time_mask_ms: float = 300.0  # longest time mask
     time_mask_fraction: float = 0.2  # ... and its longest share of the utterance
+    reverb_prob: float = 0.0  # of a room around the speaker
+    reverb_s: tuple[float, ...] = (0.2, 0.8)  # shortest, longest time to fall by 60 dB
     noise_prob: float = 0.0
     noise_snr_db: tuple[float, ...] = (10.0, 30.0)  # lowest, highest
     band_limit_prob: float = 0.0
@@ -108,15 +107,13 @@ class AugmentConfig:
     codec_noise: float = 0.0  # highest deviation in nats that it adds below the cut-off
 
     def __post_init__(self) -> None:
-        for speed in self.speeds:
-            _within("augment.speeds", speed, 0.5, 2.0)
-        for name in ("freq_masks", "freq_mask_mels", "time_masks", "time_mask_ms"):
-            _within(f"augment.{name}", getattr(self, name), 0, math.inf)
-        _within("augment.freq_warp", self.freq_warp, 0, 0.5)
-        _within("augment.codec_noise", self.codec_noise, 0, 10)
-        for name in ("noise_prob", "band_limit_prob", "time_mask_fraction"):
-            _within(f"augment.{name}", getattr(self, name), 0, 1)
-        for name in ("noise_snr_db", "band_limit_hz"):
+        _limit(self, 0.5, 2.0, "speeds")
+        _limit(self, 0, math.inf, "freq_masks", "freq_mask_mels", "time_masks", "time_mask_ms")
+        _limit(self, 0, 0.5, "freq_warp")
+        _limit(self, 0.05, 10, "reverb_s")
+        _limit(self, 0, 10, "codec_noise")
+        _limit(self, 0, 1, "reverb_prob", "noise_prob", "band_limit_prob", "time_mask_fraction")
+        for name in ("reverb_s", "noise_snr_db", "band_limit_hz"):
             bounds = getattr(self, name)
             if len(bounds) != 2 or bounds[0] > bounds[1]:
                 raise ConfigError(f"augment.{name} is {list(bounds)}; allowed: [lowest, highest]")
@@ -134,9 +131,9 @@ class DataConfig:
     cache: Literal["memory", "none"] = "memory"  # "memory": 29 MB an hour and speed
 
     def __post_init__(self) -> None:
-        _within("data.workers", self.workers, 1, 64)
-        _within("data.max_utterance_s", self.max_utterance_s, 0.1, 3600)
-        _within("data.batch_s", self.batch_s, self.max_utterance_s, math.inf)
+        _limit(self, 1, 64, "workers")
+        _limit(self, 0.1, 3600, "max_utterance_s")
+        _limit(self, self.max_utterance_s, math.inf, "batch_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +150,11 @@ class LmConfig:
     epoch_words: int = 1_000_000  # words between two validations, about
 
     def __post_init__(self) -> None:
-        for name in ("embedding", "layers", "epoch_words"):
-            _within(f"lm.{name}", getattr(self, name), 1, math.inf)
-        _within("lm.vocabulary_size", self.vocabulary_size, 1, 2**31 - 3)  # int32, two tokens more
-        _within("lm.hidden", self.hidden, 16, math.inf)  # rare words are told apart by hidden / 16
-        _within("lm.batch_tokens", self.batch_tokens, 2, math.inf)
-        _within("lm.dropout", self.dropout, 0, 0.9)
+        _limit(self, 1, math.inf, "embedding", "layers", "epoch_words")
+        _limit(self, 1, 2**31 - 3, "vocabulary_size")  # int32, two tokens more
+        _limit(self, 16, math.inf, "hidden")  # rare words are told apart by hidden / 16
+        _limit(self, 2, math.inf, "batch_tokens")
+        _limit(self, 0, 0.9, "dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,17 +180,14 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
-        _within("train.seed", self.seed, 0, 2**63 - 1)
-        _within("train.epochs", self.epochs, 1, math.inf)
-        _within("train.processes", self.processes, 0, 64)
-        _within("train.accumulate", self.accumulate, 1, math.inf)
-        _within("train.ema_decay", self.ema_decay, 0, 0.99999)
-        for name in ("final_lr_fraction", "phone_weight", "mmi", "ctc_fraction"):
-            _within(f"train.{name}", getattr(self, name), 0, 1)
-        for name in ("warmup_steps", "weight_decay", "freeze", "checkpoint_minutes", "consistency"):
-            _within(f"train.{name}", getattr(self, name), 0, math.inf)
-        for name in ("learning_rate", "clip_norm"):
-            _within(f"train.{name}", getattr(self, name), 1e-12, math.inf)
+        _limit(self, 0, 2**63 - 1, "seed")
+        _limit(self, 1, math.inf, "epochs", "accumulate")
+        _limit(self, 0, 64, "processes")
+        _limit(self, 0, 0.99999, "ema_decay")
+        _limit(self, 0, 1, "final_lr_fraction", "phone_weight", "mmi", "ctc_fraction")
+        _limit(self, 0, math.inf, "warmup_steps", "weight_decay", "freeze")
+        _limit(self, 0, math.inf, "checkpoint_minutes", "consistency")
+        _limit(self, 1e-12, math.inf, "learning_rate", "clip_norm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,6 +287,11 @@ def _refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> N
             raise ConfigError(f"{where}: unknown name {name!r}; {hint}")
 
 
-def _within(key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ConfigError(f"{key} is {value:g}; allowed: {low:g}..{high:g}")
+def _limit(section: Any, low: float, high: float, *keys: str) -> None:
+    """Raise unless the values of keys, each in a list, are within limits."""
+    for key in keys:
+        given = getattr(section, key)
+        for value in given if isinstance(given, tuple) else (given,):
+            if not low <= value <= high:
+                name = f"{type(section).__name__.removesuffix('Config').lower()}.{key}"
+                raise ConfigError(f"{name} is {value:g}; allowed: {low:g}..{high:g}")

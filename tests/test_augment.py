@@ -1,12 +1,14 @@
 """Augmentation: each key does what it says, and nothing else."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asr.augment import Augmenter, mel_band_centres
+from asr.augment import DIRECT_DB, Augmenter, mel_band_centres
 from asr.config import AugmentConfig, FeaturesConfig
 from asr.features import LOG_OFFSET, Mfcc
 from asr.torchaudio_compat import torchaudio
@@ -42,6 +44,7 @@ def test_nothing_asked_for_changes_nothing():
 
 EVERYTHING = {
     "freq_warp": 0.2,
+    "reverb_prob": 0.5,
     "noise_prob": 0.5,
     "band_limit_prob": 0.5,
     "codec_noise": 0.5,
@@ -70,6 +73,8 @@ def test_padding_stays_zero_and_is_never_read():
     ("base", "key", "value"),
     [
         ({}, "freq_warp", 0.1),
+        ({}, "reverb_prob", 1.0),
+        ({"reverb_prob": 1.0}, "reverb_s", (0.1, 0.15)),
         ({}, "noise_prob", 1.0),
         ({"noise_prob": 1.0}, "noise_snr_db", (0.0, 5.0)),
         ({}, "band_limit_prob", 1.0),
@@ -116,15 +121,33 @@ def test_warping_moves_a_peak_by_at_most_its_share():
     assert warped.max() <= 1.0
 
 
-def test_noise_never_takes_energy_away():
-    assert (augmented(noise_prob=1.0) >= log_mels()).all()
+@pytest.mark.parametrize("time_s", [0.2, 0.5])
+def test_echoes_come_behind_a_sound_and_fall_by_60_db_in_the_reverberation_time(time_s: float):
+    knock = torch.full((300, 100, 30), -60.0)
+    knock[:, 10] = 0.0
+    heard = Augmenter(AugmentConfig(reverb_prob=1.0, reverb_s=(time_s, time_s)), FEATURES)(
+        knock, torch.full((300,), 100), torch.Generator().manual_seed(0)
+    )
+    torch.testing.assert_close(heard[:, 10], knock[:, 10])  # no echo in its own frame
+    fallen_db = (heard[:, 11] - heard[:, 21]) * 10 / math.log(10)  # in 0.1 s, bands alike
+    torch.testing.assert_close(fallen_db, torch.full((300, 30), 6 / time_s), rtol=0, atol=0.1)
+    echoes_db = 10 * heard[:, 11:, 0].double().exp().sum(1).log10()
+    assert DIRECT_DB[0] - 0.1 <= -echoes_db.max() < DIRECT_DB[0] + 0.5
+    assert DIRECT_DB[1] - 0.5 < -echoes_db.min() <= DIRECT_DB[1] + 0.1
+
+
+@pytest.mark.parametrize("key", ["reverb_prob", "noise_prob"])
+def test_echoes_and_noise_take_no_energy_away(key: str):
+    assert (augmented(**{key: 1.0}) >= log_mels() - 1e-6).all()
 
 
 def test_probability_is_the_share_of_utterances():
     frames = torch.randn(1000, 2, 30, generator=torch.Generator().manual_seed(0))
-    augmenter = Augmenter(AugmentConfig(noise_prob=0.3, band_limit_prob=0.3), FEATURES)
+    config = AugmentConfig(reverb_prob=0.3, noise_prob=0.3, band_limit_prob=0.3)
+    augmenter = Augmenter(config, FEATURES)
     lengths, generator = torch.full((1000,), 2), torch.Generator().manual_seed(0)
     for change in (
+        augmenter.reverberate(frames, lengths, generator),
         augmenter.add_noise(frames, lengths, generator),
         augmenter.limit_band(frames, generator),
     ):
