@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from asr.config import AugmentConfig, FeaturesConfig
 from asr.features import LOG_OFFSET, mask_frames, mel_warp
 
-DIRECT_DB = (-2.0, 8.0)  # direct sound over its echoes, where one speaks some steps away
+DIRECT_DB = (-5.0, 8.0)  # direct sound over echoes that come a frame and more behind it
 NOISE_FLUCTUATION = 0.4  # deviation of a noise band's log energy from frame to frame, in nats
 STEEPEST_NOISE = 2.0  # noise power falls as 1 / f^a with a in 0..2: white, pink, brown
 
