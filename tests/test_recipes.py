@@ -23,8 +23,9 @@ RECIPES = ROOT / "recipes"
 QUICK = [  # settings with which tones are learned in seconds
     *("features.num_mels=20", "features.num_ceps=13", "features.deltas=0", "model.layers=1"),
     *("model.hidden=32", "augment.freq_masks=0", "augment.freq_warp=0", "augment.time_masks=0"),
-    *("augment.speeds=[1.0]", "augment.band_limit_prob=0", "data.max_utterance_s=3"),
-    *("data.batch_s=6", "train.epochs=12", "train.learning_rate=1e-2", "train.warmup_steps=30"),
+    *("augment.speeds=[1.0]", "augment.reverb_prob=0", "augment.band_limit_prob=0"),
+    *("data.max_utterance_s=3", "data.batch_s=6", "train.epochs=12"),
+    *("train.learning_rate=1e-2", "train.warmup_steps=30"),
     *("train.ema_decay=0.9", "train.processes=1"),
 ]
 TUNE = (
