@@ -96,7 +96,10 @@ def _open_file(path: Path) -> BinaryIO:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise AudioError(f"{path}: is a folder, not a recording; name an audio file")
+            raise AudioError(
+                f"{path}: is a folder, not a recording; name an audio file (those in a folder are "
+                "found by suffix, such as .wav or .mp3)"
+            )
         if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer, maybe for ever
             raise AudioError(f"{path}: is a pipe or device; send it to standard input instead")
         return path.open("rb")

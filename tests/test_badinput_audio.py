@@ -44,7 +44,7 @@ def test_no_such_file(tmp_path):
 
 
 def test_not_a_file(tmp_path):
-    refuse(tmp_path, "is a folder")
+    refuse(tmp_path, "is a folder", "found by suffix, such as .wav")
     os.mkfifo(tmp_path / "pipe.wav")
     refuse(tmp_path / "pipe.wav", "is a pipe or device")
     refuse(Path("/dev/zero"), "is a pipe or device")
