@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asr.adapt import adapted_vocabulary, freeze, start_from
 from asr.checkpoint import Checkpoint, create_experiment, load_model, save_checkpoint
+from asr.cli import export
 from asr.cli.train import main
 from asr.config import Config
 from asr.corpora.librispeech import read_librispeech
@@ -254,6 +255,8 @@ def test_the_english_model_gets_better_on_a_speaker(tmp_path: Path):
     assert main([*words, "--out", str(tmp_path / "exp")]) == 0
     for name in ("lm.bin", "lstm.npz", "decoder.json"):
         shutil.copy(ENGLISH / name, tmp_path / "exp")
+    exp = str(tmp_path / "exp")
+    assert export.main([exp, exp, "--int8", "--warps", "0.96", "1.04"]) == 0
 
     def error_rate(folder: Path) -> float:
         model = Recognizer.load(folder)
