@@ -98,7 +98,8 @@ def known_trigram(folder: Path | None, tokens: Vocabulary) -> Tensor | None:
 
 
 def freeze(model: AcousticModel, layers: int) -> None:
-    """Let the lowest recurrent layers keep their weights: no gradient, no weight decay.
+    """Let the lowest recurrent layers, and what is below, keep their weights: no gradient, no
+    weight decay.
 
     Raises:
         ConfigError: there are not so many.
@@ -106,6 +107,7 @@ def freeze(model: AcousticModel, layers: int) -> None:
     present = len(model.network.layers)
     if layers > present:
         raise ConfigError(f"train.freeze is {layers}; allowed: 0..{present}, as model.layers")
+    model.front.requires_grad_(layers == 0)
     model.network.layers[:layers].requires_grad_(False)
 
 

@@ -73,6 +73,7 @@ class ModelConfig:
     weight_drop: float = 0.0  # share of the recurrent weights hidden in a training step
     forget_bias: float = 1.0
     stack: int = 3  # neighbouring frames joined at the input
+    conv_channels: int = 0  # of the two convolutions that join them (asr/front.py); 0: stacking
     reduce_after: tuple[int, ...] = ()  # layers (1 = first) after which pairs of frames are joined
 
     @property
@@ -82,7 +83,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _limit(self, 1, math.inf, "layers", "hidden", "stack")
-        _limit(self, 0, math.inf, "projection")
+        _limit(self, 0, math.inf, "projection", "conv_channels")
         _limit(self, 0, 0.9, "dropout", "weight_drop")
         _limit(self, 1, self.layers - 1, "reduce_after")
 

@@ -21,6 +21,7 @@ from torch.nn.functional import dropout
 
 from asr.config import ModelConfig
 from asr.features import mask_frames
+from asr.front import stack_frames
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
@@ -151,35 +152,24 @@ class VariationalDropout(nn.Dropout1d):
         return super().forward(hidden.transpose(1, 2)).transpose(1, 2)
 
 
-def stack_frames(frames: Tensor, num_frames: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Join each `factor` neighbouring frames: (N, T, I) to (N, ceil(T / factor), factor * I)."""
-    if factor == 1:
-        return frames, num_frames
-    batch, length, width = frames.shape
-    padded = nn.functional.pad(frames, (0, 0, 0, -length % factor))
-    return padded.reshape(batch, -1, factor * width), (num_frames + factor - 1) // factor
-
-
 class RecurrentStack(nn.Module):
-    """The deep network: frame stacking, recurrent layers, time reduction between them."""
+    """The deep network: recurrent layers, time reduction between them."""
 
     def __init__(self, inputs: int, config: ModelConfig) -> None:
         super().__init__()
-        self.stack = config.stack
         self.reduce_after = config.reduce_after
         kind = VariationalDropout if config.variational_dropout else nn.Dropout
         self.dropout = kind(config.dropout)
         self.layers = nn.ModuleList()
-        width = inputs * config.stack
+        width = inputs
         for number in range(1, config.layers + 1):
             layer = RecurrentLayer(width, config)
             self.layers.append(layer)
             width = layer.outputs * (2 if number in config.reduce_after else 1)
         self.outputs = width
 
-    def forward(self, frames: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, hidden: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, I) frames to (N, T', outputs) and the int64 (N,) valid frames of each."""
-        hidden, num_frames = stack_frames(frames, num_frames, self.stack)
         for number, layer in enumerate(self.layers, start=1):
             hidden = layer(hidden, num_frames)
             if number in self.reduce_after:

@@ -4,11 +4,12 @@ from torch import Tensor, nn
 
 from asr.config import Config
 from asr.features import Mfcc
+from asr.front import ConvFront, FrameStack
 from asr.lstm import RecurrentStack
 
 
 class AcousticModel(nn.Module):
-    """MFCC front end, deep recurrent network, linear layer, log-softmax.
+    """MFCC front end, stacking or convolution, deep recurrent network, linear layer, log-softmax.
 
     The front end has no trained weights; it is a part so that training and recognition cannot
     disagree about a frame. A second linear layer may read phones from the same network. Shapes: N
@@ -19,7 +20,9 @@ class AcousticModel(nn.Module):
         super().__init__()
         self.config = config
         self.frontend = Mfcc(config.features)
-        self.network = RecurrentStack(config.features.num_features, config.model)
+        front = ConvFront if config.model.conv_channels else FrameStack
+        self.front = front(config.features, config.model)
+        self.network = RecurrentStack(self.front.outputs, config.model)
         self.output = nn.Linear(self.network.outputs, vocabulary_size)
         self.phone_output = nn.Linear(self.network.outputs, num_phones) if num_phones else None
 
@@ -36,7 +39,7 @@ class AcousticModel(nn.Module):
         """(N, T, F) features to natural-log probabilities (N, T', V) of tokens, and of phones if
         the model has them, and int64 (N,) frames.
         """
-        hidden, num_frames = self.network(features, num_frames)
+        hidden, num_frames = self.network(*self.front(features, num_frames))
         layers = filter(None, (self.output, self.phone_output))
         return [layer(hidden).log_softmax(dim=2) for layer in layers], num_frames
 

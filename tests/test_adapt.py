@@ -186,16 +186,20 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("layers", [0, 1, 2])
-def test_frozen_layers_get_no_gradient(layers: int):
-    model = model_of(OLD, small_config(model={"layer_norm": True, "projection": 8}), seed=1)
+@pytest.mark.parametrize("channels", [0, 4])
+def test_frozen_layers_and_what_is_below_get_no_gradient(layers: int, channels: int):
+    options = {"layer_norm": True, "projection": 8, "conv_channels": channels}
+    model = model_of(OLD, small_config(model=options), seed=1)
     freeze(model, layers)
     features, num_frames = torch.randn(2, 12, 13), torch.tensor([12, 9])
     model(features, num_frames)[0].sum().backward()
     frozen = {name for name, parameter in model.named_parameters() if parameter.grad is None}
-    lowest = tuple(f"network.layers.{layer}." for layer in range(layers))
-    expected = {name for name, _ in model.named_parameters() if name.startswith(lowest)}
+    lowest = [f"network.layers.{layer}." for layer in range(layers)]
+    below = ("front.", *lowest) if layers else ()
+    expected = {name for name, _ in model.named_parameters() if name.startswith(below)}
     assert frozen == expected
-    assert len(frozen) == layers * 12  # 8 of the LSTM, 2 of the projection, 2 of the norm
+    convolutions = 6 if layers and channels else 0  # two, and the norm
+    assert len(frozen) == layers * 12 + convolutions  # 8 of the LSTM, 2 of projection and norm each
 
 
 def test_more_layers_than_there_are_cannot_be_frozen():

@@ -120,6 +120,7 @@ def test_name_or_type_refused(empty: Path, override: str, message: str):
         ("model.hidden", -1),
         ("model.stack", 0),
         ("model.projection", -1),
+        ("model.conv_channels", -1),
         ("model.dropout", 0.95),
         ("model.reduce_after", [3]),
         ("augment.speeds", []),

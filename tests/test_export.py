@@ -41,6 +41,10 @@ CONFIGS = [
         "features": {"sample_rate_hz": 11_025, "frame_length_ms": 20.2},
         "model": {"projection": 16, "layer_norm": True, "residual": True, "stack": 1},
     },
+    {  # 26 bands, then 13, then 7
+        "features": {"num_mels": 26, "num_ceps": 20, "deltas": 1},
+        "model": {"conv_channels": 8, "layer_norm": True},
+    },
 ]
 
 
@@ -98,7 +102,7 @@ def test_graph_computes_what_torch_computes(config: dict):
         assert largest_difference(run(session, lengths), run_torch(model, lengths)) < 1e-4
 
 
-@pytest.mark.parametrize("config", [CONFIGS[0], CONFIGS[5]])
+@pytest.mark.parametrize("config", [CONFIGS[0], CONFIGS[5], CONFIGS[7]])
 def test_phones_are_what_torch_computes(config: dict):
     model = make_model(**config, num_phones=11)
     graph = export_graph(model)

@@ -18,11 +18,10 @@ from asr.lstm import (
     VariationalDropout,
     lstm_reference,
     reverse_within,
-    stack_frames,
 )
 
 LENGTHS = torch.tensor([9, 1, 6, 4])
-PLAIN = {"stack": 1, "dropout": 0.0, "layers": 2, "hidden": 5}
+PLAIN = {"dropout": 0.0, "layers": 2, "hidden": 5}
 INPUTS = 7
 
 
@@ -116,15 +115,14 @@ EVERYTHING = {"projection": 6, "residual": True, "layer_norm": True, "layers": 3
 
 
 @pytest.mark.parametrize("reduce_after", [(), (1,), (1, 2)])
-@pytest.mark.parametrize("stack", [1, 3])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_batch_gives_what_each_gives_alone(cell: str, stack: int, reduce_after: tuple[int, ...]):
-    network = seeded_stack(cell=cell, stack=stack, reduce_after=reduce_after, **EVERYTHING)
+def test_batch_gives_what_each_gives_alone(cell: str, reduce_after: tuple[int, ...]):
+    network = seeded_stack(cell=cell, reduce_after=reduce_after, **EVERYTHING)
     frames = random_frames()
     together, counts = network(frames, LENGTHS)
     for i, length in enumerate(LENGTHS.tolist()):
         alone, count = network(frames[i : i + 1, :length], LENGTHS[i : i + 1])
-        reduction = stack << len(reduce_after)
+        reduction = 1 << len(reduce_after)
         assert count.item() == counts[i].item() == alone.shape[1] == -(-length // reduction)
         torch.testing.assert_close(together[i, : counts[i]], alone[0], atol=1e-5, rtol=1e-5)
 
@@ -149,13 +147,6 @@ def test_reversing_within_lengths_twice_changes_nothing(lengths: list[int]):
     assert torch.equal(reverse_within(reversed_once, counts), frames)
 
 
-def test_stacking_by_hand():
-    frames = torch.tensor([[[1.0], [2.0], [3.0], [4.0]], [[5.0], [0.0], [0.0], [0.0]]])
-    stacked, counts = stack_frames(frames, torch.tensor([4, 1]), 3)
-    assert stacked.tolist() == [[[1, 2, 3], [4, 0, 0]], [[5, 0, 0], [0, 0, 0]]]
-    assert counts.tolist() == [2, 1]
-
-
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -169,7 +160,6 @@ def test_stacking_by_hand():
         ("dropout", 0.5),
         ("weight_drop", 0.5),
         ("forget_bias", 3.0),
-        ("stack", 2),
         ("reduce_after", (1,)),
     ],
 )
