@@ -14,8 +14,8 @@ LAYERS = [
     "config numerals text container findings audio manifest alignment timed transcripts interval "
     "speakers score system cores significance breakdown report formats progress journal stopping "
     "tally",
-    "corpora torchaudio_compat features front lstm model ctc mmi parallel compiled checkpoint epoch "
-    "lm",
+    "corpora torchaudio_compat features front lstm model ctc mmi parallel compiled checkpoint "
+    "epoch lm",
     "augment data decode",
     "evaluate validation objective acoustic acoustics windows speech bundle onnx_graph recognize "
     "live tune task learner train_log lm_task train adapt coach diagnosis doctor "
