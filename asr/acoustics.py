@@ -151,7 +151,7 @@ def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:
             f"{folder}: holds no model, neither {INDEX} of asr-export nor config.json of asr-train"
         )
     try:
-        from asr.checkpoint import load_model, load_phones  # imports torch, which takes seconds
+        from asr.experiment import load_model, load_phones  # imports torch, which takes seconds
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"{folder}: an experiment folder needs the package {error.name}; install it with "

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asr.checkpoint import load_experiment, load_model, load_phones, load_trigram
 from asr.config import Config
 from asr.errors import ConfigError
+from asr.experiment import load_experiment, load_model, load_phones, load_trigram
 from asr.model import AcousticModel
 from asr.text import BLANK_TOKEN, Vocabulary
 

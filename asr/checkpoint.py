@@ -4,17 +4,13 @@ A checkpoint folder holds `checkpoint.json`, which names the tensor files with t
 carries one of itself. It is replaced in one step after the tensor files are on disk: at any moment
 it describes files that are whole. What does not match is refused. `previous.json` is the index of
 the checkpoint before, where one is kept.
-
-An experiment folder holds config.json, tokens.txt, last/ (to go on) and best/ (to recognise with);
-phones.txt and lexicon.npz as well, where phones are learned beside the tokens, and
-trigram.safetensors where MMI taught, for whoever begins with the model and has few texts.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -22,23 +18,10 @@ import torch
 from torch import Tensor
 
 from asr.atomic import write_atomically
-from asr.config import Config, config_from_dict, config_to_dict
-from asr.errors import CheckpointError, ConfigError
-from asr.model import AcousticModel
-from asr.text import PHONES, TOKENS, Vocabulary
+from asr.errors import CheckpointError
 
 INDEX = "checkpoint.json"
 PREVIOUS = "previous.json"
-TRIGRAM = "trigram.safetensors"
-
-
-class Tokens(Protocol):
-    """The vocabulary of a model of any kind."""
-
-    def __len__(self) -> int: ...
-
-    def save(self, path: Path) -> None:
-        """Write one token a line."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +50,19 @@ def _write_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool) -> None:
         data = safetensors.torch.save({k: v.detach().contiguous() for k, v in tensors.items()})
         digest = hashlib.sha256(data).hexdigest()
         name = f"{group}-{digest[:12]}.safetensors"
-        _write(folder / name, data)
+        write_file(folder / name, data)
         files[group] = {"name": name, "sha256": digest}
     index = {"files": files, "state": checkpoint.state}
     if keep and _is_worth_keeping(folder, files):
-        _write(folder / PREVIOUS, (folder / INDEX).read_bytes())
-    _write(folder / INDEX, json.dumps({**index, "sha256": _digest(index)}, indent=1) + "\n")
+        write_file(folder / PREVIOUS, (folder / INDEX).read_bytes())
+    write_file(folder / INDEX, json.dumps({**index, "sha256": _digest(index)}, indent=1) + "\n")
 
 
 def _is_worth_keeping(folder: Path, files: dict[str, dict[str, str]]) -> bool:
     """Whether the checkpoint there is whole, and does not stand or fall with these files."""
     try:
         load_checkpoint(folder)
-        return bool(_read_json(folder / INDEX)["files"] != files)
+        return bool(read_json(folder / INDEX)["files"] != files)
     except CheckpointError:
         return False
 
@@ -117,7 +100,7 @@ def load_checkpoint(folder: Path, name: str = INDEX) -> Checkpoint:
     Raises:
         CheckpointError: nothing there, a file is missing, or its sha256 differs.
     """
-    index = _read_json(folder / name)
+    index = read_json(folder / name)
     try:
         # Path.name: a name, never a way out of the folder
         files = {g: (Path(file["name"]).name, file["sha256"]) for g, file in index["files"].items()}
@@ -150,7 +133,12 @@ def _read_tensors(folder: Path, name: str, digest: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _write(path: Path, content: str | bytes) -> None:
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file of a training run in one step.
+
+    Raises:
+        CheckpointError: it cannot be written; what was there still is.
+    """
     try:
         write_atomically(path, content)
     except OSError as error:
@@ -159,7 +147,12 @@ def _write(path: Path, content: str | bytes) -> None:
         ) from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a training run.
+
+    Raises:
+        CheckpointError: no such file, or something else in it.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -171,115 +164,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a JSON object")
     return content
-
-
-def create_experiment(folder: Path, config: Config, vocabulary: Tokens) -> None:
-    """Write what defines a model beside its weights.
-
-    Raises:
-        CheckpointError: the folder cannot be written.
-    """
-    _write(folder / "config.json", json.dumps(config_to_dict(config), indent=1) + "\n")
-    vocabulary.save(folder / TOKENS)
-
-
-def read_config(folder: Path) -> Config:
-    """The configuration of an experiment.
-
-    Raises:
-        CheckpointError: not an experiment folder.
-    """
-    path = folder / "config.json"
-    return config_from_dict(_read_json(path), str(path))
-
-
-def check_resumed(folder: Path, config: Config) -> None:
-    """Check that an experiment is to go on as it began, but for how long and how often it is saved.
-
-    Raises:
-        CheckpointError: not an experiment folder.
-        ConfigError: it began with another configuration.
-    """
-    before, now = read_config(folder), config.train
-    free = replace(before.train, epochs=now.epochs, checkpoint_minutes=now.checkpoint_minutes)
-    if replace(before, train=free) != config:
-        raise ConfigError(
-            f"--resume: {folder}/config.json differs from what was given now in more than "
-            "train.epochs; give the same configuration, or another --out"
-        )
-
-
-def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
-    """The inverse of create_experiment, for an acoustic model.
-
-    Raises:
-        CheckpointError: not an experiment folder.
-    """
-    config = read_config(Path(folder))
-    return config, Vocabulary.load(Path(folder) / TOKENS, config.model.unit)
-
-
-def load_phones(folder: Path) -> Vocabulary | None:
-    """The phones of a model's second output, if it has one.
-
-    Raises:
-        VocabularyError: the file of them is damaged.
-    """
-    path = folder / PHONES
-    return Vocabulary.load(path, "word") if path.exists() else None
-
-
-def save_trigram(folder: Path, trigram: Tensor) -> None:
-    """Keep what MMI taught with (asr.mmi.token_trigram).
-
-    Raises:
-        CheckpointError: the folder cannot be written.
-    """
-    _write(folder / TRIGRAM, safetensors.torch.save({"trigram": trigram.cpu()}))
-
-
-def load_trigram(folder: Path, size: int) -> Tensor | None:
-    """The inverse of `save_trigram`, of so many tokens; None where none was kept.
-
-    Raises:
-        CheckpointError: damaged, or of other tokens.
-    """
-    path = folder / TRIGRAM
-    if not path.exists():
-        return None
-    try:
-        trigram: Tensor = safetensors.torch.load(path.read_bytes())["trigram"]
-        if trigram.shape != (size, size, size):
-            raise ValueError(f"its shape is {tuple(trigram.shape)}, of {size} tokens")
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise CheckpointError(
-            f"{path}: not the trigram of this model ({error}); copy the model again, or remove the "
-            "file: then one is counted in the texts at hand"
-        ) from error
-    return trigram
-
-
-def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, Vocabulary]:
-    """The acoustic model of an experiment folder, in evaluation mode on the CPU.
-
-    Raises:
-        CheckpointError: not an experiment folder, no such checkpoint, or weights that do not fit.
-    """
-    config, vocabulary = load_experiment(folder)
-    model = AcousticModel(config, len(vocabulary), len(load_phones(Path(folder)) or ()))
-    load_weights(model, Path(folder), which)
-    return model, vocabulary
-
-
-def load_weights(model: torch.nn.Module, folder: Path, which: str = "best") -> None:
-    """Copy the weights of an experiment into a model, and bring it into evaluation mode.
-
-    Raises:
-        CheckpointError: no such checkpoint, or weights that do not fit.
-    """
-    tensors = load_checkpoint(folder / which).tensors.get("model", {})
-    restore_parameters(model, tensors, str(folder / which))
-    model.eval()
 
 
 def restore_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: str) -> None:

@@ -10,13 +10,14 @@ from speech import small_config, write_conf
 from torch import Tensor
 
 from asr.adapt import adapted_vocabulary, freeze, start_from
-from asr.checkpoint import Checkpoint, create_experiment, load_model, save_checkpoint
+from asr.checkpoint import Checkpoint, save_checkpoint
 from asr.cli import export
 from asr.cli.train import main
 from asr.config import Config
 from asr.corpora.librispeech import read_librispeech
 from asr.errors import CheckpointError, ConfigError
 from asr.evaluate import normalised_references, recognise
+from asr.experiment import create_experiment, load_model
 from asr.manifest import Utterance, write_manifest
 from asr.model import AcousticModel
 from asr.recognize import Recognizer

@@ -15,7 +15,7 @@ LAYERS = [
     "speakers score system cores significance breakdown report formats progress journal stopping "
     "tally",
     "corpora torchaudio_compat features front lstm model ctc mmi parallel compiled checkpoint "
-    "epoch lm",
+    "experiment epoch lm",
     "augment data decode",
     "evaluate validation objective acoustic acoustics windows speech bundle onnx_graph recognize "
     "live tune task learner train_log lm_task train adapt coach diagnosis doctor "

@@ -22,10 +22,11 @@ from asr.bundle import (
     reseal,
     write_bundle,
 )
-from asr.checkpoint import Checkpoint, create_experiment, save_checkpoint
+from asr.checkpoint import Checkpoint, save_checkpoint
 from asr.config import TextConfig, config_from_dict
 from asr.decode.pronunciations import Pronunciations
 from asr.errors import AsrError, CheckpointError
+from asr.experiment import create_experiment
 from asr.model import AcousticModel
 from asr.onnx_graph import export_graph
 from asr.text import Normalizer, Vocabulary

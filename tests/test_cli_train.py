@@ -8,10 +8,10 @@ import pytest
 from speech import write_conf
 
 import asr.parallel
-from asr.checkpoint import TRIGRAM, load_model
 from asr.cli.train import main
 from asr.config import Config, TrainConfig
 from asr.cores import Cores, share_cores
+from asr.experiment import TRIGRAM, load_model
 from asr.manifest import read_manifest, write_manifest
 from asr.parallel import start_processes
 
@@ -64,7 +64,7 @@ def test_an_experiment_is_not_overwritten_and_can_be_resumed(
     assert asr_train(conf, tones, out) == 2
     assert f"--out {out}: holds an experiment; add --resume" in complaint(capsys)
     assert asr_train(conf, tones, out, "--resume", "model.hidden=17") == 2
-    assert "config.json differs from what was given now" in complaint(capsys)
+    assert "differs from what was given now: it has model.hidden=16; give" in complaint(capsys)
     assert asr_train(conf, tones, out, "--resume") == 0  # all epochs are done
     assert (out / "log.jsonl").read_text() == log
     epochs = log.count("\n")

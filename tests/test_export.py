@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.bundle import FILES, read_bundle
-from asr.checkpoint import load_checkpoint, load_model, save_checkpoint
+from asr.checkpoint import load_checkpoint, save_checkpoint
 from asr.cli import export, lm, transcribe
 from asr.config import config_from_dict
 from asr.errors import ConfigError
+from asr.experiment import load_model
 from asr.features import mel_warp
 from asr.manifest import read_manifest
 from asr.model import AcousticModel

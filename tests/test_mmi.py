@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asr.checkpoint import TRIGRAM, load_trigram, save_trigram
 from asr.errors import CheckpointError, ConfigError
+from asr.experiment import TRIGRAM, load_trigram, save_trigram
 from asr.mmi import EDGE, log_denominator, mmi_loss, token_trigram
 
 SIZE = 4  # the blank and three more tokens

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import asr.lm.neural
-from asr.checkpoint import Checkpoint, create_experiment, save_checkpoint
+from asr.checkpoint import Checkpoint, save_checkpoint
 from asr.config import Config, LmConfig, config_from_dict
 from asr.errors import CheckpointError, ConfigError, LanguageModelError
+from asr.experiment import create_experiment
 from asr.lm.neural import (
     ROWS,
     STEPS,

@@ -10,11 +10,12 @@ from speech import SMALL, WORDS, write_conf, write_tones
 from test_neural import tiny_model
 from test_resume import RANDOM, Run, assert_same, stopped
 
-from asr.checkpoint import load_checkpoint, load_model
+from asr.checkpoint import load_checkpoint
 from asr.cli import align, evaluate, export, lm, train, transcribe
 from asr.decode.lexicon import Lexicon
 from asr.decode.pronunciations import Pronunciations
 from asr.decode.settings import DecoderConfig, save_settings
+from asr.experiment import load_model
 from asr.lm.lstm_arrays import LstmArrays
 from asr.lm.vocabulary import LmVocabulary
 from asr.manifest import read_manifest

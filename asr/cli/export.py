@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """Export; the exit status."""
-    from asr.checkpoint import load_model
+    from asr.experiment import load_model
     from asr.onnx_graph import export_graph, quantized
 
     exp, folder = arguments.exp, arguments.bundle
@@ -85,7 +85,7 @@ def _load_alike(
     folder: Path, exp: Path, vocabulary: Vocabulary, models: Sequence["AcousticModel"]
 ) -> "AcousticModel":
     """The model of one more experiment, whose outputs mean what those of the first mean."""
-    from asr.checkpoint import load_model, load_phones
+    from asr.experiment import load_model, load_phones
 
     other, tokens = load_model(folder)
     ours, theirs = models[0].config, other.config

@@ -19,9 +19,9 @@ from asr.text import PHONES, Normalizer, Vocabulary
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from asr.checkpoint import Tokens
     from asr.data import Example, LeftOut
     from asr.decode.pronunciations import Pronunciations
+    from asr.experiment import Tokens
     from asr.parallel import Group
     from asr.train import Trainer
 
@@ -223,8 +223,8 @@ def _tell_unspoken(examples: "Sequence[Example]", spoken: "Pronunciations") -> s
 
 def _keep(spoken: "Pronunciations | None", trigram: "Tensor | None", folder: Path) -> None:
     """Write what a new experiment has; else what a run left goes, which ended before it saved."""
-    from asr.checkpoint import TRIGRAM, save_trigram
     from asr.decode.pronunciations import LEXICON
+    from asr.experiment import TRIGRAM, save_trigram
 
     for path in filter(Path.exists, (folder / name for name in (PHONES, LEXICON, TRIGRAM))):
         path.unlink()
@@ -238,7 +238,7 @@ def run_trainer(
     trainer: "Trainer", config: Config, vocabulary: "Tokens", *, resume: bool, data: str
 ) -> int:
     """Make or go on with the experiment, say what is trained on which data; the exit status."""
-    from asr.checkpoint import create_experiment
+    from asr.experiment import create_experiment
 
     if resume:
         trainer.resume()
@@ -262,7 +262,7 @@ def is_started(folder: Path) -> bool:
 
 def resumed_vocabulary(folder: Path, config: Config) -> Vocabulary:
     """The vocabulary of an experiment that is to go on as it began, for more epochs if wanted."""
-    from asr.checkpoint import check_resumed, load_experiment
+    from asr.experiment import check_resumed, load_experiment
 
     check_resumed(folder, config)
     return load_experiment(folder)[1]

@@ -63,7 +63,7 @@ class Material:
 
 def prepare(config: Config, arguments: argparse.Namespace) -> Material:
     """Read the texts; a run that goes on keeps its vocabulary."""
-    from asr.checkpoint import check_resumed
+    from asr.experiment import check_resumed
     from asr.lm.vocabulary import LmVocabulary
     from asr.lm_task import make_vocabulary, read_corpus
 

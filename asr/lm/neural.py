@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from asr.checkpoint import load_weights, read_config
 from asr.config import LmConfig
 from asr.errors import LanguageModelError
+from asr.experiment import load_weights, read_config
 from asr.lm.ngram import Perplexity
 from asr.lm.vocabulary import BOUNDARY, UNKNOWN, LmVocabulary
 
