@@ -127,7 +127,9 @@ class TorchAcoustics:
         """The same, and those of the network's tokens, if phones are read; else the same twice."""
         import torch
 
-        with torch.inference_mode():
+        from asr.parallel import threads
+
+        with torch.inference_mode(), threads(1):  # as in training: two are slower
             samples = torch.tensor(waveform)[None]  # (1, L)
             outputs, _ = self.model.from_waveforms(samples, torch.tensor([len(waveform)]))
         return outputs[self._read][0].numpy(), outputs[0][0].numpy()

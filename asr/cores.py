@@ -22,8 +22,16 @@ class Cores:
         return f"processes {self.processes} of {threads} threads ({self.reason})"
 
 
-def share_cores(config: Config, device: str) -> Cores:
-    """Processes, as many as the launcher or train.processes says, and threads for each."""
+def share_cores(config: Config, device: str, *, split: bool = False) -> Cores:
+    """Processes, as many as the launcher or train.processes says, and threads for each.
+
+    Args:
+        config: of the training.
+        device: 'cpu' or 'cuda'.
+        split: whether a step is worth being split between threads. A recurrent one is not: on two
+            cores the second thread made it twice as slow, since each waits for the other after
+            each frame.
+    """
     from torch.cuda import device_count
 
     cores = os.cpu_count() or 1
@@ -35,9 +43,10 @@ def share_cores(config: Config, device: str) -> Cores:
         processes, reason = max(1, device_count()), "one for each GPU"
     else:
         processes = min(cores, MOST_PROCESSES)
-        reason = f"one a core, at most {MOST_PROCESSES}: a recurrent step is too small to be split"
+        reason = f"one a core, at most {MOST_PROCESSES}"
     here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
-    return Cores(processes, max(1, cores // here), reason)
+    threads = cores // here if split or device == "cuda" else 1
+    return Cores(processes, max(1, threads), reason)
 
 
 def choose_device(config: Config) -> str:

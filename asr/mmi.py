@@ -21,6 +21,7 @@ from torch.autograd.function import once_differentiable
 from asr.ctc import ctc_loss
 from asr.errors import ConfigError
 from asr.features import frame_mask
+from asr.parallel import threads
 from asr.text import BLANK
 
 EDGE = BLANK  # no token: what comes before the first and after the last
@@ -124,10 +125,11 @@ class _LogDenominator(torch.autograd.Function):
         probs[:, :, BLANK] += ~valid[:, :, 0]  # blanks after the end change nothing
         probs = probs.permute(1, 2, 0)[..., None].contiguous()  # (T', V, N, 1)
         contexts = _Contexts(trigram.to(probs))
-        reached, total = contexts.forward(probs)
-        if ctx.needs_input_grad[0]:
-            posterior = contexts.posterior(probs, reached).permute(2, 0, 1)
-            ctx.save_for_backward(torch.where(valid, posterior, 0))
+        with threads(1):  # a frame is too small to be split: waking another thread takes longer
+            reached, total = contexts.forward(probs)
+            if ctx.needs_input_grad[0]:
+                posterior = contexts.posterior(probs, reached).permute(2, 0, 1)
+                ctx.save_for_backward(torch.where(valid, posterior, 0))
         return total
 
     @staticmethod

@@ -50,6 +50,17 @@ class Group:
 
 
 @contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch compute in so many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def start_processes(count: int, module: str, arguments: Sequence[str]) -> Iterator[Group]:
     """Join the group of `count` processes, starting `python -m module arguments` for the others.
 

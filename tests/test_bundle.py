@@ -29,6 +29,7 @@ from asr.errors import AsrError, CheckpointError
 from asr.experiment import create_experiment
 from asr.model import AcousticModel
 from asr.onnx_graph import export_graph
+from asr.parallel import threads
 from asr.text import Normalizer, Vocabulary
 
 CONFIG = config_from_dict({"text": {"case": "lower"}, "model": {"layers": 1, "hidden": 8}})
@@ -101,6 +102,20 @@ def test_bundle_and_experiment_give_the_same(bundle: Path, experiment: Path):
         assert getattr(ours, name) == getattr(torchs, name)
     waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 12_345).astype(np.float32)
     np.testing.assert_allclose(ours.log_probs(waveform), torchs.log_probs(waveform), atol=1e-4)
+
+
+def test_an_experiment_is_run_in_one_thread(experiment: Path, monkeypatch: pytest.MonkeyPatch):
+    seen: list[int] = []
+    run = AcousticModel.from_waveforms
+
+    def watched(self: AcousticModel, waveforms: torch.Tensor, num_samples: torch.Tensor):
+        seen.append(torch.get_num_threads())
+        return run(self, waveforms, num_samples)
+
+    monkeypatch.setattr(AcousticModel, "from_waveforms", watched)
+    with threads(3):
+        open_acoustics(experiment).log_probs(np.ones(16_000, np.float32))
+    assert seen == [1]
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokens.txt", "decoder.json"])

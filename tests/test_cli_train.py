@@ -15,7 +15,7 @@ from asr.experiment import TRIGRAM, load_model
 from asr.manifest import read_manifest, write_manifest
 from asr.parallel import start_processes
 
-ALONE = "one a core, at most 4: a recurrent step is too small to be split"
+ALONE = "one a core, at most 4"
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_a_device_that_is_not_there(
     [
         (1, 0, "cpu", Cores(1, 1, ALONE)),
         (2, 0, "cpu", Cores(2, 1, ALONE)),
-        (16, 0, "cpu", Cores(4, 4, ALONE)),
+        (16, 0, "cpu", Cores(4, 1, ALONE)),
         (16, 0, "cuda", Cores(2, 8, "one for each GPU")),
         (4, 3, "cpu", Cores(3, 1, "as train.processes says")),
         (2, 8, "cpu", Cores(8, 1, "as train.processes says")),
@@ -227,12 +227,20 @@ def test_sharing_of_cores(
     assert share_cores(Config(train=TrainConfig(processes=asked)), device) == expected
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (16, 4)])
+def test_large_steps_are_split_between_threads(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert share_cores(Config(), "cpu", split=True).threads == threads
+
+
 def test_cores_are_shared_by_the_processes_of_a_launcher(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     launched = {"RANK": "5", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "3"}
     for name, value in launched.items():
         monkeypatch.setenv(name, value)
-    shared = share_cores(Config(), "cpu")
+    shared = share_cores(Config(), "cpu", split=True)
     assert (shared.processes, shared.threads) == (6, 4)
     assert str(shared) == "processes 6 of 3 threads (as launched)"
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from asr.errors import CheckpointError, ConfigError
 from asr.experiment import TRIGRAM, load_trigram, save_trigram
 from asr.mmi import EDGE, log_denominator, mmi_loss, token_trigram
+from asr.parallel import threads
 
 SIZE = 4  # the blank and three more tokens
 TEXTS = [[1, 2, 3], [2, 2, 1], [3], [1, 1]]
@@ -57,6 +58,21 @@ def test_sum_and_gradient_are_those_of_all_paths(seed: int):
     (ours,) = torch.autograd.grad((found * weights).sum(), log_probs)
     (theirs,) = torch.autograd.grad((expected * weights).sum(), log_probs)
     torch.testing.assert_close(ours, theirs)
+
+
+def test_it_is_summed_in_one_thread(monkeypatch: pytest.MonkeyPatch):
+    seen: list[int] = []
+    product = torch.bmm
+
+    def watched(left: Tensor, right: Tensor) -> Tensor:
+        seen.append(torch.get_num_threads())
+        return product(left, right)
+
+    monkeypatch.setattr(torch, "bmm", watched)
+    with threads(3):
+        log_denominator(random_scores(0), torch.tensor(COUNTS), trigram_of())
+        assert torch.get_num_threads() == 3
+    assert set(seen) == {1}
 
 
 def test_posteriors_of_all_texts_sum_to_one():

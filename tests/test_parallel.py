@@ -21,10 +21,18 @@ from asr.cli.train import main
 from asr.config import TrainConfig
 from asr.epoch import Epoch
 from asr.errors import TrainingError
-from asr.parallel import Group, start_processes
+from asr.parallel import Group, start_processes, threads
 from asr.train import Trainer
 
 ROOT = Path(__file__).parents[1]
+
+
+def test_so_many_threads_inside_the_block_alone():
+    before = torch.get_num_threads()
+    with pytest.raises(ValueError, match="inside"), threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        raise ValueError("inside")
+    assert torch.get_num_threads() == before
 
 
 def test_a_group_of_one_sums_nothing():

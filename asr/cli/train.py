@@ -75,6 +75,7 @@ def launch_training(
     module: str,
     prepare: "Callable[[Config, argparse.Namespace], M]",
     train: "Callable[[Config, Path, bool, M, Group], int]",
+    split: bool = False,
 ) -> int:
     """Train in one process or several, which run `python -m module words`; the exit status.
 
@@ -96,7 +97,7 @@ def launch_training(
 
     from asr.parallel import start_processes
 
-    cores = share_cores(config, choose_device(config))
+    cores = share_cores(config, choose_device(config), split=split)
     os.environ.setdefault("OMP_NUM_THREADS", str(cores.threads))
     material = prepare(config, arguments)
     if first:

@@ -48,7 +48,13 @@ def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     if "-" in (*arguments.train, arguments.valid):
         raise ConfigError("standard input can be read once only; give a file instead of -")
     return launch_training(
-        config, arguments, words, module="asr.cli.train_lstm", prepare=prepare, train=train
+        config,
+        arguments,
+        words,
+        module="asr.cli.train_lstm",
+        prepare=prepare,
+        train=train,
+        split=True,  # most of a step is one product, with all words of the vocabulary
     )
 
 

@@ -20,7 +20,8 @@ from asr.data import Batch, Example
 from asr.decode.greedy import GreedyDecoder
 from asr.doctor.cost import make_batch
 from asr.doctor.finding import Finding
-from asr.doctor.steps import Stepper, threads
+from asr.doctor.steps import Stepper
+from asr.parallel import threads
 from asr.score import score
 from asr.text import Vocabulary
 

@@ -1,7 +1,5 @@
 """A training step by itself: for measuring how long one takes, and for learning by heart."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -14,17 +12,6 @@ from asr.model import AcousticModel
 from asr.objective import Augment, Objective
 
 WARMUP_STEPS = 20
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Let torch compute in so many threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Stepper:
