@@ -13,7 +13,7 @@ from asr.config import Config, TrainConfig
 from asr.cores import Cores, share_cores
 from asr.experiment import TRIGRAM, load_model
 from asr.manifest import read_manifest, write_manifest
-from asr.parallel import start_processes
+from asr.parallel import start_processes, threads
 
 ALONE = "one a core, at most 4"
 
@@ -227,12 +227,23 @@ def test_sharing_of_cores(
     assert share_cores(Config(train=TrainConfig(processes=asked)), device) == expected
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (16, 4)])
+@pytest.mark.parametrize(("cores", "expected"), [(1, 1), (2, 1), (16, 4)])
 def test_large_steps_are_split_between_threads(
-    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int
+    monkeypatch: pytest.MonkeyPatch, cores: int, expected: int
 ):
     monkeypatch.setattr("os.cpu_count", lambda: cores)
-    assert share_cores(Config(), "cpu", split=True).threads == threads
+    assert share_cores(Config(), "cpu", split=True).threads == expected
+
+
+def test_an_acoustic_model_is_trained_in_one_thread(
+    conf: Path, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    monkeypatch.delenv("OMP_NUM_THREADS")  # what is set in its place goes with the test
+    with threads(1):
+        assert asr_train(conf, tones, tmp_path / "exp", "train.processes=1") == 0
+    assert "processes 1 of 1 threads" in capsys.readouterr().err
 
 
 def test_cores_are_shared_by_the_processes_of_a_launcher(monkeypatch: pytest.MonkeyPatch):

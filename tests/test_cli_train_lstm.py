@@ -12,7 +12,7 @@ import asr.parallel
 from asr.cli import lm
 from asr.cli.train_lstm import main
 from asr.lm.neural import load_lstm, perplexity
-from asr.parallel import start_processes
+from asr.parallel import start_processes, threads
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,17 @@ def test_trains_into_a_folder_that_scores(command: Command, capsys):
     found = perplexity(*load_lstm(out), map(str.split, SENTENCES))
     assert found.perplexity == pytest.approx(line["valid_error"])
     assert (found.words, found.oov) == (12, 1)
+
+
+def test_its_steps_are_split_between_threads(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    monkeypatch.delenv("OMP_NUM_THREADS")  # what is set in its place goes with the test
+    with threads(1):
+        assert command("train.processes=1") == 0
+    assert "processes 1 of 3 threads" in capsys.readouterr().err
 
 
 def test_an_experiment_is_not_overwritten_and_can_be_resumed(command: Command, capsys):

@@ -79,6 +79,8 @@ def launch_training(
 ) -> int:
     """Train in one process or several, which run `python -m module words`; the exit status.
 
+    `split` is that of `share_cores`.
+
     Raises:
         ConfigError: --out holds an experiment that is not to be resumed.
     """
