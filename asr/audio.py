@@ -2,7 +2,7 @@
 
     recording = read_audio("talk.mp3")
     recording.waveform             # float32 (L,), 16 kHz, within [-1, 1]
-    recording.findings.warnings()  # ["resampled from 44100 Hz to 16000 Hz", ...]
+    recording.quality.warnings()  # ["resampled from 44100 Hz to 16000 Hz", ...]
 
 Axes: L samples, n frames, C channels. There is one way to decode, block by block: `read_audio`
 joins the blocks of an `AudioStream`, which itself keeps no more than one, however long the audio.
@@ -22,12 +22,19 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from asr.container import UNKNOWN_FRAMES, SoundFile, Source, open_sound, source_name
 from asr.errors import AudioError
-from asr.findings import Findings, Meter
 from asr.manifest import Utterance
+from asr.media import (
+    UNKNOWN_FRAMES,
+    Meter,
+    SoundFile,
+    SoundQuality,
+    Source,
+    open_sound,
+    source_name,
+)
 
-__all__ = ["SAMPLE_RATE_HZ", "AudioStream", "Findings", "Recording", "list_audio", "read_audio"]
+__all__ = ["SAMPLE_RATE_HZ", "AudioStream", "Recording", "SoundQuality", "list_audio", "read_audio"]
 
 SAMPLE_RATE_HZ = 16_000
 
@@ -48,7 +55,7 @@ class Recording:
 
     waveform: Waveform
     sample_rate_hz: int
-    findings: Findings
+    quality: SoundQuality
 
 
 def read_audio(
@@ -62,7 +69,7 @@ def read_audio(
 
     Args:
         source: a path, the bytes of a file, or a binary stream such as `sys.stdin.buffer`.
-        sample_rate_hz: of the result; another rate is resampled by soxr, and the findings say so.
+        sample_rate_hz: of the result; another rate is resampled by soxr, and `quality` says so.
         start: seconds to skip; nothing is decoded for them where the format can seek.
         duration: seconds to read; None reads to the end.
 
@@ -73,7 +80,7 @@ def read_audio(
     stream = AudioStream(
         source, sample_rate_hz=sample_rate_hz, start=start, duration=duration, block_s=60.0
     )
-    return Recording(np.concatenate(list(stream)), sample_rate_hz, stream.findings)
+    return Recording(np.concatenate(list(stream)), sample_rate_hz, stream.quality)
 
 
 def read_utterance(utterance: Utterance, sample_rate_hz: int) -> Recording:
@@ -113,15 +120,15 @@ class AudioStream:
         self._start = start
         self._duration = duration
         self._block_samples = max(1, round(block_s * sample_rate_hz))
-        self._findings: Findings | None = None
+        self._quality: SoundQuality | None = None
         self._check_piece()
 
     @property
-    def findings(self) -> Findings:
+    def quality(self) -> SoundQuality:
         """What was found in all that was read; there once the last block has been taken."""
-        if self._findings is None:
-            raise ValueError(f"{self._name}: findings are there after the last block")
-        return self._findings
+        if self._quality is None:
+            raise ValueError(f"{self._name}: the quality is known after the last block")
+        return self._quality
 
     def __iter__(self) -> Iterator[Waveform]:
         pending = np.empty(0, np.float32)
@@ -134,7 +141,7 @@ class AudioStream:
             yield pending
 
     def _waveforms(self) -> Iterator[Waveform]:
-        """Yield mono at the wanted rate, in arrays of any length; then set the findings."""
+        """Yield mono at the wanted rate, in arrays of any length; then set the quality."""
         with open_sound(self._source) as sound:
             meter = Meter(sound.samplerate)
             resample = _resampler(sound.samplerate, self._sample_rate_hz)
@@ -146,7 +153,7 @@ class AudioStream:
                 yield resample(mono, False)
             self._check_sound(meter.num_frames, sound.samplerate)
             yield resample(np.empty(0, np.float32), True)
-            self._findings = meter.findings(
+            self._quality = meter.quality(
                 channels=sound.channels,
                 form=f"{sound.format}/{sound.subtype}",
                 sample_rate_hz=self._sample_rate_hz,

@@ -65,27 +65,18 @@ class ModelConfig:
     layers: int = 3
     hidden: int = 256  # cells in each direction
     bidirectional: bool = True
-    projection: int = 0  # linear outputs after each layer; 0: none
-    residual: bool = False
     layer_norm: bool = False
     dropout: float = 0.2  # on the input of every layer but the first, and of the output layer
-    variational_dropout: bool = False  # hides a cell in all frames of an utterance, or in none
-    weight_drop: float = 0.0  # share of the recurrent weights hidden in a training step
     forget_bias: float = 1.0
     stack: int = 3  # neighbouring frames joined at the input
-    conv_channels: int = 0  # of the two convolutions that join them (asr/front.py); 0: stacking
-    reduce_after: tuple[int, ...] = ()  # layers (1 = first) after which pairs of frames are joined
-
-    @property
-    def time_reduction(self) -> int:
-        """Feature frames for one frame of log-probabilities."""
-        return self.stack << len(self.reduce_after)
+    conv_channels: int = (
+        0  # of the two convolutions that join them (asr/subsampling.py); 0: stacking
+    )
 
     def __post_init__(self) -> None:
         _limit(self, 1, math.inf, "layers", "hidden", "stack")
-        _limit(self, 0, math.inf, "projection", "conv_channels")
-        _limit(self, 0, 0.9, "dropout", "weight_drop")
-        _limit(self, 1, self.layers - 1, "reduce_after")
+        _limit(self, 0, math.inf, "conv_channels")
+        _limit(self, 0, 0.9, "dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +130,7 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LmConfig:
-    """The LSTM language model and its text (asr/lm/neural.py, asr/lm_task.py)."""
+    """The LSTM language model and its text (asr/lm/neural.py, asr/training/lm_task.py)."""
 
     unit: Literal["word", "character"] = "word"
     vocabulary_size: int = 20_000  # most frequent units; the others are <unk>
@@ -172,7 +163,7 @@ class TrainConfig:
     ema_decay: float = 0.998  # 0: no weight averaging
     accumulate: int = 1  # batches for one step, as if they were one
     checkpoint_minutes: float = 10.0  # between checkpoints inside an epoch; 0: one after each step
-    freeze: int = 0  # lowest recurrent layers that keep their weights (asr/adapt.py)
+    freeze: int = 0  # lowest recurrent layers that keep their weights (asr/training/finetune.py)
     phone_weight: float = 0.5  # share of the phones in the loss, where they are learned as well
     mmi: float = 0.0  # weight of what else could be read (asr/mmi.py), of phones if there are any
     consistency: float = 0.0  # weight of two views' agreement (asr/objective.py); 0: one view
@@ -238,8 +229,38 @@ def config_to_dict(config: Config) -> dict[str, Any]:
     return asdict(config)
 
 
+# Keys that earlier versions had, and the values with which they changed nothing: the configuration
+# of a model trained then may still hold them. They lost every comparison (recipes/*/LOG.md).
+_RETIRED: dict[str, dict[str, Any]] = {
+    "model": {
+        "projection": 0,
+        "residual": False,
+        "variational_dropout": False,
+        "weight_drop": 0.0,
+        "reduce_after": [],
+    }
+}
+
+
+def _without_retired(name: str, values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the values of a section without retired keys.
+
+    Raises:
+        ConfigError: one of them has a value that changed something.
+    """
+    retired = _RETIRED.get(name, {})
+    for key in retired.keys() & values.keys():
+        if values[key] != retired[key]:
+            raise ConfigError(
+                f"{source}: {name}.{key} is {values[key]!r}; the key was removed, and this version "
+                f"can do {retired[key]!r} alone; take it out, or use version 0.1 for this model"
+            )
+    return {key: value for key, value in values.items() if key not in retired}
+
+
 def _section(defaults: Any, name: str, values: Mapping[str, Any], source: str) -> Any:
     types = get_type_hints(type(defaults))
+    values = _without_retired(name, values, source)
     _refuse_unknown(values, types, f"{source}: [{name}]")
     given = {key: _coerce(f"{name}.{key}", value, types[key]) for key, value in values.items()}
     return replace(defaults, **given)

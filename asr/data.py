@@ -1,12 +1,15 @@
-"""Utterances to batches: examples, speeds, a cache of log-mel frames.
+"""Make batches of utterances: plan an epoch, compute and keep log-mel frames, pad them to tensors.
 
 What a batch holds follows from (seed, epoch) alone, never from the order of threads, so an epoch
 can be made again exactly. Shapes: N utterances, T frames, M mel bands, U tokens, P phones.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from typing import Generic, TypeVar
 
 import numpy as np
 import soxr
@@ -16,13 +19,95 @@ from torch import Tensor
 from asr.audio import read_utterance
 from asr.config import Config
 from asr.ctc import frames_needed
-from asr.decode.pronunciations import Pronunciations
-from asr.epoch import Epoch, plan_batches
+from asr.distributed import Group
 from asr.errors import TrainingError
 from asr.features import Mfcc
+from asr.lexicon import Pronunciations
 from asr.manifest import Utterance
-from asr.parallel import Group
 from asr.text import Normalizer, Vocabulary
+
+B = TypeVar("B")
+
+LENGTH_JITTER = 0.05  # batches mix lengths that differ by so much, so that neighbours change
+LOOKAHEAD = 4  # batches prepared ahead for each worker
+
+
+def plan_batches(
+    durations: np.ndarray, batch_s: float, order: np.random.Generator | None
+) -> list[list[int]]:
+    """Group indices into batches of at most batch_s seconds, padding included.
+
+    Args:
+        durations: float (count,), seconds.
+        batch_s: longest batch; an utterance longer than it makes a batch of its own.
+        order: shuffles lengths a little and batches wholly; None: shortest first.
+
+    Returns:
+        Lists of indices; each index once.
+    """
+    jitter = order.uniform(1, 1 + LENGTH_JITTER, len(durations)) if order else 1.0
+    batches: list[list[int]] = []
+    longest = 0.0
+    for index in np.argsort(durations * jitter, kind="stable").tolist():
+        longest = max(longest, durations[index])
+        if batches and longest * (len(batches[-1]) + 1) <= batch_s:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+            longest = durations[index]
+    if order:
+        order.shuffle(batches)
+    return batches
+
+
+class Epoch(Generic[B]):
+    """The batches of one epoch, or of a slice of it: each is made when it is iterated.
+
+    Args:
+        plan: indices of what is in each batch.
+        lengths: of all that indices can point at, in any unit.
+        make: a batch of indices; None: an empty share of it.
+        workers: threads that make batches ahead.
+    """
+
+    def __init__(
+        self,
+        plan: list[list[int]],
+        lengths: np.ndarray,
+        make: Callable[[Sequence[int]], B | None],
+        workers: int = 1,
+    ) -> None:
+        self.plan = plan
+        self.lengths = lengths
+        self.make = make
+        self.workers = workers
+
+    @property
+    def padding(self) -> float:
+        """Share of the batches that is padding."""
+        padded = sum(len(indices) * self.lengths[indices].max() for indices in self.plan)
+        used = sum(self.lengths[indices].sum() for indices in self.plan)
+        return float(1 - used / padded)
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __getitem__(self, part: slice) -> "Epoch[B]":
+        return Epoch(self.plan[part], self.lengths, self.make, self.workers)
+
+    def __iter__(self) -> Iterator[B | None]:
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="batches")
+        pending: deque[Future[B | None]] = deque()
+        try:
+            for indices in self.plan:
+                pending.append(pool.submit(self.make, indices))
+                if len(pending) > LOOKAHEAD * self.workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
 
 NAMED = 3  # utterances named of those that are left out
 
@@ -112,7 +197,7 @@ def trainable(examples: Sequence[Example], config: Config) -> tuple[list[Example
     Raises:
         TrainingError: nothing is left.
     """
-    shift_s = config.features.frame_shift_ms / 1000 * config.model.time_reduction
+    shift_s = config.features.frame_shift_ms / 1000 * config.model.stack
     fastest = max(config.augment.speeds)
     long = [e for e in examples if e.utterance.duration > config.data.max_utterance_s]
     empty = [e for e in examples if not e.tokens]

@@ -13,8 +13,8 @@ Shapes: N utterances, L samples, T frames, M mel bands, C cepstra, F features. P
 import torch
 from torch import Tensor, nn
 
+from asr._torchaudio import torchaudio
 from asr.config import FeaturesConfig
-from asr.torchaudio_compat import torchaudio
 
 LOG_OFFSET = 1e-6  # torchaudio.transforms.MFCC(log_mels=True): log(energy + 1e-6)
 DELTA_WIN = 5  # frames in the regression of a delta, as in HTK and Kaldi

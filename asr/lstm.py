@@ -16,12 +16,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn.functional import dropout
 
 from asr.config import ModelConfig
 from asr.features import mask_frames
-from asr.front import stack_frames
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
@@ -87,19 +84,15 @@ def reverse_within(frames: Tensor, num_frames: Tensor) -> Tensor:
 
 
 class RecurrentLayer(nn.Module):
-    """One layer: the recurrent network each way, then projection, normalisation and residual."""
+    """One layer: the recurrent network each way, then layer normalisation where it is asked for."""
 
     def __init__(self, inputs: int, config: ModelConfig) -> None:
         super().__init__()
         directions = 2 if config.bidirectional else 1
         cell = CELLS[config.cell]
         self.directions = nn.ModuleList(cell(inputs, config.hidden) for _ in range(directions))
-        width = config.hidden * directions
-        self.outputs = config.projection or width
-        self.projection = nn.Linear(width, self.outputs) if config.projection else nn.Identity()
+        self.outputs = config.hidden * directions
         self.norm = nn.LayerNorm(self.outputs) if config.layer_norm else nn.Identity()
-        self.residual = config.residual and inputs == self.outputs
-        self.weight_drop = config.weight_drop
         if config.cell == "lstm":
             self._set_forget_bias(config.hidden, config.forget_bias)
 
@@ -116,63 +109,30 @@ class RecurrentLayer(nn.Module):
         if len(self.directions) == 2:
             backward = self._run(1, reverse_within(frames, num_frames))
             streams.append(reverse_within(backward, num_frames))
-        hidden = self.norm(self.projection(torch.cat(streams, dim=2)))  # (N, T, D*H) -> outputs
-        if self.residual:
-            hidden = hidden + frames
+        hidden = self.norm(torch.cat(streams, dim=2))  # (N, T, D * H)
         return mask_frames(hidden, num_frames)
 
     def _run(self, direction: int, frames: Tensor) -> Tensor:
-        network, frames = self.directions[direction], frames.transpose(0, 1)
-        output: Tensor
-        if self.training and self.weight_drop:
-            output = functional_call(network, self._dropped(network), frames)[0]
-        else:
-            output = network(frames)[0]
+        """Run one direction over (N, T, I) frames; return (N, T, H)."""
+        output: Tensor = self.directions[direction](frames.transpose(0, 1))[0]
         return output.transpose(0, 1)
-
-    def _dropped(self, network: nn.Module) -> dict[str, Tensor]:
-        """Recurrent weights, some of them hidden: dropout that leaves the cells' memory alone.
-
-        Source: Merity, Keskar and Socher 2018, 'Regularizing and optimizing LSTM language models'.
-        """
-        named = network.named_parameters()
-        recurrent = {name: weight for name, weight in named if name.startswith("weight_hh")}
-        return {name: dropout(weight, self.weight_drop) for name, weight in recurrent.items()}
-
-
-class VariationalDropout(nn.Dropout1d):
-    """Dropout that hides the same cells in all frames of an utterance.
-
-    Source: Gal and Ghahramani 2016, 'A theoretically grounded application of dropout in recurrent
-    neural networks'.
-    """
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(N, T, H) to as many."""
-        return super().forward(hidden.transpose(1, 2)).transpose(1, 2)
 
 
 class RecurrentStack(nn.Module):
-    """The deep network: recurrent layers, time reduction between them."""
+    """The deep network: recurrent layers, with dropout behind each."""
 
     def __init__(self, inputs: int, config: ModelConfig) -> None:
         super().__init__()
-        self.reduce_after = config.reduce_after
-        kind = VariationalDropout if config.variational_dropout else nn.Dropout
-        self.dropout = kind(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList()
-        width = inputs
-        for number in range(1, config.layers + 1):
-            layer = RecurrentLayer(width, config)
+        self.outputs = inputs
+        for _ in range(config.layers):
+            layer = RecurrentLayer(self.outputs, config)
             self.layers.append(layer)
-            width = layer.outputs * (2 if number in config.reduce_after else 1)
-        self.outputs = width
+            self.outputs = layer.outputs
 
-    def forward(self, hidden: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, T, I) frames to (N, T', outputs) and the int64 (N,) valid frames of each."""
-        for number, layer in enumerate(self.layers, start=1):
-            hidden = layer(hidden, num_frames)
-            if number in self.reduce_after:
-                hidden, num_frames = stack_frames(hidden, num_frames, 2)
-            hidden = self.dropout(hidden)
-        return hidden, num_frames
+    def forward(self, hidden: Tensor, num_frames: Tensor) -> Tensor:
+        """Run all layers over (N, T, I) frames of int64 (N,) lengths; return (N, T, outputs)."""
+        for layer in self.layers:
+            hidden = self.dropout(layer(hidden, num_frames))
+        return hidden

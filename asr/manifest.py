@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
 from asr.errors import ManifestError
 
 TIME_DIGITS = 6  # decimals of a second in the file: finer than a sample at any speech rate

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from asr.ctc import ctc_loss
+from asr.distributed import threads
 from asr.errors import ConfigError
 from asr.features import frame_mask
-from asr.parallel import threads
 from asr.text import BLANK
 
 EDGE = BLANK  # no token: what comes before the first and after the last

@@ -4,8 +4,8 @@ from torch import Tensor, nn
 
 from asr.config import Config
 from asr.features import Mfcc
-from asr.front import ConvFront, FrameStack
 from asr.lstm import RecurrentStack
+from asr.subsampling import ConvFront, FrameStack
 
 
 class AcousticModel(nn.Module):
@@ -32,14 +32,15 @@ class AcousticModel(nn.Module):
 
         So it may differ from what is configured: at 11,025 Hz 10 ms are 110 samples, not 110.25.
         """
-        samples = self.frontend.hop_length * self.config.model.time_reduction
+        samples = self.frontend.hop_length * self.config.model.stack
         return 1000 * samples / self.config.features.sample_rate_hz
 
     def outputs(self, features: Tensor, num_frames: Tensor) -> tuple[list[Tensor], Tensor]:
         """(N, T, F) features to natural-log probabilities (N, T', V) of tokens, and of phones if
         the model has them, and int64 (N,) frames.
         """
-        hidden, num_frames = self.network(*self.front(features, num_frames))
+        frames, num_frames = self.front(features, num_frames)
+        hidden = self.network(frames, num_frames)
         layers = filter(None, (self.output, self.phone_output))
         return [layer(hidden).log_softmax(dim=2) for layer in layers], num_frames
 

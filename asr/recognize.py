@@ -14,19 +14,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.acoustics import Acoustics, open_acoustics
 from asr.audio import AudioStream, Waveform
-from asr.container import Source, source_name
-from asr.decode.greedy import GreedyDecoder
-from asr.decode.hypothesis import NBEST, Decoder, Hypothesis
-from asr.decode.settings import has_phones, included_lm, included_lstm, load_settings
+from asr.decode import (
+    NBEST,
+    Decoder,
+    GreedyDecoder,
+    Hypothesis,
+    has_phones,
+    included_lm,
+    included_lstm,
+    load_settings,
+)
 from asr.formats import Transcript, Word
-from asr.speech import speech_log_probs
+from asr.inference import Acoustics, open_acoustics
+from asr.media import Source, source_name
+from asr.segmentation import Segmenter, speech_log_probs, windows
 from asr.text import BLANK
-from asr.windows import Segmenter, windows
 
 if TYPE_CHECKING:
-    from asr.decode.confidence import Calibration
+    from asr.decode import Calibration
 
 ENGLISH = Path(__file__).parent / "models" / "english"
 _BLOCK_S = 10.0
@@ -65,11 +71,13 @@ class Recognizer:
         if not path:
             return cls(open_acoustics(folder))
 
-        from asr.decode.beam import BeamDecoder  # imports numba
-        from asr.decode.confidence import load_calibration
-        from asr.decode.pronunciations import Pronunciations
-        from asr.decode.rescore import rescored
-        from asr.lm.binary import load_lm
+        from asr.decode import (
+            BeamDecoder,  # imports numba
+            load_calibration,
+            rescored,
+        )
+        from asr.lexicon import Pronunciations
+        from asr.lm import load_lm
 
         phones = has_phones(folder)
         acoustics = open_while_compiling(folder, phones=phones)
@@ -95,15 +103,15 @@ class Recognizer:
                     start = frames * self.acoustics.frame_shift_ms / 1000
                     timed += (_later(word, start) for word in self._words(log_probs, nbest))
             frames += len(log_probs)
-        duration = stream.findings.duration
+        duration = stream.quality.duration
         return Transcript(
             path=source_name(source),
             text=" ".join(filter(None, texts)),
             duration=duration,
             # the last frame may reach beyond the recording
             words=tuple(replace(word, end=min(word.end, duration)) for word in timed),
-            warnings=tuple(stream.findings.warnings()),
-            findings=stream.findings,
+            warnings=tuple(stream.quality.warnings()),
+            quality=stream.quality,
         )
 
     def segments(self, blocks: Iterable[Waveform]) -> Iterator[NDArray[np.float32]]:
@@ -120,7 +128,7 @@ class Recognizer:
         yield segmenter.held
 
     def _words(self, log_probs: NDArray[np.float32], nbest: list[Hypothesis]) -> tuple[Word, ...]:
-        from asr.decode.confidence import spoken_words  # compiles at its first use
+        from asr.decode import spoken_words  # compiles at its first use
 
         frame_s = self.acoustics.frame_shift_ms / 1000
         return spoken_words(log_probs, nbest, frame_s, self.calibration)
@@ -130,7 +138,7 @@ def open_while_compiling(folder: Path, *, phones: bool) -> Acoustics:
     """What open_acoustics gives; meanwhile, on another core, the search becomes ready."""
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(open_acoustics, folder, phones=phones)
-        from asr.decode.beam import compile_search  # imports numba
+        from asr.decode import compile_search  # imports numba
 
         compile_search()
         return opening.result()

@@ -1,34 +1,164 @@
-"""The training loop. What is trained, and how it is judged, is the task's business.
+"""The training loop: batches, steps of the optimizer, validation, checkpoints that resume exactly.
 
-Every epoch: batches, steps of the learner, validation of the averaged weights; the log and best/.
-last/ is saved after each epoch and every few minutes within one, so that a run which was stopped at
-any moment, by a signal or by SIGKILL, goes on to the very bits of one that was not.
+What is trained, and how it is judged, is the business of a `Task`: asr.objective has that of the
+acoustic model, asr.training that of the language model. Every epoch has batches, steps of the
+learner, and a validation of the averaged weights, which writes the log and best/. last/ is saved
+after each epoch and every few minutes within one: a run that was stopped at any moment, by a signal
+or by SIGKILL, goes on to the very bits of one that was not.
 """
 
+import copy
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
-from asr.checkpoint import Checkpoint, load_newest, save_checkpoint
+from asr._progress import progress, say
+from asr.checkpoint import Checkpoint, load_newest, restore_parameters, save_checkpoint
 from asr.config import TrainConfig
+from asr.distributed import Group
 from asr.errors import CheckpointError, TrainingError
-from asr.learner import Learner
-from asr.parallel import Group
-from asr.progress import progress, say
-from asr.stopping import StopRequest
-from asr.tally import Tally
-from asr.task import Counting, Task
-from asr.train_log import TrainLog
+from asr.training import StopRequest, Tally, TrainLog
+
+
+class Batches(Protocol):
+    """The batches of one epoch; None: an empty share of one."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __getitem__(self, part: slice, /) -> "Batches": ...
+
+    @property
+    def padding(self) -> float:
+        """Share of the batches that is padding."""
+
+
+class Task(Protocol):
+    """A model, its data and its judge."""
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained; parameters that need no gradient stay as they are."""
+
+    def batches(self, epoch: int) -> Batches:
+        """The training batches of an epoch, the same for the same epoch."""
+
+    def loss(self, batch: Any, generator: Generator) -> tuple[Tensor, int]:
+        """Summed loss over a batch, and the number of tokens in it."""
+
+    def describe(self, batch: Any) -> str:
+        """Names of what is in the batch, for messages."""
+
+    def seconds(self, batch: Any) -> float:
+        """Amount of data in the batch: seconds of audio, or tokens of text."""
+
+    def report(self) -> dict[str, float]:
+        """Figures gathered while training since the last call."""
+
+    def validate(self, model: Any) -> dict[str, float]:
+        """Figures on held-out data; 'loss' and 'error' (lower is better) among them."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A task whose reports follow from counts that a resumed run must go on with."""
+
+    def state(self) -> dict[str, Any]:
+        """What was gathered since the last report, of JSON types."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+
+
+class Learner:
+    """AdamW with warm-up and cosine decay, gradient clipping, a moving average of the weights."""
+
+    def __init__(self, model: nn.Module, config: TrainConfig) -> None:
+        self.model = model
+        self.config = config
+        self.average = copy.deepcopy(model).eval().requires_grad_(False)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.step = 0  # updates so far, those that were skipped included
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    def begin_step(self, done: float) -> float:
+        """Set the gradient to zero, and the learning rate to that of a share of training done.
+
+        The rate, which is returned: a linear warm-up over steps, times a cosine from 1 to
+        final_lr_fraction over `done`. There is a gradient even in a process that will have no
+        data: processes sum theirs.
+        """
+        low = self.config.final_lr_fraction
+        decay = low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done))
+        self.step += 1
+        warmup = min(1.0, self.step / max(self.config.warmup_steps, 1))
+        rate = self.config.learning_rate * warmup * decay
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        for parameter in self.parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        return rate
+
+    def gradients(self) -> list[Tensor]:
+        """The gradient of each parameter that is not frozen."""
+        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+
+    def clip(self) -> Tensor:
+        """Clip the gradient to clip_norm; return its norm before, a scalar on the device."""
+        return nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the weights; let their average follow, closely at first, when they move fast."""
+        self.optimizer.step()
+        decay = min(self.config.ema_decay, self.step / (10 + self.step))
+        averaged: list[Tensor] = list(self.average.parameters())
+        current: list[Tensor] = list(self.model.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """All state but `step`, in named groups."""
+        states: Iterable[tuple[int, dict[str, Tensor]]] = self.optimizer.state_dict()[
+            "state"
+        ].items()
+        return {
+            "model": dict(self.model.named_parameters()),
+            "average": dict(self.average.named_parameters()),
+            "optimizer": {f"{i}.{name}": value for i, s in states for name, value in s.items()},
+        }
+
+    def restore(self, tensors: dict[str, dict[str, Tensor]], step: int, source: str) -> None:
+        """The inverse of `tensors`.
+
+        Raises:
+            CheckpointError: names or shapes differ.
+            KeyError, ValueError: no such tensors.
+        """
+        restore_parameters(self.model, tensors["model"], source)
+        restore_parameters(self.average, tensors["average"], source)
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors["optimizer"].items():
+            index, name = key.split(".", 1)
+            states.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})
+        self.step = step
+
 
 T = TypeVar("T")
 

@@ -14,11 +14,10 @@ import time
 from functools import partial
 from pathlib import Path
 
+from asr.batch import Transcriber, list_jobs, run_in_processes
 from asr.cli.run import run
 from asr.errors import AudioError, CheckpointError
 from asr.formats import Transcript
-from asr.jobs import Transcriber, list_jobs
-from asr.workers import run_in_processes
 
 
 class FakeModel:

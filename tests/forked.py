@@ -10,7 +10,7 @@ from typing import Any
 
 FORKSERVER = multiprocessing.get_context("forkserver")
 # torch's optimizers import the last one, which takes seconds, when the first of them is made
-FORKSERVER.set_forkserver_preload(["asr.acoustic", "asr.train", "torch._dynamo"])
+FORKSERVER.set_forkserver_preload(["asr.objective", "asr.train", "torch._dynamo"])
 
 
 def start(

@@ -7,13 +7,13 @@ import torch
 from speech import small_config
 from torch import Tensor
 
-from asr.acoustic import AcousticTask
 from asr.ctc import ctc_loss
 from asr.data import Frames, Loader, make_examples
-from asr.decode.pronunciations import Pronunciations
+from asr.distributed import Group
+from asr.lexicon import Pronunciations
 from asr.manifest import read_manifest
-from asr.parallel import Group
-from asr.score import score
+from asr.objective import AcousticTask
+from asr.scoring import score
 from asr.text import Normalizer, Vocabulary
 from asr.train import seeded
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from asr.audio import SAMPLE_RATE_HZ, AudioStream, list_audio, read_audio
 
@@ -43,8 +42,8 @@ def test_a_tone_keeps_its_pitch_and_amplitude(rate_hz):
     assert np.argmax(spectrum) == 1000
     assert spectrum[1000] == pytest.approx(0.5, abs=1e-4)
     np.testing.assert_allclose(middle, tone(1000, 16_000, 2)[8_000:24_000], atol=2e-4)
-    said = any(line.startswith("resampled from") for line in recording.findings.warnings())
-    assert said == recording.findings.resampled == (rate_hz != SAMPLE_RATE_HZ)
+    said = any(line.startswith("resampled from") for line in recording.quality.warnings())
+    assert said == recording.quality.resampled == (rate_hz != SAMPLE_RATE_HZ)
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 44_100])
@@ -55,20 +54,20 @@ def test_blocks_join_to_the_whole(rate_hz):
     assert [len(block) for block in blocks] == [11_200] * 7 + [1_600]
     whole = soxr.resample(samples, rate_hz, 16_000, quality="HQ")
     np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-6)
-    assert stream.findings.duration == pytest.approx(5)
+    assert stream.quality.duration == pytest.approx(5)
 
 
-def test_findings_come_after_the_last_block():
+def test_quality_is_known_after_the_last_block():
     stream = AudioStream(encode(noise(100)))
     with pytest.raises(ValueError, match="after the last block"):
-        _ = stream.findings
+        _ = stream.quality
 
 
 def test_another_rate_can_be_asked_for():
     recording = read_audio(encode(noise(16_000)), sample_rate_hz=8_000)
     assert recording.sample_rate_hz == 8_000
     assert recording.waveform.shape == (8_000,)
-    assert "resampled from 16000 Hz to 8000 Hz" in recording.findings.warnings()
+    assert "resampled from 16000 Hz to 8000 Hz" in recording.quality.warnings()
 
 
 LOSSLESS = [
@@ -88,8 +87,8 @@ def test_lossless_formats(form, subtype, channels):
     recording = read_audio(encode(samples, form=form, subtype=subtype))
     tolerance = {"PCM_U8": 1 / 128, "ULAW": 0.02}.get(subtype, 1 / 32768)
     np.testing.assert_allclose(recording.waveform, samples.mean(axis=1), atol=tolerance)
-    assert recording.findings.format == f"{form}/{subtype}"
-    assert recording.findings.channels == channels
+    assert recording.quality.format == f"{form}/{subtype}"
+    assert recording.quality.channels == channels
 
 
 @pytest.mark.parametrize(("form", "subtype"), LOSSY)
@@ -121,7 +120,7 @@ def test_a_piece_is_what_the_whole_has_there(form, subtype):
     whole = read_audio(data).waveform
     piece = read_audio(data, start=1.5, duration=2.25)
     np.testing.assert_allclose(piece.waveform, whole[24_000:60_000], atol=1e-6)
-    assert piece.findings.duration == 2.25
+    assert piece.quality.duration == 2.25
     np.testing.assert_allclose(read_audio(data, start=4.5).waveform, whole[72_000:], atol=1e-6)
 
 
@@ -141,7 +140,7 @@ def test_length_and_range(rate_hz, num_frames, channels, seed):
     recording = read_audio(encode(samples, rate_hz))
     assert abs(len(recording.waveform) - num_frames * 16_000 / rate_hz) <= 1
     assert np.abs(recording.waveform).max() <= 1
-    json.dumps(recording.findings.as_dict(), allow_nan=False)
+    json.dumps(recording.quality.as_dict(), allow_nan=False)
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFF_F000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF])
@@ -238,7 +237,7 @@ def test_real_recordings(pattern, form, line):
         pytest.skip("no speech beside this checkout")
     for path in paths:
         recording = read_audio(path)
-        assert recording.findings.format == form
-        assert -60 < recording.findings.rms_db < -5
-        warnings = recording.findings.warnings()
+        assert recording.quality.format == form
+        assert -60 < recording.quality.rms_db < -5
+        warnings = recording.quality.warnings()
         assert any(w.startswith(line) for w in warnings) if line else warnings == []

@@ -4,14 +4,13 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
+from asr._torchaudio import torchaudio
 from asr.augment import DIRECT_DB, Augmenter, mel_band_centres
 from asr.config import AugmentConfig, FeaturesConfig
 from asr.features import LOG_OFFSET, Mfcc
-from asr.torchaudio_compat import torchaudio
 
 FEATURES = FeaturesConfig(num_mels=30)
 LENGTHS = torch.tensor([100, 40, 1, 73])

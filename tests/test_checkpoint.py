@@ -17,12 +17,14 @@ from asr.checkpoint import (
     INDEX,
     PREVIOUS,
     Checkpoint,
+    create_experiment,
     load_checkpoint,
+    load_experiment,
+    load_model,
     load_newest,
     save_checkpoint,
 )
 from asr.errors import AsrError, CheckpointError
-from asr.experiment import create_experiment, load_experiment, load_model
 from asr.model import AcousticModel
 from asr.text import Vocabulary
 

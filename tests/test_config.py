@@ -40,11 +40,11 @@ def test_round_trip_through_json():
     config = config_from_dict(
         {
             "text": {"case": "lower"},
-            "model": {"layers": 4, "reduce_after": [1, 2], "cell": "gru"},
+            "model": {"layers": 4, "cell": "gru"},
             "augment": {"speeds": [0.9, 1, 1.1]},
         }
     )
-    assert config.model.reduce_after == (1, 2)
+    assert config.model.layers == 4
     assert config.augment.speeds == (0.9, 1.0, 1.1)
     assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
 
@@ -58,7 +58,6 @@ def test_round_trip_through_json():
         ("model.cell=gru", "model", "cell", "gru"),
         ('model.cell="rnn"', "model", "cell", "rnn"),
         ("model.bidirectional=false", "model", "bidirectional", False),
-        ("model.reduce_after=[1, 2]", "model", "reduce_after", (1, 2)),
         ("augment.speeds=[0.9,1.1]", "augment", "speeds", (0.9, 1.1)),
         ("text.keep=", "text", "keep", ""),
         (" model.hidden = 7", "model", "hidden", 7),
@@ -93,7 +92,7 @@ def test_override_wins_over_the_file_and_the_last_over_the_first(tmp_path: Path)
         ("train.learning_rate=inf", "it must be of type finite float"),
         ("model.forget_bias=nan", "it must be of type finite float"),
         ("train.learning_rate=true", "it must be of type finite float"),
-        ("model.residual=1", "it must be of type bool"),
+        ("model.layer_norm=1", "it must be of type bool"),
         ("text.keep=5", "it must be of type str"),
         ("augment.speeds=1.0", "augment.speeds is 1.0; it must be of type list"),
         ('augment.speeds=["x"]', "augment.speeds is 'x'"),
@@ -119,10 +118,8 @@ def test_name_or_type_refused(empty: Path, override: str, message: str):
         ("model.layers", 0),
         ("model.hidden", -1),
         ("model.stack", 0),
-        ("model.projection", -1),
         ("model.conv_channels", -1),
         ("model.dropout", 0.95),
-        ("model.reduce_after", [3]),
         ("augment.speeds", []),
         ("augment.speeds", [0.4]),
         ("augment.reverb_prob", 1.1),
@@ -193,5 +190,10 @@ def test_the_file_is_named_when_a_name_is_unknown(tmp_path: Path):
 
 def test_derived_sizes():
     assert FeaturesConfig(num_ceps=13, deltas=2).num_features == 39
-    model = config_from_dict({"model": {"layers": 3, "stack": 3, "reduce_after": [1, 2]}}).model
-    assert model.time_reduction == 12
+
+
+def test_retired_keys_are_taken_where_they_changed_nothing():
+    saved = {"layers": 3, "projection": 0, "residual": False, "reduce_after": []}
+    assert config_from_dict({"model": saved}).model.layers == 3
+    with pytest.raises(ConfigError, match=r"exp: model\.projection is 192; the key was removed"):
+        config_from_dict({"model": saved | {"projection": 192}}, "exp")

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from speech import RATE_HZ, small_config, tone
 
 from asr.audio import read_audio
@@ -14,20 +13,21 @@ from asr.config import Config
 from asr.ctc import frames_needed
 from asr.data import (
     Batch,
+    Epoch,
     Example,
     Frames,
     LeftOut,
     Loader,
     change_speed,
     make_examples,
+    plan_batches,
     trainable,
 )
-from asr.decode.pronunciations import Pronunciations
-from asr.epoch import Epoch, plan_batches
+from asr.distributed import Group
 from asr.errors import AudioError, TrainingError, VocabularyError
 from asr.features import Mfcc
+from asr.lexicon import Pronunciations
 from asr.manifest import Utterance, read_manifest
-from asr.parallel import Group
 from asr.text import Normalizer, Vocabulary
 
 VOCABULARY = Vocabulary.from_texts(["A B C"])

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from speech import small_config
 
+from asr.checkpoint import check_resumed, create_experiment
 from asr.errors import ConfigError
-from asr.experiment import check_resumed, create_experiment
 from asr.text import Vocabulary
 
 VOCABULARY = Vocabulary.from_texts(["A B"])

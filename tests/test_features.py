@@ -4,12 +4,11 @@ import librosa
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from asr._torchaudio import torchaudio
 from asr.config import FeaturesConfig
 from asr.features import Mfcc, add_deltas, normalize
-from asr.torchaudio_compat import torchaudio
 
 PLAIN = {"deltas": 0, "normalize": "none"}
 

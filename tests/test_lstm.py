@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -13,9 +12,7 @@ from asr.config import ModelConfig
 from asr.lstm import (
     CELLS,
     LstmWeights,
-    RecurrentLayer,
     RecurrentStack,
-    VariationalDropout,
     lstm_reference,
     reverse_within,
 )
@@ -96,9 +93,8 @@ def test_equals_packed_sequences_in_outputs_and_gradients(cell: str, bidirection
     copy = frames.detach().clone().requires_grad_()
     packed = pack_padded_sequence(copy, LENGTHS, batch_first=True, enforce_sorted=False)
     theirs, _ = pad_packed_sequence(twin(packed)[0], batch_first=True)
-    ours, num_frames = stack(frames, LENGTHS)
+    ours = stack(frames, LENGTHS)
     close = {"atol": 1e-5, "rtol": 1e-5}
-    assert num_frames.tolist() == LENGTHS.tolist()
     torch.testing.assert_close(ours, theirs, **close)
 
     weights = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1))
@@ -111,28 +107,26 @@ def test_equals_packed_sequences_in_outputs_and_gradients(cell: str, bidirection
         torch.testing.assert_close(ours_by_name[name], weight.grad, **close)
 
 
-EVERYTHING = {"projection": 6, "residual": True, "layer_norm": True, "layers": 3}
+EVERYTHING = {"layer_norm": True, "layers": 3}
 
 
-@pytest.mark.parametrize("reduce_after", [(), (1,), (1, 2)])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_batch_gives_what_each_gives_alone(cell: str, reduce_after: tuple[int, ...]):
-    network = seeded_stack(cell=cell, reduce_after=reduce_after, **EVERYTHING)
+def test_batch_gives_what_each_gives_alone(cell: str):
+    network = seeded_stack(cell=cell, **EVERYTHING)
     frames = random_frames()
-    together, counts = network(frames, LENGTHS)
+    together = network(frames, LENGTHS)
     for i, length in enumerate(LENGTHS.tolist()):
-        alone, count = network(frames[i : i + 1, :length], LENGTHS[i : i + 1])
-        reduction = 1 << len(reduce_after)
-        assert count.item() == counts[i].item() == alone.shape[1] == -(-length // reduction)
-        torch.testing.assert_close(together[i, : counts[i]], alone[0], atol=1e-5, rtol=1e-5)
+        alone = network(frames[i : i + 1, :length], LENGTHS[i : i + 1])
+        assert alone.shape[1] == length
+        torch.testing.assert_close(together[i, :length], alone[0], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_what_stands_in_the_padding_is_not_read(cell: str):
     network = seeded_stack(cell=cell, **EVERYTHING)
-    clean, counts = network(random_frames(), LENGTHS)
-    dirty, _ = network(random_frames(padding=1e6), LENGTHS)
-    for i, count in enumerate(counts.tolist()):
+    clean = network(random_frames(), LENGTHS)
+    dirty = network(random_frames(padding=1e6), LENGTHS)
+    for i, count in enumerate(LENGTHS.tolist()):
         torch.testing.assert_close(dirty[i, :count], clean[i, :count])
         assert not clean[i, count:].any()
 
@@ -154,41 +148,24 @@ def test_reversing_within_lengths_twice_changes_nothing(lengths: list[int]):
         ("layers", 3),
         ("hidden", 6),
         ("bidirectional", False),
-        ("projection", 8),
-        ("residual", True),
         ("layer_norm", True),
         ("dropout", 0.5),
-        ("weight_drop", 0.5),
         ("forget_bias", 3.0),
-        ("reduce_after", (1,)),
     ],
 )
 def test_every_key_changes_the_outputs(key: str, value: object):
-    default, _ = seeded_stack().train()(random_frames(), LENGTHS)
-    changed, _ = seeded_stack(**{key: value}).train()(random_frames(), LENGTHS)
+    default = seeded_stack().train()(random_frames(), LENGTHS)
+    changed = seeded_stack(**{key: value}).train()(random_frames(), LENGTHS)
     assert default.shape != changed.shape or not torch.allclose(default, changed)
 
 
 def test_sizes():
     assert seeded_stack(hidden=5).outputs == 10
     assert seeded_stack(hidden=5, bidirectional=False).outputs == 5
-    assert seeded_stack(projection=4).outputs == 4
-    assert seeded_stack(reduce_after=(1,)).layers[1].directions[0].input_size == 20
-
-
-def test_residual_adds_the_input_of_layers_of_equal_width():
-    torch.manual_seed(0)
-    config = ModelConfig(**PLAIN, projection=INPUTS, residual=True)
-    layer = RecurrentLayer(INPUTS, config)
-    frames = random_frames()
-    with_input = layer(frames, LENGTHS)
-    layer.residual = False
-    torch.testing.assert_close(with_input, layer(frames, LENGTHS) + frames)
-    assert not RecurrentLayer(INPUTS + 1, config).residual
 
 
 def test_layer_norm_gives_mean_0_and_variance_1():
-    output, _ = seeded_stack(layer_norm=True)(random_frames(), LENGTHS)
+    output = seeded_stack(layer_norm=True)(random_frames(), LENGTHS)
     valid = output[0]
     torch.testing.assert_close(valid.mean(1), torch.zeros(9), atol=1e-5, rtol=0)
     torch.testing.assert_close(valid.var(1, correction=0), torch.ones(9), atol=1e-2, rtol=0)
@@ -196,46 +173,12 @@ def test_layer_norm_gives_mean_0_and_variance_1():
 
 def test_dropout_acts_in_training_only():
     stack = seeded_stack(dropout=0.5)
-    first, _ = stack(random_frames(), LENGTHS)
-    second, _ = stack(random_frames(), LENGTHS)
+    first = stack(random_frames(), LENGTHS)
+    second = stack(random_frames(), LENGTHS)
     assert not torch.equal(first, second)
     assert 0.2 < (first[0] == 0).float().mean() < 0.8
     stack.eval()
-    assert torch.equal(stack(random_frames(), LENGTHS)[0], stack(random_frames(), LENGTHS)[0])
-
-
-def test_variational_dropout_hides_a_cell_in_all_frames_of_an_utterance():
-    stack = seeded_stack(dropout=0.5, variational_dropout=True)
-    output, _ = stack(random_frames(), LENGTHS)
-    hidden = output == 0
-    for row, length in zip(hidden, LENGTHS, strict=True):
-        assert torch.equal(row[:length], row[:1].expand(length, -1))
-    assert not torch.equal(hidden[0, 0], hidden[2, 0])
-    assert 0.2 < hidden[:, 0].float().mean() < 0.8
-    plain, _ = seeded_stack().eval()(random_frames(), LENGTHS)
-    assert torch.equal(stack.eval()(random_frames(), LENGTHS)[0], plain)
-
-
-def test_variational_dropout_keeps_the_mean():
-    torch.manual_seed(0)
-    seen = VariationalDropout(0.3)(torch.ones(1000, 2, 20))
-    assert seen.mean().item() == pytest.approx(1.0, abs=0.03)
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_weight_drop_hides_recurrent_weights_in_training_only(cell: str):
-    stack = seeded_stack(cell=cell, weight_drop=0.5)
-    weights = [dict(network.named_parameters()) for network in stack.layers[0].directions]
-    before = {name: weight.clone() for name, weight in weights[0].items()}
-    output, _ = stack(random_frames(), LENGTHS)
-    output.sum().backward()
-    for named in weights:
-        assert 0.2 < (named["weight_hh_l0"].grad == 0).float().mean() < 0.8
-        assert (named["weight_ih_l0"].grad != 0).all()
-    for name, weight in before.items():
-        assert torch.equal(weights[0][name], weight)  # those that are kept are whole
-    plain, _ = seeded_stack(cell=cell).eval()(random_frames(), LENGTHS)
-    assert torch.equal(stack.eval()(random_frames(), LENGTHS)[0], plain)
+    assert torch.equal(stack(random_frames(), LENGTHS), stack(random_frames(), LENGTHS))
 
 
 def test_forget_gates_start_with_the_bias_asked_for():

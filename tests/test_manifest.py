@@ -7,10 +7,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
 from asr.errors import ManifestError
 from asr.manifest import Utterance, read_manifest, write_manifest
 

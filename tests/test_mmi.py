@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from torch import Tensor
 
+from asr.checkpoint import TRIGRAM, load_trigram, save_trigram
+from asr.distributed import threads
 from asr.errors import CheckpointError, ConfigError
-from asr.experiment import TRIGRAM, load_trigram, save_trigram
 from asr.mmi import EDGE, log_denominator, mmi_loss, token_trigram
-from asr.parallel import threads
 
 SIZE = 4  # the blank and three more tokens
 TEXTS = [[1, 2, 3], [2, 2, 1], [3], [1, 1]]

@@ -31,7 +31,7 @@ def test_from_waveforms_is_front_end_and_network():
     assert torch.equal(log_probs, expected)
 
 
-@pytest.mark.parametrize("changes", [{}, {"reduce_after": (1,)}, {"stack": 2, "cell": "gru"}])
+@pytest.mark.parametrize("changes", [{}, {"stack": 2, "cell": "gru"}])
 def test_batch_gives_what_each_gives_alone(changes: dict[str, object]):
     model = build(**changes)
     sizes = [5000, 1, 3210]
@@ -48,7 +48,7 @@ def test_batch_gives_what_each_gives_alone(changes: dict[str, object]):
 def test_frame_shift():
     shift_ms = 10.0  # the front end's default
     assert build().frame_shift_ms == shift_ms * SMALL["model"]["stack"]
-    assert build(reduce_after=(1,)).frame_shift_ms == 60.0
+    assert build(stack=6).frame_shift_ms == 60.0
 
 
 def test_the_front_end_has_no_trained_weights():

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from asr.numerals import spell_numbers
+from asr.text import spell_numbers
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_long_runs_of_digits_take_no_quadratic_time() -> None:
 
 def test_inflect_is_imported_for_digits_only() -> None:
     program = (
-        "import sys; from asr.numerals import spell_numbers; spell_numbers('no digit');"
+        "import sys; from asr.text import spell_numbers; spell_numbers('no digit');"
         "print('inflect' in sys.modules); spell_numbers('1'); print('inflect' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

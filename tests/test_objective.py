@@ -4,22 +4,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from speech import small_config
 from torch import Tensor
 from torch.nn.functional import ctc_loss, kl_div
 
-from asr.acoustic import AcousticTask
 from asr.config import TrainConfig
 from asr.ctc import frames_needed
 from asr.data import Batch, Frames, Loader, make_examples
-from asr.decode.pronunciations import Pronunciations
+from asr.distributed import Group
 from asr.errors import ConfigError
+from asr.lexicon import Pronunciations
 from asr.manifest import read_manifest
 from asr.mmi import log_denominator, log_prior, mmi_loss, token_trigram
-from asr.objective import Losses, Objective, disagreement
-from asr.parallel import Group
+from asr.objective import AcousticTask, Losses, Objective, disagreement
 from asr.text import Normalizer, Vocabulary
 from asr.train import seeded
 

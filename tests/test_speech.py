@@ -4,12 +4,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import asr
 from asr.recognize import Recognizer
-from asr.speech import certain_blanks, doubts, speech_log_probs, stands_out
+from asr.segmentation import certain_blanks, doubts, speech_log_probs, stands_out
 
 RATE_HZ = 16_000
 FRAME, FRAME_S = 480, 0.03

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from asr.errors import ConfigError, VocabularyError
 from asr.text import BLANK, Normalizer, Vocabulary

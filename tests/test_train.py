@@ -11,14 +11,13 @@ import torch
 from speech import small_config
 from torch import Generator, Tensor, nn
 
-import asr.train_log
-from asr.acoustic import AcousticTask
 from asr.checkpoint import load_checkpoint, save_checkpoint
 from asr.config import Config, TrainConfig
 from asr.data import Frames, Loader, make_examples
+from asr.distributed import Group
 from asr.errors import CheckpointError, TrainingError
 from asr.manifest import read_manifest
-from asr.parallel import Group
+from asr.objective import AcousticTask
 from asr.text import Normalizer, Vocabulary
 from asr.train import PATIENCE, Trainer, seeded
 
@@ -266,7 +265,7 @@ def test_a_log_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
     def full(path: Path, content: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(asr.train_log, "write_atomically", full)
+    monkeypatch.setattr("asr.training.log.write_atomically", full)
     with pytest.raises(TrainingError, match=r"log\.jsonl: cannot be written \(No space left"):
         line_trainer(tmp_path, LineTask([1.0], [0.0])).run()
 

@@ -4,10 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from asr.windows import Segmenter, quietest, windows
+from asr.segmentation import Segmenter, quietest, windows
 
 FRAME = 10  # samples; at 1000 Hz, 10 ms
 

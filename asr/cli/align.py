@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
+from asr._progress import progress, say
 from asr.cli.run import complain, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
 from asr.formats import Transcript, ctm, textgrid
 from asr.manifest import Utterance, read_manifest
-from asr.progress import progress, say
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from asr.acoustics import Acoustics
     from asr.audio import Waveform
+    from asr.inference import Acoustics
 
 FORMATS = ("ctm", "textgrid")
 
@@ -49,7 +49,7 @@ def align(arguments: argparse.Namespace) -> int:
         _check_names(utterances)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from asr.acoustics import open_acoustics
+    from asr.inference import open_acoustics
 
     acoustics = open_acoustics(arguments.model)
     lines = []
@@ -82,7 +82,7 @@ def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
         TextError: it is too short for the text, or the model cannot write the text.
     """
     from asr.audio import read_utterance
-    from asr.decode.forced import align_words
+    from asr.decode import align_words
     from asr.text import Normalizer
 
     rate_hz = acoustics.sample_rate_hz
@@ -102,7 +102,7 @@ def _log_probs(acoustics: "Acoustics", waveform: "Waveform") -> "NDArray[np.floa
     """Return the log-probabilities (T, V) of a waveform (L,) of any length."""
     import numpy as np
 
-    from asr.windows import windows
+    from asr.segmentation import windows
 
     parts = (
         window.part(acoustics.log_probs(window.waveform))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asr
-from asr.decode.settings import (
+from asr.batch import content_sha256
+from asr.decode import (
     LM,
     LSTM,
     DecoderConfig,
@@ -19,7 +20,6 @@ from asr.decode.settings import (
     load_settings,
 )
 from asr.errors import DecoderError
-from asr.journal import content_sha256
 from asr.text import Normalizer, Vocabulary
 
 _FILES = ("lm", "lexicon", "hotwords", "rescore")
@@ -27,14 +27,11 @@ _FOR_BEAM = (*_FILES, "set")
 _MODEL_SUFFIXES = frozenset({".json", ".txt", ".bin", ".npz", ".onnx", ".safetensors"})
 
 if TYPE_CHECKING:
-    from asr.acoustics import Acoustics
     from asr.config import TextConfig
-    from asr.decode.beam import BeamDecoder
-    from asr.decode.confidence import Calibration
-    from asr.decode.hypothesis import Decoder
-    from asr.decode.lexicon import Lexicon
-    from asr.decode.rescore import Scorer
-    from asr.lm.ngram import NgramModel
+    from asr.decode import BeamDecoder, Calibration, Decoder, Scorer
+    from asr.inference import Acoustics
+    from asr.lexicon import Lexicon
+    from asr.lm import NgramModel
     from asr.recognize import Recognizer
 
 
@@ -134,7 +131,7 @@ def open_output(arguments: argparse.Namespace) -> "Acoustics":
     Raises:
         CheckpointError: there is no model, or a damaged one, or none with such an output.
     """
-    from asr.acoustics import open_acoustics
+    from asr.inference import open_acoustics
 
     return open_acoustics(arguments.model, phones=arguments.unit == "phones")
 
@@ -178,7 +175,7 @@ def kept_calibration(arguments: argparse.Namespace, model: Path) -> "Calibration
     """
     if not arguments.lm or arguments.unit != usual_unit(model):
         return None
-    from asr.decode.confidence import load_calibration  # imports numba
+    from asr.decode import load_calibration  # imports numba
 
     return load_calibration(model)
 
@@ -196,8 +193,7 @@ def make_decoder(
         LanguageModelError: a language model that cannot be read.
         LanguageModelError, CheckpointError: --rescore is no language model.
     """
-    from asr.decode.greedy import GreedyDecoder
-    from asr.decode.rescore import rescored
+    from asr.decode import GreedyDecoder, rescored
 
     if arguments.decoder == "greedy":
         return GreedyDecoder(vocabulary)
@@ -212,8 +208,8 @@ def make_beam(
     text: "TextConfig",
 ) -> "BeamDecoder":
     """The search that the options describe; hotwords are normalised as transcripts are."""
-    from asr.decode.beam import BeamDecoder, compile_search
-    from asr.lm.binary import load_lm
+    from asr.decode import BeamDecoder, compile_search
+    from asr.lm import load_lm
 
     compile_search()
     lm = load_lm(arguments.lm) if arguments.lm else None
@@ -229,8 +225,7 @@ def _lexicon(
     hotwords: Iterable[str],
 ) -> "Lexicon | None":
     """The words that are looked for; with phones also hotwords, said as they are spelled."""
-    from asr.decode.lexicon import Lexicon
-    from asr.decode.pronunciations import Pronunciations
+    from asr.lexicon import Lexicon, Pronunciations
 
     given = Lexicon.load(arguments.lexicon, vocabulary) if arguments.lexicon else None
     if arguments.unit == "tokens":
@@ -245,7 +240,7 @@ def load_scorer(arguments: argparse.Namespace, words: Iterable[str]) -> "Scorer 
     """The LSTM that rescores, if any, for texts of these words."""
     if not arguments.rescore:
         return None
-    from asr.lm.lstm_scorer import LstmScorer
+    from asr.lm import LstmScorer
 
     return LstmScorer.load(arguments.rescore, words)
 

@@ -12,9 +12,7 @@ from asr.config import Config, load_config
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asr.doctor.cost import Cost
-    from asr.doctor.examination import Examination
-    from asr.doctor.selftest import SelfTest
+    from asr.doctor import Cost, Examination, SelfTest
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,9 +41,7 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     # Waiting threads must sleep, as in asr-train: spinning ones slow all steps on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
-    from asr.doctor.clean import write_clean
-    from asr.doctor.examination import examine
-    from asr.doctor.report import Report
+    from asr.doctor import Report, examine, write_clean
 
     named = {"train": arguments.manifest, "valid": arguments.valid, "test": arguments.test}
     paths = {name: path for name, path in named.items() if path}
@@ -75,10 +71,9 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None, SelfTest | None]":
     """Time the model's training, and let it learn a handful, where there is something to learn."""
-    from asr.cores import choose_device, share_cores
-    from asr.doctor.cost import Machine, measure_cost
-    from asr.doctor.selftest import choose_handful, learn_by_heart
-    from asr.progress import say
+    from asr._progress import say
+    from asr.distributed import choose_device, share_cores
+    from asr.doctor import Machine, choose_handful, learn_by_heart, measure_cost
 
     if not (examination.examples and examination.vocabulary):
         return None, None

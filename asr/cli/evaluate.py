@@ -9,20 +9,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._progress import progress, say
 from asr.cli import decoding
 from asr.cli.run import run
 from asr.errors import DecoderError
 from asr.manifest import read_manifest
-from asr.progress import progress, say
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from asr.acoustics import Acoustics
-    from asr.decode.confidence import Calibration
-    from asr.decode.hypothesis import Decoder
-    from asr.decode.settings import DecoderConfig
+    from asr.decode import Calibration, Decoder, DecoderConfig
+    from asr.inference import Acoustics
 
     Outputs = Iterable[tuple[str, NDArray[np.float32]]]  # id, log-probabilities (T, V)
 
@@ -59,9 +57,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     utterances = read_manifest(arguments.manifest)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from asr.atomic import write_atomically
-    from asr.evaluate import normalised_references, recognise, save_texts
-    from asr.system import score_system
+    from asr._atomic import write_atomically
+    from asr.evaluation import normalised_references, recognise, save_texts
+    from asr.scoring import score_system
 
     acoustics = decoding.open_output(arguments)
     lexicon = arguments.lexicon is not None or arguments.unit == "phones"
@@ -102,14 +100,14 @@ def tuned(
     Returns:
         The decoder that has them.
     """
-    from asr.decode.rescore import Rescorer
-    from asr.tune import Material, calibrate, tune
+    from asr.decode import Rescorer
+    from asr.evaluation import TuningData, calibrate, tune
 
     config = decoding.settings(arguments, arguments.model)
     decoder = decoding.make_beam(arguments, config, acoustics.vocabulary, acoustics.text)
     scorer = decoding.load_scorer(arguments, decoder.words)
     names, log_probs = zip(*outputs, strict=True)
-    material = Material(log_probs, [references[name] for name in names])
+    material = TuningData(log_probs, [references[name] for name in names])
     found, trials = tune(material, decoder, scorer)
     for trial in trials:
         say(str(trial))
@@ -127,9 +125,8 @@ def tuned(
 
 def keep(model: Path, found: "DecoderConfig", calibration: "Calibration") -> None:
     """Keep weights and calibration with a model, which stays a bundle if it was one."""
-    from asr.bundle import is_bundle, reseal
-    from asr.decode.confidence import save_calibration
-    from asr.decode.settings import save_settings
+    from asr.decode import save_calibration, save_settings
+    from asr.export import is_bundle, reseal
 
     save_settings(model, found)
     save_calibration(model, calibration)

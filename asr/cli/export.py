@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.bundle import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
+from asr._progress import say
 from asr.cli.run import run
-from asr.decode.settings import LM
+from asr.decode import LM
 from asr.errors import ConfigError
-from asr.progress import say
+from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
 from asr.text import PHONES, TOKENS, Vocabulary
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """Export; the exit status."""
-    from asr.experiment import load_model
-    from asr.onnx_graph import export_graph, quantized
+    from asr.checkpoint import load_model
+    from asr.export import export_graph, quantized
 
     exp, folder = arguments.exp, arguments.bundle
     model, vocabulary = load_model(exp)
@@ -85,7 +85,7 @@ def _load_alike(
     folder: Path, exp: Path, vocabulary: Vocabulary, models: Sequence["AcousticModel"]
 ) -> "AcousticModel":
     """The model of one more experiment, whose outputs mean what those of the first mean."""
-    from asr.experiment import load_model, load_phones
+    from asr.checkpoint import load_model, load_phones
 
     other, tokens = load_model(folder)
     ours, theirs = models[0].config, other.config
@@ -93,7 +93,7 @@ def _load_alike(
         "[features]": ours.features == theirs.features,
         "[text]": ours.text == theirs.text,
         "model.cell": ours.model.cell == theirs.model.cell,
-        "frames (model.stack, reduce_after)": models[0].frame_shift_ms == other.frame_shift_ms,
+        "frames (model.stack)": models[0].frame_shift_ms == other.frame_shift_ms,
         TOKENS: vocabulary == tokens,
         PHONES: load_phones(exp) == load_phones(folder),
     }
@@ -128,7 +128,7 @@ def _check_target(exp: Path, folder: Path) -> None:
 
 
 def _checked_lm(path: Path) -> Path:
-    from asr.lm.binary import read_binary
+    from asr.lm import read_binary
 
     read_binary(path)  # says what is wrong with a damaged one, or one in ARPA
     return path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from asr.cli.run import run
 
 if TYPE_CHECKING:
-    from asr.lm.pronounce import Pronounced
+    from asr.lexicon import Pronounced
     from asr.manifest import Utterance
 
 _MANIFEST = ".jsonl"
@@ -47,8 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _lexicon(arguments: argparse.Namespace) -> int:
-    from asr.lm.dictionary import read_dictionary
-    from asr.lm.pronounce import pronounce
+    from asr.lexicon import pronounce, read_dictionary
 
     _check_names(arguments.sources, arguments.out)
     words = dict.fromkeys(chain.from_iterable(map(_words, arguments.sources)))
@@ -80,8 +79,7 @@ def _check_names(sources: Sequence[str], out: str) -> None:
 
 def _words(source: str) -> Iterator[str]:
     """The words of a source; those of transcripts and texts as a model is taught them."""
-    from asr.lm.binary import load_lm
-    from asr.lm.corpus import read_sentences
+    from asr.lm import load_lm, read_sentences
     from asr.manifest import read_manifest
     from asr.text import Normalizer
 
@@ -105,7 +103,7 @@ def _without_count(words: list[str]) -> list[str]:
 
 
 def _write_lexicon(path: str, found: "Pronounced") -> None:
-    from asr.lm.files import created
+    from asr.lm import created
 
     with created(path) as file:
         for word in sorted(found.pronunciations):
@@ -115,8 +113,8 @@ def _write_lexicon(path: str, found: "Pronounced") -> None:
 
 def _write_manifest(source: str, path: str, found: "Pronounced") -> None:
     """Write the utterances all of whose words have a pronunciation."""
+    from asr._progress import say
     from asr.manifest import read_manifest, write_manifest
-    from asr.progress import say
 
     utterances = read_manifest(source)
     spoken = [*filter(None, (_in_phones(utterance, found) for utterance in utterances))]
@@ -139,7 +137,7 @@ def _in_phones(utterance: "Utterance", found: "Pronounced") -> "Utterance | None
 
 
 def _report(out: str, found: "Pronounced") -> None:
-    from asr.progress import say
+    from asr._progress import say
 
     say(f"{out}: {len(found.pronunciations)} words, {len(found.guessed)} of them guessed")
     for word in islice(found.guessed, _EXAMPLES):

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._progress import say
 from asr.cli import train_lstm
 from asr.cli.run import run
-from asr.decode.settings import LSTM
+from asr.decode import LSTM
 from asr.errors import ConfigError
-from asr.lm.corpus import UNITS
-from asr.progress import say
+from asr.lm import UNITS
 
 if TYPE_CHECKING:
-    from asr.lm.ngram import NgramModel, Perplexity
+    from asr.lm import NgramModel, Perplexity
 
 PRUNE_HELP = "leave out n-grams that raise the perplexity by less than this share, such as 1e-8"
 OUT_HELP = "file to write, in the format of its name: .arpa, .arpa.gz, .arpa.xz or .bin"
@@ -62,8 +62,7 @@ def train(words: list[str]) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from asr.lm.corpus import read_sentences, read_words
-    from asr.lm.kneser_ney import estimate
+    from asr.lm import estimate, read_sentences, read_words
 
     return write(
         arguments.out,
@@ -93,8 +92,7 @@ def prune(words: list[str]) -> int:
 
 
 def _prune(arguments: argparse.Namespace) -> int:
-    from asr.lm.binary import load_lm
-    from asr.lm.prune import prune
+    from asr.lm import load_lm, prune
 
     return write(arguments.out, lambda: prune(load_lm(arguments.lm), arguments.threshold))
 
@@ -118,13 +116,13 @@ def _convert(arguments: argparse.Namespace) -> int:
     if Path(arguments.lm).is_dir():
         return _convert_lstm(Path(arguments.lm), Path(arguments.out))
 
-    from asr.lm.binary import load_lm
+    from asr.lm import load_lm
 
     return write(arguments.out, lambda: load_lm(arguments.lm), arguments.quantize)
 
 
 def _convert_lstm(folder: Path, out: Path) -> int:
-    from asr.lm.lstm_arrays import LstmArrays
+    from asr.lm import LstmArrays
 
     if out.suffix != ".npz":
         raise ConfigError(f"--out is {out}; an LSTM is written as .npz: name it {LSTM}")
@@ -161,16 +159,15 @@ def _perplexity(arguments: argparse.Namespace) -> int:
 
 def measure(lm: str, texts: Sequence[str], unit: str) -> "Perplexity":
     """Perplexity of an n-gram model, or of the LSTM of an experiment folder."""
-    from asr.lm.corpus import read_sentences
+    from asr.lm import read_sentences
 
     if Path(lm).is_dir():
-        from asr.lm import neural
+        from asr.lm import load_lstm, lstm_perplexity
 
-        model, vocabulary = neural.load_lstm(lm)
-        return neural.perplexity(model, vocabulary, read_sentences(texts, vocabulary.unit))
+        model, vocabulary = load_lstm(lm)
+        return lstm_perplexity(model, vocabulary, read_sentences(texts, vocabulary.unit))
 
-    from asr.lm.binary import load_lm
-    from asr.lm.ngram import perplexity
+    from asr.lm import load_lm, perplexity
 
     return perplexity(load_lm(lm), read_sentences(texts, unit))
 
@@ -193,7 +190,7 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
 
 def write(out: str, make: "Callable[[], NgramModel]", quantized: bool = False) -> int:
     """Make a model and write it; a name without a format is found before the work."""
-    from asr.lm.binary import saver
+    from asr.lm import saver
 
     save = saver(out, quantized)
     model = make()

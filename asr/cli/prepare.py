@@ -112,21 +112,21 @@ def _fsdd(arguments: argparse.Namespace) -> int:
 
 
 def _csv(arguments: argparse.Namespace) -> int:
-    from asr.corpora.table import read_csv
+    from asr.corpora import read_csv
 
     _write(arguments.out, read_csv(arguments.table))
     return 0
 
 
 def _kaldi(arguments: argparse.Namespace) -> int:
-    from asr.corpora.kaldi import read_kaldi
+    from asr.corpora import read_kaldi
 
     _write(arguments.out, read_kaldi(arguments.folder))
     return 0
 
 
 def _to_csv(arguments: argparse.Namespace) -> int:
-    from asr.corpora.table import write_csv
+    from asr.corpora import write_csv
     from asr.manifest import read_manifest
 
     write_csv(arguments.out, read_manifest(arguments.manifest))
@@ -134,7 +134,7 @@ def _to_csv(arguments: argparse.Namespace) -> int:
 
 
 def _to_kaldi(arguments: argparse.Namespace) -> int:
-    from asr.corpora.kaldi import write_kaldi
+    from asr.corpora import write_kaldi
     from asr.manifest import read_manifest
 
     write_kaldi(arguments.out, read_manifest(arguments.manifest))
@@ -142,7 +142,7 @@ def _to_kaldi(arguments: argparse.Namespace) -> int:
 
 
 def _tones(arguments: argparse.Namespace) -> int:
-    from asr.corpora.tones import make_tones
+    from asr.corpora import make_tones
 
     for name, part in make_tones(arguments.out).items():
         _write(arguments.out / f"{name}.jsonl", part)

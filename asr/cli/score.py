@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from asr.cli.run import run
 
 if TYPE_CHECKING:
-    from asr.significance import Comparison
-    from asr.system import System
+    from asr.scoring import Comparison, System
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,8 +37,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    from asr.progress import say
-    from asr.significance import compare
+    from asr._progress import say
+    from asr.scoring import compare
 
     systems = _systems(arguments)
     if remark := systems[0].remark():
@@ -53,8 +52,7 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _systems(arguments: argparse.Namespace) -> "list[System]":
-    from asr.system import score_system
-    from asr.transcripts import read_file
+    from asr.scoring import read_file, score_system
 
     ref_file = read_file(arguments.ref)
     refs = _folded(ref_file.texts, arguments.case_sensitive)
@@ -73,7 +71,7 @@ def _systems(arguments: argparse.Namespace) -> "list[System]":
 def _lines(
     systems: "list[System]", comparisons: "list[Comparison]", arguments: argparse.Namespace
 ) -> list[str]:
-    from asr import report
+    from asr.scoring import report
 
     lines = []
     for system in systems:
@@ -90,7 +88,7 @@ def _record(
     systems: "list[System]", comparisons: "list[Comparison]", align: bool
 ) -> dict[str, object]:
     """Return everything; one system's scores stand at the top, those of several in a list."""
-    from asr import breakdown
+    from asr.scoring import breakdown
 
     records = []
     for system in systems:

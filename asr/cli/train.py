@@ -8,21 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from asr._progress import say
 from asr.cli.run import run
 from asr.config import Config, load_config
-from asr.cores import choose_device, share_cores
 from asr.errors import ConfigError
 from asr.manifest import read_manifest
-from asr.progress import say
 from asr.text import PHONES, Normalizer, Vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from asr.checkpoint import Tokens
     from asr.data import Example, LeftOut
-    from asr.decode.pronunciations import Pronunciations
-    from asr.experiment import Tokens
-    from asr.parallel import Group
+    from asr.distributed import Group
+    from asr.lexicon import Pronunciations
     from asr.train import Trainer
 
 M = TypeVar("M")  # what is trained on, and with
@@ -97,7 +96,7 @@ def launch_training(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
     import torch
 
-    from asr.parallel import start_processes
+    from asr.distributed import choose_device, share_cores, start_processes
 
     cores = share_cores(config, choose_device(config), split=split)
     os.environ.setdefault("OMP_NUM_THREADS", str(cores.threads))
@@ -111,7 +110,7 @@ def launch_training(
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What is trained on, judged on and written with."""
 
     train: "list[Example]"
@@ -127,10 +126,10 @@ class Material:
         return self.pronunciations.phones if self.pronunciations else self.vocabulary
 
 
-def prepare(config: Config, arguments: argparse.Namespace) -> Material:
+def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
     """Read the manifests, and match transcripts and vocabulary."""
-    from asr.adapt import adapted_vocabulary
     from asr.data import make_examples, trainable
+    from asr.training import adapted_vocabulary
 
     train_set, valid_set = read_manifest(arguments.train), read_manifest(arguments.valid)
     normalizer = Normalizer(**vars(config.text))
@@ -151,15 +150,15 @@ def prepare(config: Config, arguments: argparse.Namespace) -> Material:
     examples = make_examples(train_set, normalizer, vocabulary, spoken)
     examples, left_out = trainable(examples, config)
     valid_examples = make_examples(valid_set, normalizer, vocabulary, spoken)
-    return Material(examples, left_out, valid_examples, vocabulary, spoken, init)
+    return TrainingData(examples, left_out, valid_examples, vocabulary, spoken, init)
 
 
 def _pronunciations(
     arguments: argparse.Namespace, init: Path | None, normalizer: Normalizer
 ) -> "Pronunciations | None":
     """Those of --lexicon, or else those of the model that goes on or is begun with, if any."""
-    from asr.decode.pronunciations import Pronunciations
-    from asr.decode.settings import has_phones
+    from asr.decode import has_phones
+    from asr.lexicon import Pronunciations
 
     model = arguments.out if arguments.resume else init
     if arguments.lexicon and not arguments.resume:
@@ -167,12 +166,15 @@ def _pronunciations(
     return Pronunciations.load(model) if model and has_phones(model) else None
 
 
-def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
+def train(
+    config: Config, folder: Path, resume: bool, material: TrainingData, group: "Group"
+) -> int:
     """Train this process's share; the exit status."""
-    from asr.acoustic import AcousticTask
-    from asr.adapt import start_from
     from asr.data import Frames, Loader
+    from asr.distributed import choose_device
+    from asr.objective import AcousticTask
     from asr.train import Trainer
+    from asr.training import start_from
 
     frames, spoken = Frames(config), material.pronunciations
     task = AcousticTask(
@@ -205,9 +207,9 @@ def train(config: Config, folder: Path, resume: bool, material: Material, group:
     )
 
 
-def _known_trigram(config: Config, model: Path | None, material: Material) -> "Tensor | None":
+def _known_trigram(config: Config, model: Path | None, material: TrainingData) -> "Tensor | None":
     """That of the model that goes on or is begun with, if MMI is to teach."""
-    from asr.adapt import known_trigram
+    from asr.training import known_trigram
 
     return known_trigram(model, material.words_tokens) if config.train.mmi else None
 
@@ -226,8 +228,8 @@ def _tell_unspoken(examples: "Sequence[Example]", spoken: "Pronunciations") -> s
 
 def _keep(spoken: "Pronunciations | None", trigram: "Tensor | None", folder: Path) -> None:
     """Write what a new experiment has; else what a run left goes, which ended before it saved."""
-    from asr.decode.pronunciations import LEXICON
-    from asr.experiment import TRIGRAM, save_trigram
+    from asr.checkpoint import TRIGRAM, save_trigram
+    from asr.lexicon import LEXICON
 
     for path in filter(Path.exists, (folder / name for name in (PHONES, LEXICON, TRIGRAM))):
         path.unlink()
@@ -241,7 +243,7 @@ def run_trainer(
     trainer: "Trainer", config: Config, vocabulary: "Tokens", *, resume: bool, data: str
 ) -> int:
     """Make or go on with the experiment, say what is trained on which data; the exit status."""
-    from asr.experiment import create_experiment
+    from asr.checkpoint import create_experiment
 
     if resume:
         trainer.resume()
@@ -265,7 +267,7 @@ def is_started(folder: Path) -> bool:
 
 def resumed_vocabulary(folder: Path, config: Config) -> Vocabulary:
     """The vocabulary of an experiment that is to go on as it began, for more epochs if wanted."""
-    from asr.experiment import check_resumed, load_experiment
+    from asr.checkpoint import check_resumed, load_experiment
 
     check_resumed(folder, config)
     return load_experiment(folder)[1]

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from asr.cli.run import run
 from asr.cli.train import launch_training, run_trainer
 from asr.config import Config, load_config
-from asr.cores import choose_device
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asr.lm.vocabulary import LmVocabulary
-    from asr.lm_task import Corpus
-    from asr.parallel import Group
+    from asr.distributed import Group
+    from asr.lm import LmVocabulary
+    from asr.training import Corpus
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,7 +58,7 @@ def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True)
-class Material:
+class LmTrainingData:
     """What is trained on, judged on and told apart."""
 
     train: "Corpus"
@@ -67,11 +66,11 @@ class Material:
     vocabulary: "LmVocabulary"
 
 
-def prepare(config: Config, arguments: argparse.Namespace) -> Material:
+def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
     """Read the texts; a run that goes on keeps its vocabulary."""
-    from asr.experiment import check_resumed
-    from asr.lm.vocabulary import LmVocabulary
-    from asr.lm_task import make_vocabulary, read_corpus
+    from asr.checkpoint import check_resumed
+    from asr.lm import LmVocabulary
+    from asr.training import make_vocabulary, read_corpus
 
     if arguments.resume:
         check_resumed(arguments.out, config)
@@ -79,13 +78,16 @@ def prepare(config: Config, arguments: argparse.Namespace) -> Material:
     else:
         vocabulary = make_vocabulary(arguments.train, config.lm)
     train, valid = (read_corpus(p, vocabulary) for p in (arguments.train, [arguments.valid]))
-    return Material(train, valid, vocabulary)
+    return LmTrainingData(train, valid, vocabulary)
 
 
-def train(config: Config, folder: Path, resume: bool, material: Material, group: "Group") -> int:
+def train(
+    config: Config, folder: Path, resume: bool, material: LmTrainingData, group: "Group"
+) -> int:
     """Train this process's share; the exit status."""
-    from asr.lm_task import LanguageTask
+    from asr.distributed import choose_device
     from asr.train import Trainer
+    from asr.training import LanguageTask
 
     task = LanguageTask(
         config,

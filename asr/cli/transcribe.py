@@ -8,15 +8,15 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from asr.cli import decoding
-from asr.cli.run import complain, run
-from asr.errors import AudioError, ConfigError
-from asr.formats import FORMATS, Format, parse_formats
-from asr.jobs import (
+from asr._progress import RecordingsBar, say
+from asr.batch import (
     STDIN,
     Job,
     Outcome,
     Outcomes,
+    OutputFolder,
+    Printer,
+    Sink,
     Transcriber,
     default_workers,
     in_order,
@@ -24,8 +24,10 @@ from asr.jobs import (
     read_list,
     run_here,
 )
-from asr.outputs import OutputFolder, Printer, Sink
-from asr.progress import RecordingsBar, say
+from asr.cli import decoding
+from asr.cli.run import complain, run
+from asr.errors import AudioError, ConfigError
+from asr.formats import FORMATS, Format, parse_formats
 
 LIVE_RATE_HZ = 16_000
 
@@ -131,7 +133,7 @@ def listen(arguments: argparse.Namespace) -> int:
     Raises:
         AudioError: there was not one sample.
     """
-    from asr.live import run_live
+    from asr.streaming import run_live
 
     recognizer = decoding.load_recognizer(arguments)
     write = partial(print, end="", flush=True)
@@ -230,11 +232,11 @@ def _outcomes(
     outcomes = run_here(transcriber, remaining)
     count = 1 if STDIN in arguments.inputs else arguments.workers or default_workers(jobs)
     if arguments.ray:
-        from asr.ray_jobs import run_on_ray
+        from asr.batch import run_on_ray
 
         outcomes = run_on_ray(transcriber, remaining, arguments.ray, arguments.workers)
     elif count > 1:
-        from asr.workers import run_in_processes
+        from asr.batch import run_in_processes
 
         outcomes = run_in_processes(transcriber, remaining, count)
     return outcomes if arguments.output_dir else in_order(outcomes)

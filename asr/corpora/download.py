@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from asr.atomic import sync_folder
+from asr._atomic import sync_folder
 from asr.errors import DownloadError
 
 ADDRESS = re.compile(r"https?://[^\s/]+/\S+", re.IGNORECASE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import soundfile
 from tqdm import tqdm
 
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
 from asr.errors import AudioError, CorpusError
 from asr.manifest import Utterance
 
@@ -24,7 +24,7 @@ THREADS = 8  # they wait for the disk, not for the processor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class CorpusEntry:
     """An utterance as a corpus lists it: its duration may be known from the recording only."""
 
     id: str
@@ -62,7 +62,7 @@ def audio_duration(path: Path) -> float:
     return duration
 
 
-def to_utterances(where: Path, entries: Sequence[Entry]) -> list[Utterance]:
+def to_utterances(where: Path, entries: Sequence[CorpusEntry]) -> list[Utterance]:
     """Measure the recordings, each once, and return the entries as utterances.
 
     Raises:
@@ -150,7 +150,7 @@ def _duration_or_complaint(path: Path) -> float | str:
         return str(error)
 
 
-def _utterance(entry: Entry, length: float) -> Utterance:
+def _utterance(entry: CorpusEntry, length: float) -> Utterance:
     duration = length - entry.start if entry.duration is None else entry.duration
     end = entry.start + duration
     inside = 0 <= entry.start < length and duration > 0 and end <= length + MAX_OVERSHOOT

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr.corpora.entries import Entry, recordings_by_name, refuse, to_utterances
+from asr.corpora.entries import CorpusEntry, recordings_by_name, refuse, to_utterances
 from asr.errors import ConfigError, CorpusError
 from asr.manifest import Utterance
 
@@ -31,7 +31,9 @@ def read_fsdd(root: Path) -> list[Utterance]:
     matches = [(path, NAME.fullmatch(name)) for name, path in recordings]
     refuse(folder, [f"{path.name}: not DIGIT_SPEAKER_TAKE" for path, match in matches if not match])
     entries = [
-        Entry(id=path.stem, audio=path, text=WORDS[int(match["digit"])], speaker=match["speaker"])
+        CorpusEntry(
+            id=path.stem, audio=path, text=WORDS[int(match["digit"])], speaker=match["speaker"]
+        )
         for path, match in matches
         if match
     ]

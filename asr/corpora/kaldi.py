@@ -6,7 +6,7 @@ https://kaldi-asr.org/doc/data_prep.html. Entries of wav.scp that are commands a
 from collections.abc import Iterable
 from pathlib import Path
 
-from asr.corpora.entries import Entry, one_line, read_text, refuse, to_utterances, write_text
+from asr.corpora.entries import CorpusEntry, one_line, read_text, refuse, to_utterances, write_text
 from asr.errors import CorpusError
 from asr.manifest import Utterance
 
@@ -34,7 +34,7 @@ def read_kaldi(folder: Path) -> list[Utterance]:
     return to_utterances(
         folder,
         [
-            Entry(
+            CorpusEntry(
                 id=name,
                 audio=recordings[segments[name][0]],
                 start=segments[name][1],

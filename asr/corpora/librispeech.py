@@ -9,9 +9,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.corpora.archives import unpack
 from asr.corpora.download import download
-from asr.corpora.entries import Entry, read_text, recordings_by_name, refuse, to_utterances
-from asr.corpora.unpack import unpack
+from asr.corpora.entries import CorpusEntry, read_text, recordings_by_name, refuse, to_utterances
 from asr.errors import CorpusError
 from asr.manifest import Utterance
 
@@ -47,7 +47,7 @@ def read_librispeech(subset: Path) -> list[Utterance]:
         CorpusError: no chapters, a transcript without audio, audio without a transcript, a
             malformed or repeated line, or recordings that cannot be read.
     """
-    entries: list[Entry] = []
+    entries: list[CorpusEntry] = []
     problems: list[str] = []
     for transcripts in sorted(subset.glob("*/*/*.trans.txt")):
         _read_chapter(transcripts, entries, problems)
@@ -84,7 +84,7 @@ def fetch_subset(root: Path, name: str, url_base: str = URL_BASE) -> None:
 
     Raises:
         CorpusError: OpenSLR publishes no subset of that name, or the archive holds another.
-        DownloadError: see asr.corpora.download and asr.corpora.unpack.
+        DownloadError: see asr.corpora.download and asr.corpora.archives.
     """
     home = _home(root)
     if (home / name).is_dir():
@@ -112,7 +112,7 @@ def _home(root: Path) -> Path:
     return root / TOP if (root / TOP).is_dir() else root
 
 
-def _read_chapter(transcripts: Path, entries: list[Entry], problems: list[str]) -> None:
+def _read_chapter(transcripts: Path, entries: list[CorpusEntry], problems: list[str]) -> None:
     chapter = transcripts.parent
     recordings = recordings_by_name(chapter)
     unread = dict(recordings)
@@ -126,6 +126,6 @@ def _read_chapter(transcripts: Path, entries: list[Entry], problems: list[str]) 
             problems.append(f"{transcripts}, line {number}: {name} has a transcript already")
         else:
             speaker = chapter.parent.name
-            entry = Entry(id=name, audio=recordings[name], text=text, speaker=speaker)
+            entry = CorpusEntry(id=name, audio=recordings[name], text=text, speaker=speaker)
             entries.append(entry)
     problems += [f"{path}: audio without a transcript" for path in sorted(unread.values())]

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr.corpora.entries import (
-    Entry,
+    CorpusEntry,
     one_line,
     read_text,
     recordings_by_name,
@@ -110,7 +110,7 @@ def _rows(path: Path, content: str, delimiter: str) -> list[tuple[int, list[str]
         ) from None
 
 
-def _entry(folder: Path, columns: list[str], row: list[str]) -> Entry:
+def _entry(folder: Path, columns: list[str], row: list[str]) -> CorpusEntry:
     """Build the entry of a row; a ValueError says what is wrong with it."""
     if len(row) != len(columns):
         raise ValueError(f"{len(row)} fields, where the first line names {len(columns)}")
@@ -122,7 +122,7 @@ def _entry(folder: Path, columns: list[str], row: list[str]) -> Entry:
         raise ValueError("the text is empty")
     if not audio.is_file():
         raise ValueError(f"no file {audio}")
-    return Entry(
+    return CorpusEntry(
         id=cells.get("id", ""),
         audio=audio,
         text=cells["text"],
@@ -139,7 +139,7 @@ def _seconds(cells: dict[str, str], column: str) -> float | None:
         raise ValueError(f"{column} is {cells[column]!r}, not a number of seconds") from None
 
 
-def _with_ids(folder: Path, entries: list[Entry]) -> list[Entry]:
+def _with_ids(folder: Path, entries: list[CorpusEntry]) -> list[CorpusEntry]:
     """Name entries without ids after their recordings, as shortly as keeps them apart."""
     if any(entry.id for entry in entries):
         return entries
@@ -154,7 +154,7 @@ def _with_ids(folder: Path, entries: list[Entry]) -> list[Entry]:
     return [replace(entry, id=name) for entry, name in zip(entries, joined, strict=True)]
 
 
-def _ljspeech_entries(path: Path, content: str) -> list[Entry]:
+def _ljspeech_entries(path: Path, content: str) -> list[CorpusEntry]:
     """Read `ID|text|text with numbers as words`; recordings lie in wavs/, or beside the table."""
     folder = path.parent / "wavs" if (path.parent / "wavs").is_dir() else path.parent
     recordings = recordings_by_name(folder)
@@ -166,6 +166,6 @@ def _ljspeech_entries(path: Path, content: str) -> list[Entry]:
         elif name not in recordings:
             problems.append(f"line {number}: no recording {name!r} in {folder}")
         else:
-            entries.append(Entry(id=name, audio=recordings[name], text=text))
+            entries.append(CorpusEntry(id=name, audio=recordings[name], text=text))
     refuse(path, problems)
     return entries

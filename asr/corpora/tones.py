@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asr.corpora.entries import Entry, to_utterances
+from asr.corpora.entries import CorpusEntry, to_utterances
 from asr.manifest import Utterance
 
 SAMPLE_RATE_HZ = 16_000
@@ -30,7 +30,7 @@ def make_tones(folder: Path, seed: int = 0) -> dict[str, list[Utterance]]:
     return parts
 
 
-def _make(rng: np.random.Generator, path: Path) -> Entry:
+def _make(rng: np.random.Generator, path: Path) -> CorpusEntry:
     words = rng.choice(list(WORD_HZ), rng.integers(1, 5)).tolist()
     sounds = [_pause(rng)]
     for word in words:
@@ -38,7 +38,7 @@ def _make(rng: np.random.Generator, path: Path) -> Entry:
     waveform = np.concatenate(sounds)
     waveform += 0.005 * rng.standard_normal(len(waveform))
     soundfile.write(path, waveform, SAMPLE_RATE_HZ)
-    return Entry(id=path.stem, audio=path, text=" ".join(words), speaker="tones")
+    return CorpusEntry(id=path.stem, audio=path, text=" ".join(words), speaker="tones")
 
 
 def _tone(rng: np.random.Generator, frequency_hz: float) -> np.ndarray:

@@ -17,18 +17,30 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import is_cached
-from asr.decode.ending import finish
+from asr._numba import is_cached
+from asr._progress import say
 from asr.decode.hypothesis import Hypothesis, Span
 from asr.decode.knowledge import gather_knowledge, reweighted
-from asr.decode.lattice import Path, best_first, path_to
-from asr.decode.lexicon import Lexicon
-from asr.decode.prefixes import NEVER, NODES, SLOTS, TOKEN, WORD, compact, make_room, new_state
-from asr.decode.scoring import LM_OFF, NO_WORD, OOV, Knowledge
-from asr.decode.search import advance
+from asr.decode.lattice import LatticePath, best_first, path_to
+from asr.decode.search import (
+    LM_OFF,
+    NEVER,
+    NO_WORD,
+    NODES,
+    OOV,
+    SLOTS,
+    TOKEN,
+    WORD,
+    Knowledge,
+    advance,
+    compact,
+    finish,
+    make_room,
+    new_state,
+)
 from asr.decode.settings import DecoderConfig
-from asr.lm.ngram import NgramModel
-from asr.progress import say
+from asr.lexicon import Lexicon
+from asr.lm import NgramModel
 from asr.text import Vocabulary
 
 _BLOCK = 256  # frames between two looks at the room left in the tree
@@ -146,7 +158,7 @@ class BeamSearch:
                 break
         return list(found.values())
 
-    def _paths(self, nbest: int) -> Iterator[Path]:
+    def _paths(self, nbest: int) -> Iterator[LatticePath]:
         """Ends of the beam, and what was merged on the way to them, best first."""
         knowledge = self.decoder.knowledge
         used = int(self.state.counts[SLOTS])
@@ -166,10 +178,10 @@ class BeamSearch:
             best = alike[totals[alike].argmax()]
             acoustic = float(np.logaddexp.reduce(self.state.sums[alike]))
             nodes = path_to(self.state, int(self.state.slots[best]))
-            ends.append(Path(float(scores[number]), acoustic, nodes, int(words[best])))
+            ends.append(LatticePath(float(scores[number]), acoustic, nodes, int(words[best])))
         return best_first(self.state, ends)
 
-    def _trace(self, path: Path) -> Hypothesis:
+    def _trace(self, path: LatticePath) -> Hypothesis:
         """Words on a path, their tokens, and where those are."""
         nodes = self.state.nodes[list(path.nodes)]
         separator = self.decoder.knowledge.weights.separator

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from rapidfuzz.distance import Levenshtein
 
-from asr.alignment import align
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
 from asr.decode.forced import Alignment, forced_alignment, timed_words
 from asr.decode.hypothesis import Hypothesis
 from asr.errors import CheckpointError
 from asr.formats import Word
+from asr.scoring import align
 from asr.text import BLANK
 
 _FILE = "calibration.json"
@@ -109,7 +109,7 @@ def word_features(
 def _said_too(words: Sequence[str], other: Sequence[str]) -> NDArray[np.bool_]:
     """Which of the words another hypothesis has as well, (W,).
 
-    `asr.alignment.align`, which knows of alternatives, takes 70 times as long.
+    `asr.scoring.alignment.align`, which knows of alternatives, takes 70 times as long.
     """
     same = np.zeros(len(words), np.bool_)
     for block in Levenshtein.editops(words, other).as_matching_blocks():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import read_only
+from asr._numba import read_only
 from asr.text import BLANK
 
 START = 0  # nothing matched

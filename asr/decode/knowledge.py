@@ -6,16 +6,14 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import read_only
+from asr._numba import read_only
+from asr._progress import say
 from asr.decode.hotwords import HotwordArrays, begin, build_hotwords, most_gain
-from asr.decode.lexicon import Lexicon, build_trie
-from asr.decode.scoring import LM_OFF, LM_ON_TOKENS, LM_ON_WORDS, Knowledge, Weights
+from asr.decode.search import LM_OFF, LM_ON_TOKENS, LM_ON_WORDS, Knowledge, Weights
 from asr.decode.settings import DecoderConfig
 from asr.errors import DecoderError
-from asr.lm.ngram import NgramModel
-from asr.lm.query import ROOT as NO_CONTEXT
-from asr.lm.query import NgramArrays
-from asr.progress import say
+from asr.lexicon import Lexicon, build_trie
+from asr.lm import ROOT as NO_CONTEXT, NgramArrays, NgramModel
 from asr.text import BLANK, SPACE_TOKEN, Vocabulary
 
 

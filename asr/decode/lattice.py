@@ -12,11 +12,11 @@ from itertools import count
 
 import numpy as np
 
-from asr.decode.prefixes import NODES, PARENT, State
+from asr.decode.search import NODES, PARENT, BeamState
 
 
 @dataclass(frozen=True)
-class Path:
+class LatticePath:
     """A way through the tree of prefixes; scores are natural logarithms."""
 
     score: float  # all together
@@ -25,7 +25,7 @@ class Path:
     last_word: int  # that its end completes, if it does
 
 
-def path_to(state: State, node: int) -> tuple[int, ...]:
+def path_to(state: BeamState, node: int) -> tuple[int, ...]:
     """The nodes from the first token to a node."""
     path = []
     while node:
@@ -34,7 +34,7 @@ def path_to(state: State, node: int) -> tuple[int, ...]:
     return tuple(path[::-1])
 
 
-def best_first(state: State, ends: Sequence[Path]) -> Iterator[Path]:
+def best_first(state: BeamState, ends: Sequence[LatticePath]) -> Iterator[LatticePath]:
     """Yield paths that end in a beam, and those that lost to them, best first.
 
     A path that took the way of a loser goes on to losses on that way alone: so each comes once. No
@@ -61,12 +61,12 @@ def best_first(state: State, ends: Sequence[Path]) -> Iterator[Path]:
                 heappush(heap, (-score, next(order), path, place, loser))
 
 
-def _detour(state: State, path: Path, place: int, way: tuple[int, ...]) -> Path:
+def _detour(state: BeamState, path: LatticePath, place: int, way: tuple[int, ...]) -> LatticePath:
     """A path whose first `place` nodes are the way of one that lost to them."""
     loser, winner = way[-1], path.nodes[place - 1]
     margin = float(state.margin[loser])
     language = float(state.score[loser] - state.score[winner])
-    return Path(
+    return LatticePath(
         path.score + margin,
         path.acoustic + margin - language,
         way + path.nodes[place:],
@@ -74,7 +74,7 @@ def _detour(state: State, path: Path, place: int, way: tuple[int, ...]) -> Path:
     )
 
 
-def _losers(state: State) -> dict[int, list[int]]:
+def _losers(state: BeamState) -> dict[int, list[int]]:
     """By node, those that lost to it; none where they were not remembered."""
     losers: dict[int, list[int]] = {}
     if len(state.merged):

@@ -57,6 +57,6 @@ def rescored(decoder: "BeamDecoder", lstm: Path | None, config: DecoderConfig) -
     """
     if not lstm or not config.rescore_weight:
         return decoder
-    from asr.lm.lstm_scorer import LstmScorer  # imports numba
+    from asr.lm import LstmScorer  # imports numba
 
     return Rescorer(decoder, LstmScorer.load(lstm, decoder.words), config)

@@ -1,57 +1,122 @@
-"""CTC prefix beam search: the compiled loop over frames.
+"""CTC prefix beam search: the compiled loop over frames, and all that it calls.
 
-A prefix is a node of a growing tree; its acoustic probability is summed over all paths that merge
-to it, in two parts: paths that end in a blank, and paths that end in its last token (Graves and
-Jaitly 2014, algorithm 1; Hannun et al. 2014). To that a node adds its `score`: language model,
-words, hotwords, and a look-ahead to the best word its unfinished one can become. Prefixes stay
-apart as long as their tokens or words differ, so the sums are exact for what the beam holds; of
-those that all that may follow continues alike, the best can be kept alone (asr.decode.recombine).
+A prefix is a node of a growing tree: the prefix of its parent and one token more. Its acoustic
+probability is summed over all paths that merge to it, in two parts: paths that end in a blank, and
+paths that end in its last token (Graves and Jaitly 2014, algorithm 1; Hannun et al. 2014). A node
+adds its `score` to that: language model, words, hotwords, and a look-ahead to the best word that
+its unfinished one can become. Prefixes stay apart as long as their tokens or words differ, so the
+sums are exact for what the beam holds. Where there is a language model, of prefixes with the same
+future the best alone can be kept ("Recombination" below).
+
+numba keeps the compiled loop in a cache that looks at the file of a kernel alone. That is one more
+reason why all kernels of the search stand in this file; those that it shares with others are in
+asr/lm/arrays.py and asr/lexicon/trie.py.
 
 Shapes: T frames, V tokens, B hypotheses in the beam. Probabilities are natural logarithms.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import Index, inlined, kernel
-from asr.decode.lexicon import NO_NODE, ROOT, find_child, has_children, words_spelled
-from asr.decode.prefixes import (
-    CANDIDATES,
-    HOTWORD,
-    KEPT,
-    KNOWN,
-    LM_STATE,
-    NEVER,
-    PARENT,
-    SLOT,
-    SLOTS,
-    SPELLED,
-    TOKEN,
-    WORD,
-    State,
-    known_child,
-    log_add,
-    node_of,
-    nth_largest,
-    occupy,
-)
-from asr.decode.recombine import remember_losers, thin_out
-from asr.decode.scoring import (
-    NO_WORD,
-    OOV,
-    Knowledge,
-    Step,
-    Weights,
-    hotword_gain,
-    look_ahead,
-    most_gains,
-    word_gain,
-)
+from asr._numba import Index, constant, inlined, kernel
+from asr.decode.hotwords import HotwordArrays
+from asr.lexicon import NO_NODE, ROOT, TrieArrays, find_child, has_children, words_spelled
+from asr.lm import NgramArrays, query
 from asr.text import BLANK
+
+NO_WORD, OOV = constant(-1), constant(-2)  # ends no word, or one that the lexicon lacks
+LM_OFF, LM_ON_WORDS, LM_ON_TOKENS = range(3)
+
+# Columns of a node. The first six are fixed when it is made.
+PARENT, TOKEN, WORD, SPELLED, LM_STATE, HOTWORD, FIRST_CHILD, SIBLING, SLOT = range(9)
+NODE_COLUMNS = 9
+FIXED = 6
+KNOWN = FIXED  # column of a candidate: the node it had before it left the beam, or -1
+
+NEVER = -math.inf
+_NEAREST = 10.0  # what loses by more is forgotten
+_NO_TOKEN = constant(BLANK)
+_FACTOR = constant(6364136223846793005)  # of Knuth's linear congruential generator
+
+
+class Weights(NamedTuple):
+    """What is added up, and what is dropped; see asr.decode.beam.DecoderConfig."""
+
+    beam_threshold: float
+    token_threshold: float
+    lm_weight: float
+    word_score: float
+    oov_score: float
+    unknown_log_prob: float  # of <unk> in the language model, without context
+    hotword_gain: float  # the most that one token can add for hotwords
+    separator: int  # the token between words, BLANK where the vocabulary has none
+    open_vocabulary: bool
+    lm_unit: int  # LM_OFF, LM_ON_WORDS or LM_ON_TOKENS
+    unknown: int  # ids of the language model's <unk> and </s>
+    sentence_end: int
+
+
+class Knowledge(NamedTuple):
+    """What a search knows of its language; read only."""
+
+    weights: Weights
+    lm: NgramArrays
+    trie: TrieArrays
+    hotwords: HotwordArrays
+    lm_of_word: NDArray[np.int32]  # (words of the lexicon,) their ids in the language model
+    lm_of_token: NDArray[np.int32]  # (V,) the same of tokens, for a model over characters
+
+
+class Extension(NamedTuple):
+    """One token more: the word it ends, if any, where in the lexicon it leads, and its paths."""
+
+    token: Index
+    word: Index
+    spelled: Index
+    acoustic: float
+
+
+class BeamState(NamedTuple):
+    """What a search has found so far. How much of each is in use, counts say."""
+
+    nodes: NDArray[np.int64]  # (capacity, NODE_COLUMNS)
+    score: NDArray[np.float64]  # (capacity,) all but the acoustic log-probability
+    ended: NDArray[np.float64]  # (capacity, 3) word that ended a node last, its score, next state
+    slots: NDArray[np.int64]  # (B,) the nodes in the beam
+    blank: NDArray[np.float64]  # (B,) paths that end in a blank
+    token: NDArray[np.float64]  # (B,) paths that end in the node's token
+    sums: NDArray[np.float64]  # (B,) both together
+    next_blank: NDArray[np.float64]  # (B,) the same after the frame at hand
+    next_token: NDArray[np.float64]
+    next_sums: NDArray[np.float64]
+    candidates: NDArray[np.int64]  # (most, FIXED + 1) nodes that are not in the beam
+    candidate_scores: NDArray[np.float64]  # (most, 2) acoustic log-probability and score
+    totals: NDArray[np.float64]  # (2, B + most) of slots and candidates; room to sort them
+    # What loses to a prefix with the same future: (0,) where all are kept, or none is remembered.
+    futures: NDArray[np.int64]  # (2**k,) hash table of slots and candidates
+    lost_to: NDArray[np.int64]  # (B + most,) the slot or candidate that was better, or -1
+    lost_by: NDArray[np.float64]  # (B + most,) the difference of their totals, at most 0
+    places: NDArray[np.int64]  # (B + most,) nodes of slots and candidates, or -1
+    merged: NDArray[np.int64]  # (capacity,) the node that a node lost to, or -1
+    margin: NDArray[np.float64]  # (capacity,) by how much: at most 0
+    met: NDArray[np.int64]  # (capacity,) how many nodes there were then
+    kept: NDArray[np.int64]  # (V,) tokens that the frame at hand makes worth a try
+    counts: NDArray[np.int64]  # how many of nodes, slots, candidates and kept are in use
+    cutoff: NDArray[np.float64]  # (1,) total below which nothing of the frame at hand is kept
+
+
+NODES, SLOTS, CANDIDATES, KEPT = range(4)  # places in counts
+_OF_NODES = ("nodes", "score", "ended", "merged", "margin", "met")  # with a row for each
+
+
+# The loop over frames ---------------------------------------------------------------------------
 
 
 @kernel
-def advance(knowledge: Knowledge, state: State, log_probs: NDArray[np.float32]) -> None:
+def advance(knowledge: Knowledge, state: BeamState, log_probs: NDArray[np.float32]) -> None:
     """Go on over frames, float32 (T, V). `state` has room for B more nodes a frame."""
     for t in range(len(log_probs)):
         frame = log_probs[t]
@@ -65,7 +130,7 @@ def advance(knowledge: Knowledge, state: State, log_probs: NDArray[np.float32]) 
 
 
 @inlined
-def _keep_tokens(weights: Weights, state: State, frame: NDArray[np.float32]) -> None:
+def _keep_tokens(weights: Weights, state: BeamState, frame: NDArray[np.float32]) -> None:
     """The tokens a frame makes worth a try, most probable first: one, and all above a threshold."""
     kept, best = 0, 1
     for token in range(1, len(frame)):
@@ -85,7 +150,7 @@ def _keep_tokens(weights: Weights, state: State, frame: NDArray[np.float32]) -> 
 
 
 @inlined
-def _stay(weights: Weights, state: State, frame: NDArray[np.float32]) -> None:
+def _stay(weights: Weights, state: BeamState, frame: NDArray[np.float32]) -> None:
     """All paths that lead to the prefixes in the beam: blanks, repeats, and from their parents.
 
     Sets the cutoff: what is worse cannot be among the best, as a full beam of these is better.
@@ -111,7 +176,7 @@ def _stay(weights: Weights, state: State, frame: NDArray[np.float32]) -> None:
 
 
 @inlined
-def _paths(state: State, slot: Index, token: Index) -> float:
+def _paths(state: BeamState, slot: Index, token: Index) -> float:
     """Log-probability of the paths to a slot that another token can follow.
 
     A repeat without a blank between is no new token, so then only those that end in a blank.
@@ -122,7 +187,9 @@ def _paths(state: State, slot: Index, token: Index) -> float:
 
 
 @inlined
-def _expand(knowledge: Knowledge, state: State, frame: NDArray[np.float32], slot: Index) -> None:
+def _expand(
+    knowledge: Knowledge, state: BeamState, frame: NDArray[np.float32], slot: Index
+) -> None:
     """All prefixes that are one token longer than that of a slot and may be among the best."""
     node, separator = state.slots[slot], knowledge.weights.separator
     spell, end = most_gains(knowledge, state.nodes[node, SPELLED])
@@ -139,7 +206,9 @@ def _expand(knowledge: Knowledge, state: State, frame: NDArray[np.float32], slot
 
 
 @inlined
-def _follow(knowledge: Knowledge, state: State, node: Index, token: Index, acoustic: float) -> None:
+def _follow(
+    knowledge: Knowledge, state: BeamState, node: Index, token: Index, acoustic: float
+) -> None:
     """The children of a prefix for a token: one for each word it ends, and one for what is none.
 
     A separator ends all words that are spelled so, or what the lexicon lacks. Without a separator
@@ -155,17 +224,17 @@ def _follow(knowledge: Knowledge, state: State, node: Index, token: Index, acous
     lacked = spelled == NO_NODE or (ends and first == last)
     goes_on = not ends and (separator != BLANK or has_children(trie, spelled))
     if knowledge.weights.open_vocabulary if lacked else goes_on:
-        _propose(knowledge, state, node, Step(token, word, following, acoustic))
+        _propose(knowledge, state, node, Extension(token, word, following, acoustic))
     if ends or separator == BLANK:
         for place in range(first, last):
             ended = np.int64(trie.word[place])
-            _propose(knowledge, state, node, Step(token, ended, ROOT, acoustic))
+            _propose(knowledge, state, node, Extension(token, ended, ROOT, acoustic))
 
 
 @inlined
-def _propose(knowledge: Knowledge, state: State, node: Index, step: Step) -> None:
+def _propose(knowledge: Knowledge, state: BeamState, node: Index, extension: Extension) -> None:
     """Make the child of a node a candidate, unless it is in the beam already."""
-    known = known_child(state, node, step.token, step.word)
+    known = known_child(state, node, extension.token, extension.word)
     if known >= 0 and state.nodes[known, SLOT] >= 0:
         return
     if known >= 0:
@@ -173,41 +242,51 @@ def _propose(knowledge: Knowledge, state: State, node: Index, step: Step) -> Non
         lm_state, hotword = state.nodes[known, LM_STATE], state.nodes[known, HOTWORD]
     else:
         hotword = state.nodes[node, HOTWORD]
-        gain, lm_state = _gain(knowledge, state, node, step)
-        bonus, hotword = hotword_gain(knowledge.hotwords, hotword, step.token)
-        score = state.score[node] + gain + bonus + look_ahead(knowledge, step.spelled)
+        gain, lm_state = _gain(knowledge, state, node, extension)
+        bonus, hotword = hotword_gain(knowledge.hotwords, hotword, extension.token)
+        score = state.score[node] + gain + bonus + look_ahead(knowledge, extension.spelled)
         score -= look_ahead(knowledge, state.nodes[node, SPELLED])
-    total = step.acoustic + score
+    total = extension.acoustic + score
     if total < state.cutoff[0]:
         return
     state.cutoff[0] = max(state.cutoff[0], total - knowledge.weights.beam_threshold)
     place = state.counts[CANDIDATES]
     candidate = state.candidates[place]
-    candidate[PARENT], candidate[TOKEN], candidate[WORD] = node, step.token, step.word
-    candidate[SPELLED], candidate[LM_STATE], candidate[HOTWORD] = step.spelled, lm_state, hotword
+    candidate[PARENT], candidate[TOKEN], candidate[WORD] = node, extension.token, extension.word
+    candidate[SPELLED], candidate[LM_STATE], candidate[HOTWORD] = (
+        extension.spelled,
+        lm_state,
+        hotword,
+    )
     candidate[KNOWN] = known
-    state.candidate_scores[place, 0], state.candidate_scores[place, 1] = step.acoustic, score
+    state.candidate_scores[place, 0], state.candidate_scores[place, 1] = extension.acoustic, score
     state.totals[0, state.counts[SLOTS] + place] = total
     state.counts[CANDIDATES] = place + 1
 
 
 @inlined
-def _gain(knowledge: Knowledge, state: State, node: Index, step: Step) -> tuple[float, Index]:
-    """Score of a step from a node, and the language model's next state.
+def _gain(
+    knowledge: Knowledge, state: BeamState, node: Index, extension: Extension
+) -> tuple[float, Index]:
+    """Score of an extension of a node, and the language model's next state.
 
     That of a word is kept: a prefix tries to end it anew in every frame until it succeeds.
     """
     before = state.nodes[node, LM_STATE]
-    if step.word == NO_WORD:
-        return word_gain(knowledge, before, step.token, step.word)
-    if state.ended[node, 0] != step.word:
-        gain, after = word_gain(knowledge, before, step.token, step.word)
-        state.ended[node, 0], state.ended[node, 1], state.ended[node, 2] = step.word, gain, after
+    if extension.word == NO_WORD:
+        return word_gain(knowledge, before, extension.token, extension.word)
+    if state.ended[node, 0] != extension.word:
+        gain, after = word_gain(knowledge, before, extension.token, extension.word)
+        state.ended[node, 0], state.ended[node, 1], state.ended[node, 2] = (
+            extension.word,
+            gain,
+            after,
+        )
     return state.ended[node, 1], np.int64(state.ended[node, 2])
 
 
 @inlined
-def _select(state: State) -> None:
+def _select(state: BeamState) -> None:
     """Fill the beam with the best of slots and candidates."""
     slots, candidates, room = state.counts[SLOTS], state.counts[CANDIDATES], len(state.slots)
     totals = state.totals[0]
@@ -230,3 +309,399 @@ def _select(state: State) -> None:
     if len(state.merged) > 0:
         remember_losers(state, slots, slots + candidates)
     state.counts[CANDIDATES] = 0
+
+
+# The tree and the beam --------------------------------------------------------------------------
+
+
+@inlined
+def log_add(a: float, b: float) -> float:
+    """log(exp(a) + exp(b))."""
+    high, low = max(a, b), min(a, b)
+    return high if low == NEVER else high + math.log1p(math.exp(low - high))
+
+
+@inlined
+def known_child(state: BeamState, node: Index, token: Index, word: Index) -> Index:
+    """The child that a node already has for a token that ends a word, or none; -1 without one."""
+    child = np.int64(state.nodes[node, FIRST_CHILD])
+    while child >= 0 and (state.nodes[child, TOKEN] != token or state.nodes[child, WORD] != word):
+        child = np.int64(state.nodes[child, SIBLING])
+    return child
+
+
+@inlined
+def occupy(state: BeamState, node: Index, blank: float, token: float, both: float) -> None:
+    """Put a node into the next slot of the beam."""
+    slot = state.counts[SLOTS]
+    state.counts[SLOTS] = slot + 1
+    state.slots[slot], state.nodes[node, SLOT] = node, slot
+    state.blank[slot], state.token[slot], state.sums[slot] = blank, token, both
+
+
+@inlined
+def node_of(state: BeamState, place: Index) -> Index:
+    """The node of a candidate, made if it never was in the beam."""
+    candidates, nodes = state.candidates, state.nodes
+    node = np.int64(candidates[place, KNOWN])
+    if node < 0:
+        node = np.int64(state.counts[NODES])
+        state.counts[NODES] += 1
+        for column in range(FIXED):
+            nodes[node, column] = candidates[place, column]
+        parent = nodes[node, PARENT]
+        nodes[node, FIRST_CHILD], nodes[node, SIBLING] = -1, nodes[parent, FIRST_CHILD]
+        nodes[parent, FIRST_CHILD] = node
+        nodes[node, SLOT] = -1
+        if len(state.merged) > 0:
+            state.merged[node] = -1
+        state.score[node] = state.candidate_scores[place, 1]
+        state.ended[node, 0] = NO_WORD
+    return node
+
+
+@inlined
+def nth_largest(state: BeamState, count: Index, n: Index) -> float:
+    """The n-th largest of the first `count` totals by Hoare's selection; NEVER without so many."""
+    if count <= n:
+        return NEVER
+    work = state.totals[1]
+    for place in range(count):
+        work[place] = state.totals[0, place]
+    low, high = 0, count - 1
+    while low < high:
+        pivot = work[(low + high) // 2]
+        left, right = low, high
+        while left <= right:
+            while work[left] > pivot:
+                left += 1
+            while work[right] < pivot:
+                right -= 1
+            if left <= right:
+                work[left], work[right] = work[right], work[left]
+                left += 1
+                right -= 1
+        if n - 1 <= right:
+            high = right
+        elif n - 1 >= left:
+            low = left
+        else:
+            break
+    return float(work[n - 1])
+
+
+# Scores beside the acoustics --------------------------------------------------------------------
+
+
+@inlined
+def word_gain(
+    knowledge: Knowledge, lm_state: Index, token: Index, word: Index
+) -> tuple[float, Index]:
+    """Score of a token (BLANK: none) and of the word it ends; the model's next state."""
+    gain, weights = 0.0, knowledge.weights
+    if weights.lm_unit == LM_ON_TOKENS and token != BLANK:
+        log_prob, lm_state = query(knowledge.lm, lm_state, np.int64(knowledge.lm_of_token[token]))
+        gain += weights.lm_weight * log_prob
+    if word != NO_WORD:
+        gain += weights.word_score
+        if word == OOV:
+            gain += weights.oov_score
+        if weights.lm_unit == LM_ON_WORDS:
+            lm_word = weights.unknown if word == OOV else np.int64(knowledge.lm_of_word[word])
+            log_prob, lm_state = query(knowledge.lm, lm_state, lm_word)
+            gain += weights.lm_weight * log_prob
+    return gain, lm_state
+
+
+@inlined
+def look_ahead(knowledge: Knowledge, spelled: Index) -> float:
+    """What the best word that begins as spelled can be expected to add, by its unigram."""
+    weights = knowledge.weights
+    if spelled == NO_NODE:
+        return weights.oov_score + weights.lm_weight * weights.unknown_log_prob
+    return weights.lm_weight * float(knowledge.trie.look_ahead[spelled])
+
+
+@inlined
+def most_gains(knowledge: Knowledge, spelled: Index) -> tuple[float, float]:
+    """The most that a token can add to a score: within a word, and where it ends one.
+
+    A language model never adds, and look-ahead grows nowhere but where a word ends, or where one
+    that the lexicon lacks is cheaper than the rest of those it has.
+    """
+    weights, ahead = knowledge.weights, look_ahead(knowledge, spelled)
+    spell = 0.0
+    if weights.open_vocabulary:
+        spell = max(spell, look_ahead(knowledge, NO_NODE) - ahead)
+    end = weights.word_score + max(0.0, weights.oov_score) - ahead
+    if weights.separator == BLANK:
+        spell = max(spell, end)
+    return spell + weights.hotword_gain, end + weights.hotword_gain
+
+
+@inlined
+def hotword_gain(hotwords: HotwordArrays, state: Index, token: Index) -> tuple[float, Index]:
+    """What a token adds for phrases that it begins, goes on with, ends or breaks off."""
+    following = np.int64(hotwords.next_state[state, token])
+    gain = hotwords.complete[following] + hotwords.partial[following]
+    return gain - hotwords.partial[state], following
+
+
+# Recombination ----------------------------------------------------------------------------------
+#
+# Two prefixes with the same last token, place in the lexicon, state of the language model and state
+# of the hotwords gain the same by whatever follows. So the one that is behind cannot win any more,
+# and would crowd out what is truly different: with a trigram model and phones, a beam of 100 finds
+# what took more than 1,500 without (recipes/librispeech/LOG.md). One thing is lost: paths may still
+# arrive at the loser, in other frames than at the winner.
+#
+# Source: Ney and Ortmanns 2000, 'Progress in dynamic programming search for LVCSR', Proc. IEEE.
+# An entry is one of the beam's slots, or a candidate behind them.
+
+
+@inlined
+def thin_out(state: BeamState) -> None:
+    """Of slots and candidates with the same future keep the best: what follows is equal for all.
+
+    Others would crowd out what is truly different. The table of futures is no larger than needed.
+    """
+    slots, totals = state.counts[SLOTS], state.totals[0]
+    entries = slots + state.counts[CANDIDATES]
+    size = 2
+    while size < 2 * entries:
+        size *= 2
+    state.futures[:size] = -1
+    for entry in range(entries):
+        state.lost_to[entry] = -1
+        if totals[entry] < state.cutoff[0]:
+            continue
+        row = _row_of_future(state, entry, size - 1)
+        best = state.futures[row]
+        if best < 0 or totals[best] < totals[entry]:
+            state.futures[row], loser, winner = entry, best, np.int64(entry)
+        else:
+            loser, winner = np.int64(entry), best
+        if loser >= 0:
+            state.lost_to[loser], state.lost_by[loser] = winner, totals[loser] - totals[winner]
+            totals[loser] = NEVER
+
+
+@inlined
+def _row_of_future(state: BeamState, entry: Index, mask: Index) -> Index:
+    """The row of `futures` for entries with the future of this one: a hash table, open addressing.
+
+    The factors are those of xxHash; any large odd ones would do.
+    """
+    token, spelled, lm_state, hotword = _future(state, entry)
+    mixed = ((lm_state * 0x9E3779B1 + spelled) * 0x85EBCA77 + token) * 0xC2B2AE3D + hotword
+    row = np.int64((mixed ^ (mixed >> 29)) & mask)
+    while state.futures[row] >= 0:
+        if _future(state, state.futures[row]) == (token, spelled, lm_state, hotword):
+            break
+        row = (row + 1) & mask
+    return np.int64(row)
+
+
+@inlined
+def _future(state: BeamState, entry: Index) -> tuple[Index, Index, Index, Index]:
+    """All that the scores of what may follow a slot or candidate depend on."""
+    slots = state.counts[SLOTS]
+    row = state.nodes[state.slots[entry]] if entry < slots else state.candidates[entry - slots]
+    return row[TOKEN], row[SPELLED], row[LM_STATE], row[HOTWORD]
+
+
+@inlined
+def remember_losers(state: BeamState, slots: Index, entries: Index) -> None:
+    """Keep what lost to a prefix that is still in the beam: it may be an alternative later.
+
+    `state.places` are the nodes of all entries that have one. As many nodes as there are slots.
+    """
+    room = len(state.slots)
+    for entry in range(entries):
+        if state.lost_to[entry] < 0 or room == 0:
+            continue
+        winner, margin = state.lost_to[entry], state.lost_by[entry]
+        while state.lost_to[winner] >= 0:
+            margin += state.lost_by[winner]
+            winner = state.lost_to[winner]
+        to = state.places[winner]
+        if margin > -_NEAREST and to >= 0 and state.nodes[to, SLOT] >= 0:
+            node = state.places[entry] if entry < slots else node_of(state, entry - slots)
+            if state.merged[node] != to:  # else they met before
+                state.merged[node], state.margin[node] = to, margin
+                state.met[node] = state.counts[NODES]
+            room -= 1
+
+
+# The end of an utterance ------------------------------------------------------------------------
+
+
+@kernel
+def finish(
+    knowledge: Knowledge,
+    state: BeamState,
+    words: NDArray[np.int32],
+    totals: NDArray[np.float64],
+    said: NDArray[np.int64],
+) -> None:
+    """End every hypothesis of the beam, which stays as it is.
+
+    Fills words (B,) with the word that its end completes, totals (B,) with acoustic and other
+    scores together, NEVER where it breaks off within a word and the vocabulary is not open, and
+    said (B,) with a number for all its words.
+    """
+    for slot in range(state.counts[SLOTS]):
+        node = state.slots[slot]
+        word, gain, lm_state = _last_word(knowledge, state, node)
+        if knowledge.weights.lm_unit != LM_OFF:
+            log_prob, _ = query(knowledge.lm, lm_state, knowledge.weights.sentence_end)
+            gain += knowledge.weights.lm_weight * log_prob
+        hotwords, hotword = knowledge.hotwords, state.nodes[node, HOTWORD]
+        if knowledge.weights.separator != BLANK:
+            bonus, hotword = hotword_gain(hotwords, hotword, knowledge.weights.separator)
+            gain += bonus
+        gain -= hotwords.partial[hotword]
+        gain -= look_ahead(knowledge, state.nodes[node, SPELLED])
+        words[slot], said[slot] = word, _number_of_words(knowledge, state, node, word)
+        totals[slot] = state.sums[slot] + state.score[node] + gain
+
+
+@inlined
+def _last_word(knowledge: Knowledge, state: BeamState, node: Index) -> tuple[Index, float, Index]:
+    """The best word that a hypothesis can end with, its score, and the state after it."""
+    trie, spelled = knowledge.trie, state.nodes[node, SPELLED]
+    lm_state = state.nodes[node, LM_STATE]
+    if spelled == ROOT:
+        return NO_WORD, 0.0, lm_state
+    best_word, best_gain, best_state = NO_WORD, NEVER, lm_state
+    if knowledge.weights.separator != BLANK:
+        first, last = words_spelled(trie, spelled)
+        for place in range(first, last):
+            word = np.int64(trie.word[place])
+            gain, following = word_gain(knowledge, lm_state, _NO_TOKEN, word)
+            if gain > best_gain:
+                best_word, best_gain, best_state = word, gain, following
+    if best_word == NO_WORD and knowledge.weights.open_vocabulary:
+        best_word = OOV
+        best_gain, best_state = word_gain(knowledge, lm_state, _NO_TOKEN, OOV)
+    return best_word, best_gain, best_state
+
+
+@inlined
+def _number_of_words(
+    knowledge: Knowledge, state: BeamState, node: Index, last_word: Index
+) -> Index:
+    """A number that hypotheses share if their words are the same: a hash of 64 bits.
+
+    Words that the lexicon lacks are the same if they are spelled so.
+    """
+    word, number = last_word, last_word - NO_WORD
+    while node > 0:
+        token, ended = state.nodes[node, TOKEN], state.nodes[node, WORD]
+        if ended != NO_WORD:
+            word, number = ended, _FACTOR * number + ended - NO_WORD
+        if word == OOV and token != knowledge.weights.separator:
+            number = _FACTOR * number + OOV - NO_WORD - token
+        node = state.nodes[node, PARENT]
+    return number
+
+
+# Making a state, and room in it (not compiled) --------------------------------------------------
+
+
+def new_state(
+    size: int,
+    most: int,
+    num_tokens: int,
+    start: tuple[int, int],
+    *,
+    recombine: bool,
+    remember: bool,
+) -> BeamState:
+    """A beam of at most `size` prefixes and `most` candidates that holds the empty prefix.
+
+    Args:
+        size: B.
+        most: candidates in one frame.
+        num_tokens: V.
+        start: the first states of language model and hotwords.
+        recombine: of prefixes with the same future, keep the best only.
+        remember: ... and what the others were.
+    """
+    rows = 1 << (2 * (size + most) - 1).bit_length() if recombine else 0
+    lm_state, hotword = start
+    nodes = np.full((1, NODE_COLUMNS), -1, np.int64)
+    nodes[0, [TOKEN, SPELLED, LM_STATE, HOTWORD, SLOT]] = BLANK, ROOT, lm_state, hotword, 0
+    return BeamState(
+        nodes,
+        np.zeros(1),
+        np.full((1, 3), float(NO_WORD)),
+        np.zeros(size, np.int64),
+        np.zeros(size),
+        np.full(size, NEVER),
+        np.zeros(size),
+        np.empty(size),
+        np.empty(size),
+        np.empty(size),
+        np.empty((most, FIXED + 1), np.int64),
+        np.empty((most, 2)),
+        np.empty((2, size + most)),
+        np.empty(rows, np.int64),
+        np.empty(size + most, np.int64),
+        np.empty(size + most),
+        np.empty(size + most, np.int64),
+        np.full(int(recombine and remember), -1),
+        np.zeros(int(recombine and remember)),
+        np.zeros(int(recombine and remember), np.int64),
+        np.empty(num_tokens, np.int64),
+        np.array([1, 1, 0, 0]),
+        np.empty(1),
+    )
+
+
+def make_room(state: BeamState, more: int) -> BeamState:
+    """The same state with room for so many more nodes."""
+    needed = int(state.counts[NODES]) + more
+    if needed <= len(state.nodes):
+        return state
+    capacity, grown = max(needed, 2 * len(state.nodes)), {}
+    for name in _OF_NODES:
+        old: NDArray[np.generic] = getattr(state, name)
+        if len(old):
+            grown[name] = np.empty((capacity, *old.shape[1:]), old.dtype)
+            grown[name][: len(old)] = old
+    return state._replace(**grown)
+
+
+def compact(state: BeamState) -> BeamState:
+    """The same state without the nodes that no prefix of the beam, or what lost to it, needs."""
+    kept = np.zeros(state.counts[NODES], bool)
+    kept[0] = True
+    merged = state.merged[: len(kept)]
+    ends = state.slots[: state.counts[SLOTS]]
+    while len(ends):
+        for end in ends.tolist():
+            node = end
+            while not kept[node]:
+                kept[node] = True
+                node = state.nodes[node, PARENT]
+        losers = np.flatnonzero(merged >= 0)
+        ends = losers[kept[merged[losers]] & ~kept[losers]]
+    renamed = np.where(kept, np.cumsum(kept) - 1, -1)
+    nodes = state.nodes[: len(kept)][kept]
+    nodes[1:, PARENT] = renamed[nodes[1:, PARENT]]
+    nodes[:, [FIRST_CHILD, SIBLING]] = -1
+    for node in range(1, len(nodes)):
+        parent = nodes[node, PARENT]
+        nodes[node, SIBLING], nodes[parent, FIRST_CHILD] = nodes[parent, FIRST_CHILD], node
+    slots, counts = state.slots.copy(), state.counts.copy()
+    used = slots[: counts[SLOTS]]
+    used[:] = renamed[used]
+    counts[NODES] = len(nodes)
+    rest = {name: getattr(state, name) for name in _OF_NODES[1:]}
+    rest = {name: old[: len(kept)][kept] for name, old in rest.items() if len(old)}
+    if "merged" in rest:
+        lost, earlier = rest["merged"] >= 0, np.append(0, np.cumsum(kept))
+        rest["merged"] = np.where(lost, renamed[rest["merged"]], -1)
+        rest["met"] = earlier[np.where(lost, rest["met"], 0)]
+    return state._replace(nodes=nodes, slots=slots, counts=counts, **rest)

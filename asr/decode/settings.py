@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
 from asr.errors import DecoderError
 from asr.text import PHONES
 

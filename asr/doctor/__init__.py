@@ -1,1 +1,5 @@
-"""What will go wrong in training, found before it does: data, model, machine."""
+"""Find what will go wrong in training before it does."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 
 from asr.config import Config
-from asr.data import Batch, Example, Frames, Loader
+from asr.data import Batch, Example, Frames, Loader, plan_batches
+from asr.distributed import Group, threads
 from asr.doctor.finding import Finding
 from asr.doctor.steps import Stepper
-from asr.epoch import plan_batches
 from asr.mmi import MOST_TOKENS, token_trigram
 from asr.objective import ctc_epochs
-from asr.parallel import Group, threads
 
 GIGABYTE = 1e9
 MOST_MEMORY = 0.9  # share of what there is

@@ -100,7 +100,7 @@ KINDS = {
     "too-few-frames": Kind(
         "warning",
         "utterances have fewer frames than CTC needs for their text; training leaves them out",
-        "lower model.stack, model.reduce_after or the fastest augment.speeds, or check the texts",
+        "lower model.stack or the fastest augment.speeds, or check the texts",
         True,
     ),
     "too-long": Kind(

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from asr._progress import progress
 from asr.audio import LATE_S
-from asr.container import UNKNOWN_FRAMES, open_sound
+from asr.batch import content_sha256
 from asr.doctor.dataset import Dataset
 from asr.doctor.finding import Finding
 from asr.errors import AudioError
-from asr.journal import content_sha256
-from asr.progress import progress
+from asr.media import UNKNOWN_FRAMES, open_sound
 
 THREADS = min(8, os.cpu_count() or 1)  # libsndfile works without Python's lock
 

@@ -17,12 +17,12 @@ from torch import Tensor
 from asr.audio import read_utterance
 from asr.config import Config
 from asr.data import Batch, Example
-from asr.decode.greedy import GreedyDecoder
+from asr.decode import GreedyDecoder
+from asr.distributed import threads
 from asr.doctor.cost import make_batch
 from asr.doctor.finding import Finding
 from asr.doctor.steps import Stepper
-from asr.parallel import threads
-from asr.score import score
+from asr.scoring import score
 from asr.text import Vocabulary
 
 FEWEST, MOST = 4, 8  # utterances
@@ -178,4 +178,4 @@ def _falling(losses: Sequence[float]) -> bool:
 
 
 def _is_silent(example: Example, config: Config) -> bool:
-    return read_utterance(example.utterance, config.features.sample_rate_hz).findings.is_silent
+    return read_utterance(example.utterance, config.features.sample_rate_hz).quality.is_silent

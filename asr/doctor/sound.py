@@ -7,13 +7,13 @@ from asr.doctor.dataset import Dataset
 from asr.doctor.finding import Finding
 from asr.doctor.recordings import Headers, in_threads
 from asr.errors import AudioError
-from asr.findings import Findings
+from asr.media import SoundQuality
 
 SAMPLE = 128  # utterances listened to, unless all are wanted
 CLIPPED_SHARE = 1e-3  # of samples; training bears what is below
 DC_SHARE = 0.02  # of full scale
 
-Heard = dict[int, Findings]  # by place
+Heard = dict[int, SoundQuality]  # by place
 
 
 def listen(
@@ -27,7 +27,7 @@ def listen(
     step = 1 if everything else max(1, len(places) / SAMPLE)
     chosen = [places[int(i * step)] for i in range(int(len(places) / step))]
 
-    def measure(place: int) -> Findings | str:
+    def measure(place: int) -> SoundQuality | str:
         utterance = dataset.utterances[place]
         stream = AudioStream(
             utterance.audio,
@@ -40,11 +40,11 @@ def listen(
                 pass
         except AudioError as error:
             return str(error)
-        return stream.findings
+        return stream.quality
 
     results = dict(zip(chosen, in_threads(measure, chosen, "listening"), strict=True))
     damaged = {place: result for place, result in results.items() if isinstance(result, str)}
-    heard = {place: result for place, result in results.items() if isinstance(result, Findings)}
+    heard = {place: result for place, result in results.items() if isinstance(result, SoundQuality)}
     return heard, dataset.found("damaged-audio", damaged, total=len(chosen))
 
 
@@ -56,7 +56,7 @@ def check_sound(dataset: Dataset, heard: Heard, train: Heard, model_rate_hz: int
     offset = _those(speaking, lambda found: abs(found.dc_offset) > DC_SHARE)
     narrow = _those(speaking, lambda found: found.is_narrow(model_rate_hz))
     band = _band_kind(narrow, speaking, train, model_rate_hz)
-    shown: dict[str, tuple[Heard, Callable[[Findings], str]]] = {
+    shown: dict[str, tuple[Heard, Callable[[SoundQuality], str]]] = {
         "silent-audio": (silent, lambda found: f"peak {found.peak_db:.0f} dBFS"),
         "clipping": (
             clipped, lambda found: f"{found.clipped_fraction:.2%} of samples at full scale"
@@ -80,5 +80,5 @@ def _band_kind(narrow: Heard, speaking: Heard, train: Heard, model_rate_hz: int)
     return "band-differs" if 2 * len(train_narrow) < len(train) else "narrow-band"
 
 
-def _those(heard: Heard, true: Callable[[Findings], bool]) -> Heard:
+def _those(heard: Heard, true: Callable[[SoundQuality], bool]) -> Heard:
     return {place: found for place, found in heard.items() if true(found)}

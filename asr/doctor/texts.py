@@ -142,7 +142,7 @@ def check_trainable(
             short[place] = (
                 f"{seconds:.2f} s for {len(example.tokens)} labels: {example.text[:40]!r}"
             )
-    frame_ms = config.features.frame_shift_ms * config.model.time_reduction
+    frame_ms = config.features.frame_shift_ms * config.model.stack
     why = f"a frame of {frame_ms:g} ms, speed {max(config.augment.speeds):g}"
     return [
         *dataset.found("too-few-frames", short, why),

@@ -62,8 +62,8 @@ def _json(transcript: Transcript, indent: int | None) -> str:
         record["words"] = [_word_record(word) for word in transcript.words]
     if transcript.warnings:
         record["warnings"] = list(transcript.warnings)
-    if transcript.findings:
-        record["findings"] = transcript.findings.as_dict()
+    if transcript.quality:
+        record["findings"] = transcript.quality.as_dict()
     record |= transcript.system
     return printable(json.dumps(record, ensure_ascii=False, allow_nan=False, indent=indent)) + "\n"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asr.findings import Findings
+from asr.media import SoundQuality
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Transcript:
     duration: float
     words: tuple[Word, ...] = ()
     warnings: tuple[str, ...] = ()
-    findings: Findings | None = None  # the figures behind the warnings
+    quality: SoundQuality | None = None  # the figures behind the warnings
     system: Mapping[str, object] = field(default_factory=dict)  # what recognised it, fit for JSON
 
     @property

@@ -1,1 +1,5 @@
-"""Language models: n-grams and LSTMs."""
+"""Language models: n-grams (estimate, prune, store, query) and the LSTM."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from asr.errors import ConfigError, LanguageModelError
 from asr.lm.arpa import read_arpa, write_arpa
+from asr.lm.arrays import NgramArrays
 from asr.lm.files import created
 from asr.lm.ngram import NgramModel
 from asr.lm.quantize import dequantize, quantize
-from asr.lm.query import NgramArrays
 
 VERSION = 1
 _MAGIC = b"\x93ASRNGRM"  # the first byte is no text

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from asr.atomic import created_atomically
+from asr._atomic import created_atomically
 from asr.errors import LanguageModelError
 
 STANDARD_INPUT = "-"

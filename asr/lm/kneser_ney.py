@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._progress import say
 from asr.errors import LanguageModelError
 from asr.lm.counts import BOS_ID, EOS_ID, NgramCounts, count_ngrams
 from asr.lm.ngram import LOG_10, Level, NgramModel
-from asr.lm.prune import check_threshold, prune
-from asr.progress import say
+from asr.lm.pruning import check_threshold, prune
 
 MAX_ORDER = 6
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # of counts 1, 2, and 3 or more
@@ -41,7 +41,7 @@ def estimate(
         vocabulary_size: so many of the most frequent words instead.
         min_counts: leave out n-grams that occur less often than this, a number an order, none
             below the one before, the last for all higher orders. Words always stay.
-        prune_threshold: as that of asr.lm.prune, with contexts as frequent as they are in the text.
+        prune_threshold: as in asr.lm.pruning, with contexts as frequent as they are in the text.
         memory_mb: for sorting; the n-grams found come on top, with about 100 bytes each.
 
     Raises:

@@ -16,7 +16,7 @@ from asr.lm.lstm_arrays import Floats, LstmArrays
 from asr.lm.vocabulary import BOUNDARY, UNKNOWN
 
 History = tuple[int, ...]  # the last tokens before a token
-Step = tuple[History, int]  # ... and the token
+Continuation = tuple[History, int]  # ... and the token
 
 LONGEST_HISTORY = {"word": 8, "character": 40}  # units; what came before is hardly heard
 
@@ -53,13 +53,13 @@ class LstmScorer:
             for walk, sentence in zip(walks, sentences, strict=True)
         ]
 
-    def _steps(self, sentence: Sequence[int]) -> list[Step]:
+    def _steps(self, sentence: Sequence[int]) -> list[Continuation]:
         """Each token of a sentence behind its history."""
         read = (BOUNDARY, *sentence)
         ends = range(1, len(read))
         return [(read[max(0, end - self.longest) : end], read[end]) for end in ends]
 
-    def _log_probs(self, walks: Sequence[Sequence[Step]]) -> dict[Step, float]:
+    def _log_probs(self, walks: Sequence[Sequence[Continuation]]) -> dict[Continuation, float]:
         """Of all steps of some sentences."""
         steps = list(dict.fromkeys(chain.from_iterable(walks)))
         if not steps:
@@ -69,7 +69,7 @@ class LstmScorer:
         tokens = np.array([token for _, token in steps])
         return dict(zip(steps, self.lstm.log_probs(hidden, tokens).tolist(), strict=True))
 
-    def _states(self, walks: Sequence[Sequence[Step]]) -> dict[History, Floats]:
+    def _states(self, walks: Sequence[Sequence[Continuation]]) -> dict[History, Floats]:
         """The state (L, 2, H) behind each history, all sentences read side by side."""
         states: dict[History, Floats] = {(): self.lstm.start[0]}
         before: Sequence[History] = [()] * len(walks)

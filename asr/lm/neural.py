@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from asr.checkpoint import load_weights, read_config
 from asr.config import LmConfig
 from asr.errors import LanguageModelError
-from asr.experiment import load_weights, read_config
 from asr.lm.ngram import Perplexity
 from asr.lm.vocabulary import BOUNDARY, UNKNOWN, LmVocabulary
 
@@ -30,7 +30,7 @@ SHORTLISTS = (2_000, 10_000)  # ranks at which the softmax begins a class of rar
 SENTENCES_AT_ONCE = 10_000  # of a text whose perplexity is measured
 ROWS, STEPS = 64, 64  # sentences and tokens that are scored at a time, which bounds memory
 
-State = tuple[Tensor, Tensor]  # hidden and cell state, each (layers, N, H)
+LstmState = tuple[Tensor, Tensor]  # hidden and cell state, each (layers, N, H)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class LstmLanguageModel(nn.Module):
         cutoffs = sorted({min(rank, vocabulary_size - 1) for rank in SHORTLISTS})
         self.softmax = nn.AdaptiveLogSoftmaxWithLoss(config.hidden, vocabulary_size, cutoffs)
 
-    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(self, tokens: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         """int64 (N, U) tokens, and the state before them, zero at the start of a sentence.
 
         Returns:
@@ -87,14 +87,14 @@ class LstmLanguageModel(nn.Module):
         hidden, state = self.network(inputs, state)
         return self.dropout(hidden.transpose(0, 1)), state
 
-    def log_probs(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def log_probs(self, tokens: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         """Log-probability (N, U, V) of every continuation behind each token, and the state."""
         hidden, state = self(tokens, state)
         return self.softmax.log_prob(hidden.flatten(0, 1)).unflatten(0, tokens.shape), state
 
     def target_log_probs(
-        self, batch: SentenceBatch, state: State | None = None
-    ) -> tuple[Tensor, State]:
+        self, batch: SentenceBatch, state: LstmState | None = None
+    ) -> tuple[Tensor, LstmState]:
         """Log-probability (N, U) of each token of a batch but <s>, zero in padding; the state."""
         hidden, state = self(batch.tokens[:, :-1], state)
         count = hidden.shape[1]
@@ -147,7 +147,7 @@ def load_lstm(folder: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
     return model, vocabulary
 
 
-def perplexity(
+def lstm_perplexity(
     model: LstmLanguageModel, vocabulary: LmVocabulary, sentences: Iterable[Sequence[str]]
 ) -> Perplexity:
     """Perplexity of a word, whatever the units of the model.

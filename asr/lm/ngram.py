@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import Index, kernel
+from asr._numba import Index, kernel
+from asr._progress import say
 from asr.errors import LanguageModelError
-from asr.lm.query import ROOT, NgramArrays, query
+from asr.lm.arrays import ROOT, NgramArrays, query
 from asr.lm.trie import Level, link
-from asr.progress import say
 
 __all__ = ["BOS", "EOS", "LOG_10", "UNK", "Level", "NgramModel", "Perplexity", "perplexity"]
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import read_only
-from asr.lm.query import NgramArrays
+from asr._numba import read_only
+from asr.lm.arrays import NgramArrays
 
 Arrays = dict[str, NDArray[Any]]
 

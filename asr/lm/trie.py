@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.compiled import read_only
-from asr.lm.query import ROOT, NgramArrays
+from asr._numba import read_only
+from asr.lm.arrays import ROOT, NgramArrays
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
 from asr.errors import LanguageModelError
 from asr.lm.corpus import UNITS
 from asr.lm.ngram import EOS, UNK

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from statistics import median
 
-from asr.score import score
+from asr.scoring import score
 
 Decoded = tuple[list[str], float]  # texts, and the seconds of CPU that they took
 

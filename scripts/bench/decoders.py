@@ -20,11 +20,11 @@ from contest import GRID, Weights, in_turns, table, tune
 from material import WORK, Material, gather, tokens_a_frame
 from peers import Worker, make_environment, packages_of
 
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
+from asr._progress import progress, say
 from asr.cli.run import run
 from asr.errors import ConfigError
-from asr.progress import progress, say
-from asr.system import System, score_system
+from asr.scoring import System, score_system
 
 OURS = "asr"
 ENGLISH = Path(__file__).parents[2] / "asr" / "models" / "english"

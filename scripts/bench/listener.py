@@ -48,7 +48,7 @@ class _AsrGreedy(_Asr):
     """The same without the bundle's language model."""
 
     def __init__(self, model: Path) -> None:
-        from asr.acoustics import open_acoustics
+        from asr.inference import open_acoustics
         from asr.recognize import Recognizer
 
         self.recognizer = Recognizer(open_acoustics(model))

@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 from contest import table
 
-from asr.acoustics import Acoustics
+from asr._progress import say
 from asr.audio import Waveform, read_utterance
 from asr.cli.run import run
-from asr.decode.forced import align_words
-from asr.live import run_live
+from asr.decode import align_words
+from asr.inference import Acoustics
 from asr.manifest import Utterance, read_manifest
-from asr.progress import say
 from asr.recognize import ENGLISH, Recognizer
-from asr.score import ErrorCounts, score
-from asr.windows import CONTEXT_S, WINDOW_S, windows
+from asr.scoring import ErrorCounts, score
+from asr.segmentation import CONTEXT_S, WINDOW_S, windows
+from asr.streaming import run_live
 
 WAYS = ((30.0, 0.0), (30.0, 2.0), (15.0, 5.0), (WINDOW_S, CONTEXT_S), (60.0, 5.0))  # seconds
 Talk = list[Waveform]  # an utterance each

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from asr._progress import progress, say
 from asr.errors import ConfigError
 from asr.manifest import Utterance, read_manifest, write_manifest
-from asr.progress import progress, say
 
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "build"  # not in git
@@ -53,7 +53,7 @@ def words_of(arpa: Path, tokens: Sequence[str]) -> list[str]:
         LanguageModelError: the file cannot be read.
         ConfigError: there is none; the file is not ARPA, or in another case than the tokens.
     """
-    from asr.lm.files import opened
+    from asr.lm import opened
 
     characters = set(tokens) - {" "}
     words = []
@@ -80,7 +80,7 @@ def tokens_a_frame(log_probs: Path, token_threshold: float) -> int:
 def _default_manifest() -> Path:
     path = WORK / "dev-wide.jsonl"
     if not path.exists():
-        from asr.corpora.librispeech import read_librispeech
+        from asr.corpora import read_librispeech
 
         write_manifest(path, read_librispeech(_existing("LibriSpeech/dev-wide", "--manifest")))
     return path
@@ -89,10 +89,7 @@ def _default_manifest() -> Path:
 def _default_lm() -> Path:
     path = WORK / "lm.arpa"
     if not path.exists():
-        from asr.lm.arpa import write_arpa
-        from asr.lm.corpus import read_sentences
-        from asr.lm.kneser_ney import estimate
-        from asr.lm.prune import prune
+        from asr.lm import estimate, prune, read_sentences, write_arpa
 
         text = _existing("text/books.txt.xz", "--lm")
         say(f"estimating a language model of order {LM_ORDER} (some minutes, once)")
@@ -108,8 +105,8 @@ def _existing(name: str, option: str) -> Path:
 
 def _log_probs(model: Path, manifest: Path, utterances: Sequence[Utterance]) -> Path:
     """The file with the log-probabilities of a manifest, made unless an earlier run did."""
-    from asr.acoustics import open_acoustics
-    from asr.evaluate import normalised_references, recognise
+    from asr.evaluation import normalised_references, recognise
+    from asr.inference import open_acoustics
 
     acoustics = open_acoustics(model)
     index = next(filter(Path.exists, (model / "bundle.json", model / "best" / "checkpoint.json")))

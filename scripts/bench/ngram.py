@@ -26,12 +26,12 @@ from statistics import median
 from typing import Any
 
 import asr
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
+from asr._progress import say
 from asr.cli.run import run
-from asr.corpora.unpack import unpack
+from asr.corpora import unpack
 from asr.errors import AsrError, ConfigError
-from asr.lm.files import opened
-from asr.progress import say
+from asr.lm import opened
 
 ROOT = Path(__file__).parents[2]
 BUILD = Path(__file__).with_name("build")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from asr._progress import say
 from asr.errors import AsrError
-from asr.progress import say
 
 PACKAGES = (
     "numpy<2",  # pyctcdecode demands it

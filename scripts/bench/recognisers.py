@@ -11,7 +11,7 @@ from typing import Any
 
 from peers import ONE_THREAD, WorkerError
 
-from asr.progress import say
+from asr._progress import say
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

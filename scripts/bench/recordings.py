@@ -7,10 +7,10 @@ from pathlib import Path
 import soundfile
 from listener import RATE_HZ
 
+from asr._progress import progress
 from asr.audio import list_audio, read_audio
 from asr.errors import ConfigError
 from asr.manifest import read_manifest
-from asr.progress import progress
 
 SHORT_S = 8.0  # of the recording that a command is started for
 

@@ -21,11 +21,11 @@ from contest import Measured, in_turns, table
 from peers import WorkerError, make_environment
 from steps import GEMM_SIZE, GEMM_TIMES
 
-from asr.atomic import write_atomically
+from asr._atomic import write_atomically
+from asr._progress import say
 from asr.cli.run import run
 from asr.config import Config, config_to_dict, load_config
 from asr.data import plan_batches
-from asr.progress import say
 
 ROOT = Path(__file__).parents[2]
 BUILD = Path(__file__).with_name("build")

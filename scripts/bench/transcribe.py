@@ -20,13 +20,13 @@ from peers import make_environment, packages_of
 from recognisers import BUILD, ROOT, Entrant, Usage, core_environment, float_bundle, size_mb, timed
 from recordings import Recordings, gather, join
 
-from asr.atomic import write_atomically
-from asr.bundle import read_bundle
+from asr._atomic import write_atomically
+from asr._progress import say
 from asr.cli.run import run
 from asr.config import TextConfig
 from asr.errors import ConfigError
-from asr.progress import say
-from asr.system import score_system
+from asr.export import read_bundle
+from asr.scoring import score_system
 from asr.text import Normalizer
 
 ENGLISH = ROOT / "asr" / "models" / "english"

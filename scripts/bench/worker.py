@@ -48,7 +48,7 @@ class _Asr:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         from asr import __version__
-        from asr.lm.binary import load_lm
+        from asr.lm import load_lm
         from asr.text import Vocabulary
 
         self.versions = {"asr": __version__} | {name: version(name) for name in ("numba", "numpy")}
@@ -60,8 +60,7 @@ class _Asr:
         return log_probs
 
     def configure(self, lm_weight: float, word_score: float, hotwords: list[str]) -> None:
-        from asr.decode.beam import BeamDecoder
-        from asr.decode.settings import DecoderConfig
+        from asr.decode import BeamDecoder, DecoderConfig
 
         config = DecoderConfig(
             lm_weight=lm_weight,
@@ -166,7 +165,7 @@ class _Torchaudio:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         sys.path.append(setup["peers"])  # flashlight-text; our own packages come first
-        from asr.torchaudio_compat import torchaudio  # first: it may need help to be imported
+        from asr._torchaudio import torchaudio  # first: it may need help to be imported
 
         self.versions = {name: version(name) for name in ("torchaudio", "flashlight-text")}
         self.library = import_module(f"{torchaudio.__name__}.models.decoder")

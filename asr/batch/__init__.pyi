@@ -1,0 +1,16 @@
+from .jobs import (
+    STDIN as STDIN,
+    Job as Job,
+    Outcome as Outcome,
+    Outcomes as Outcomes,
+    Transcriber as Transcriber,
+    default_workers as default_workers,
+    in_order as in_order,
+    list_jobs as list_jobs,
+    read_list as read_list,
+    run_here as run_here,
+)
+from .journal import content_sha256 as content_sha256
+from .outputs import OutputFolder as OutputFolder, Printer as Printer, Sink as Sink
+from .ray import run_on_ray as run_on_ray
+from .workers import run_in_processes as run_in_processes

@@ -1,0 +1,189 @@
+"""Recordings to be recognised, one job each, and what became of them.
+
+A job is done by a `Transcriber`: here, in other processes (`workers.py`), or on the machines of a
+Ray cluster (`ray.py`). Whoever does it, outcomes come back to one place, which writes them.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr.audio import list_audio
+from asr.batch.journal import content_sha256
+from asr.errors import AsrError, ConfigError
+from asr.formats import Transcript
+
+if TYPE_CHECKING:
+    from asr.recognize import Recognizer
+
+STDIN = "-"
+MOST_WORKERS = 8  # unless told otherwise: each holds a model in memory
+WORTH_BYTES = 4_000_000  # audio that takes about as long to recognise as a process to start
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recording."""
+
+    number: int  # 0, 1, 2 ... in the order of the inputs
+    source: Path | str  # a file, or STDIN
+    name: str  # of the files written for it: a relative path without suffix
+    num_bytes: int = 0  # where known
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: a transcript or an error."""
+
+    job: Job
+    transcript: Transcript | None = None
+    error: AsrError | None = None
+    seconds: float = 0.0  # that it took
+    sha256: str | None = None  # of the recording's bytes, if they were asked for
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds that were recognised."""
+        return self.transcript.duration if self.transcript else 0.0
+
+
+Outcomes = Generator[Outcome, None, None]  # closing it ends the work
+
+
+@dataclass
+class Transcriber:
+    """Does jobs with a model that it loads when it is first needed, so that it can be sent away."""
+
+    load: Callable[[], "Recognizer"]
+    system: Mapping[str, object] = field(default_factory=dict)  # kept with each transcript
+    words: bool = False  # whether it says when each word was
+    hashed: bool = False  # whether outcomes carry the sha256 of their recordings
+
+    @cached_property
+    def recognizer(self) -> "Recognizer":
+        """The model.
+
+        Raises:
+            AsrError: it cannot be loaded.
+        """
+        return self.load()
+
+    def run(self, job: Job) -> Outcome:
+        """Do a job; an error of its recording is part of the outcome.
+
+        Raises:
+            AsrError: the model cannot be loaded.
+        """
+        recognizer = self.recognizer
+        started = time.monotonic()
+        sha256 = content_sha256(Path(job.source)) if self.hashed else None
+        try:
+            source = sys.stdin.buffer if job.source == STDIN else job.source
+            found = recognizer.transcribe(source, words=self.words)
+        except AsrError as error:
+            return Outcome(job, None, error, time.monotonic() - started, sha256)
+        found = replace(found, system=self.system)
+        return Outcome(job, found, None, time.monotonic() - started, sha256)
+
+
+def run_here(transcriber: Transcriber, jobs: Iterable[Job]) -> Outcomes:
+    """Do jobs one after the other in this process.
+
+    Raises:
+        AsrError: the model cannot be loaded.
+    """
+    for job in jobs:
+        yield transcriber.run(job)
+
+
+def in_order(outcomes: Outcomes) -> Outcomes:
+    """Yield the outcomes of jobs 0, 1, 2 ... in this order, each as soon as that allows."""
+    early: dict[int, Outcome] = {}
+    due = 0
+    with closing(outcomes):
+        for outcome in outcomes:
+            early[outcome.job.number] = outcome
+            while due in early:
+                yield early.pop(due)
+                due += 1
+
+
+def default_workers(jobs: Iterable[Job]) -> int:
+    """How many processes pay for jobs on this machine."""
+    sizes = [job.num_bytes for job in jobs]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores or 1, MOST_WORKERS, len(sizes), 1 + sum(sizes) // WORTH_BYTES)
+
+
+def list_jobs(inputs: Sequence[str], listed: Iterable[Path] = ()) -> list[Job]:
+    """Return a job for each recording, each recording once.
+
+    Files are named after their path below the folder, or below what is fixed of the glob, that
+    was given; a listed file after the path that the list gives.
+
+    Args:
+        inputs: files, folders, globs and STDIN.
+        listed: files alone.
+    """
+    names: dict[Path | str, str] = {}
+    for argument in inputs:
+        if argument == STDIN:
+            names[STDIN] = "stdin"
+            continue
+        root = _root(argument)
+        for path in list_audio([argument]):
+            names.setdefault(path, _name(path.relative_to(root)))
+    for path in listed:
+        names.setdefault(path, _name(path))
+    return [
+        Job(number, source, name, _num_bytes(source))
+        for number, (source, name) in enumerate(names.items())
+    ]
+
+
+def read_list(source: str) -> list[Path]:
+    """Return the paths in a file, or on standard input for STDIN, a line each.
+
+    Raises:
+        ConfigError: it cannot be read, or holds no path.
+    """
+    try:
+        content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"--files-from {source}: cannot be read ({error.strerror})") from error
+    paths = [Path(os.fsdecode(line)) for line in content.splitlines() if line.strip()]
+    if not paths:
+        raise ConfigError(f"--files-from {source}: no paths in it; write one a line")
+    return paths
+
+
+def _root(argument: str) -> Path:
+    """The folder below which an argument finds its files."""
+    path = Path(argument)
+    with suppress(OSError):  # a name too long: reading it will say so
+        if path.is_dir():
+            return path
+        if path.exists():
+            return path.parent
+    fixed = takewhile(lambda part: not set(part) & set("*?["), path.parts)
+    return Path(*fixed) if set(argument) & set("*?[") else path.parent
+
+
+def _name(path: Path) -> str:
+    """A path without suffix that stays below the folder it is appended to."""
+    below = Path(*(part for part in path.parts if part not in (path.anchor, "..")))
+    return str(below.with_suffix("")) if below.name else "recording"
+
+
+def _num_bytes(source: Path | str) -> int:
+    try:
+        return Path(source).stat().st_size if source != STDIN else 0
+    except (OSError, ValueError):  # ValueError: no file can have such a name
+        return 0

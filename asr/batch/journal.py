@@ -1,0 +1,119 @@
+"""What has been done, as lines of JSON that are only ever added: a run that was killed can go on.
+
+A line is on the disk before the next recording is taken up, and after the files that it speaks of.
+Whatever moment a run is killed at, each whole line is true; half a line at the end is cut off.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from asr._atomic import sync_folder
+from asr.errors import ConfigError
+
+OK = "ok"
+
+
+class Journal:
+    """The journal of one folder, for one process at a time.
+
+    Args:
+        path: of the file; it and its folder are made where they are missing.
+
+    Raises:
+        ConfigError: it cannot be written, is no journal, or another process has it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._written: dict[str, tuple[str, str] | None] = {}  # output: content and settings
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            self._lock()
+            self._read()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        """Let other processes have it."""
+        self._file.close()
+
+    def add(self, status: str, outputs: Iterable[str], **facts: object) -> None:
+        """Add a line with a status, the files it is about, and more facts; bring it to the disk.
+
+        With the status OK the facts hold `sha256` of the recording and the digest `settings`.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        record = {"status": status, "outputs": list(outputs), **facts}
+        try:
+            self._file.write(json.dumps(record).encode() + b"\n")
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._note(record)
+
+    def knows(self, outputs: Iterable[str]) -> bool:
+        """Whether any of these files was written by a run that ended well for its recording."""
+        return any(self._written.get(output) for output in outputs)
+
+    def is_done(self, outputs: Iterable[str], sha256: str | None, settings: str) -> bool:
+        """Whether all these files were last written for this recording with these settings."""
+        return all(self._written.get(output) == (sha256, settings) for output in outputs)
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        whole, torn, rest = self._file.read().rpartition(b"\n")
+        for number, line in enumerate(whole.split(b"\n") if torn else (), 1):
+            try:
+                self._note(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                raise ConfigError(
+                    f"{self.path}: line {number} is none of a journal; move the file away, or give "
+                    "another --output-dir"
+                ) from None
+        if rest:
+            self._file.truncate(len(whole) + len(torn))
+
+    def _note(self, record: Mapping[str, Any]) -> None:
+        written = None
+        if record["status"] == OK:
+            written = (record["sha256"], record["settings"])
+        self._written |= dict.fromkeys(record["outputs"], written)
+
+    def _lock(self) -> None:
+        if os.name == "nt":  # Windows has no flock; there, two runs must not share a folder
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"{self.path}: another asr-transcribe writes to this folder; wait for it, or give "
+                "another --output-dir"
+            ) from None
+
+    def _unwritable(self, error: OSError) -> ConfigError:
+        return ConfigError(
+            f"{self.path}: cannot be written ({error.strerror}); give another --output-dir"
+        )
+
+
+def content_sha256(path: Path) -> str | None:
+    """The sha256 of a file's bytes; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):  # ValueError: no file can have such a name
+        return None

@@ -1,0 +1,152 @@
+"""Where transcripts go: lines on standard output, or files in a folder with a journal."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr._atomic import write_atomically
+from asr.batch.jobs import Job, Outcome
+from asr.batch.journal import OK, Journal, content_sha256
+from asr.errors import ConfigError
+from asr.formats import FORMATS, Format
+
+JOURNAL = "asr-journal.jsonl"
+
+
+class Sink(ABC):
+    """Takes outcomes to where they belong."""
+
+    def is_done(self, job: Job) -> bool:
+        """Whether a run before this one has done the job."""
+        return False
+
+    @abstractmethod
+    def take(self, outcome: Outcome) -> None:
+        """Write what became of a job."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what has been written."""
+
+
+class Printer(Sink):
+    """Prints each transcript when it comes; of several as txt, path<TAB>text, as json, an array.
+
+    Raises:
+        ConfigError: several recordings in a format that has a file for each.
+    """
+
+    def __init__(self, form: Format, several: bool) -> None:
+        if several and not form.joins:
+            raise ConfigError(
+                f"several recordings as {form.suffix} need a file for each; add --output-dir OUT"
+            )
+        self._form = FORMATS["tsv"] if several and form is FORMATS["txt"] else form
+        self._is_array = several and form is FORMATS["json"]
+        self._bracket = "["  # the one that is due, or what stands between two objects
+
+    def close(self) -> None:
+        """Close the array."""
+        if self._is_array:
+            print("]" if self._bracket == "," else "[]", flush=True)
+
+    def take(self, outcome: Outcome) -> None:
+        """Print a transcript; an error prints nothing."""
+        if outcome.transcript is None:
+            return
+        if self._is_array:
+            print(self._bracket)
+            self._bracket = ","
+        print(self._form.write(outcome.transcript), end="", flush=True)
+
+
+class OutputFolder(Sink):
+    """Writes a file for each recording and format, whole or not at all, and then the journal.
+
+    Args:
+        folder: made where it is missing.
+        formats: of the files.
+        settings: a digest of all that transcripts depend on beside the recording.
+        jobs: all that will be taken.
+        skips: whether jobs are done that the journal says were done, with the same content of the
+            recording and the same settings, if their files are still there.
+
+    Raises:
+        ConfigError: two jobs would write one file, or the folder or journal cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        formats: Sequence[Format],
+        settings: str,
+        jobs: Sequence[Job],
+        *,
+        skips: bool,
+    ) -> None:
+        self._folder = folder
+        self._formats = formats
+        self._settings = settings
+        self._skips = skips
+        self._check_names(jobs)
+        self._journal = Journal(folder / JOURNAL)
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()
+
+    def is_done(self, job: Job) -> bool:
+        """Whether the job's files are there, of the same recording and with the same settings."""
+        outputs = self._outputs(job)
+        if not (self._skips and self._journal.knows(outputs)):
+            return False
+        return all((self._folder / output).exists() for output in outputs) and (
+            self._journal.is_done(outputs, content_sha256(Path(job.source)), self._settings)
+        )
+
+    def take(self, outcome: Outcome) -> None:
+        """Write the files, then the line of the journal.
+
+        Raises:
+            ConfigError: they cannot be written.
+        """
+        outputs = self._outputs(outcome.job)
+        facts = {
+            "path": str(outcome.job.source),
+            "sha256": outcome.sha256,
+            "settings": self._settings,
+            "seconds": round(outcome.seconds, 3),
+        }
+        if outcome.transcript is None:
+            self._journal.add("failed", outputs, **facts, error=str(outcome.error))
+            return
+        if self._journal.knows(outputs):  # from here on it is no longer true
+            self._journal.add("replacing", outputs, path=facts["path"])
+        for output, form in zip(outputs, self._formats, strict=True):
+            self._write(output, form.write(outcome.transcript))
+        self._journal.add(OK, outputs, **facts, duration=round(outcome.transcript.duration, 3))
+
+    def _outputs(self, job: Job) -> list[str]:
+        return [job.name + form.suffix for form in self._formats]
+
+    def _check_names(self, jobs: Sequence[Job]) -> None:
+        """Refuse names that would collide, also on disks that ignore case."""
+        taken: dict[str, Path | str] = {JOURNAL: "the journal"}
+        for job in jobs:
+            for output in self._outputs(job):
+                other = taken.setdefault(output.lower(), job.source)
+                if other is not job.source:
+                    raise ConfigError(
+                        f"{other} and {job.source} would both be written to "
+                        f"{self._folder / output}; rename one, or give another --output-dir"
+                    )
+
+    def _write(self, output: str, content: str) -> None:
+        path = self._folder / output
+        try:
+            write_atomically(path, content)
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: cannot be written ({error.strerror}); make room, or give another "
+                "--output-dir"
+            ) from error

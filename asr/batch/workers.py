@@ -1,0 +1,140 @@
+"""Jobs in several processes of one thread each, with a model of its own in each.
+
+A recording during which a process dies (out of memory, a crash in a codec) fails alone: a new
+process takes up the next one. No process outlives the one that started it, however that ends.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
+from typing import Any
+
+from asr.batch.jobs import Job, Outcome, Outcomes, Transcriber
+from asr.errors import AsrError, WorkerError
+
+
+def run_in_processes(transcriber: Transcriber, jobs: Iterable[Job], count: int) -> Outcomes:
+    """Do jobs in `count` processes; yield outcomes as they come.
+
+    A job is taken from `jobs` when a process is free for it. Closing the iterator ends all of
+    them.
+
+    Raises:
+        AsrError: the model cannot be loaded.
+        WorkerError: a process died while it loaded the model.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes inherit it
+    waiting = iter(jobs)
+    workers = list[_Worker]()
+    try:
+        workers += (_Worker(transcriber, job) for job in islice(waiting, count))
+        while workers:
+            of_connection: dict[Any, _Worker] = {worker.connection: worker for worker in workers}
+            for ready in connection.wait(list(of_connection)):
+                worker = of_connection[ready]
+                outcome = worker.receive()
+                if outcome is None:
+                    continue
+                yield outcome
+                job = next(waiting, None)
+                if job and worker.is_alive:
+                    worker.give(job)
+                    continue
+                workers.remove(worker)
+                worker.stop()
+                if job:
+                    workers.append(_Worker(transcriber, job))
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class _Worker:
+    """A process and the job that it does."""
+
+    def __init__(self, transcriber: Transcriber, job: Job) -> None:
+        context = get_context("spawn")  # a fork would copy locks that threads of torch hold
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, transcriber), daemon=True)
+        with _ignoring_interrupts():
+            self._process.start()
+        theirs.close()
+        self.is_alive = True
+        self._is_loaded = False
+        self.give(job)
+
+    def give(self, job: Job) -> None:
+        self._job = job
+        with suppress(OSError):  # it has died: `receive` will see that
+            self.connection.send(job)
+
+    def receive(self) -> Outcome | None:
+        """The outcome of the job, or None when the model has been loaded.
+
+        Raises:
+            AsrError: it could not be.
+        """
+        try:
+            message = self.connection.recv()
+        except (EOFError, OSError):
+            self.is_alive = False
+            error = self._death()
+            if not self._is_loaded:
+                raise error from None
+            return Outcome(self._job, error=error)
+        if isinstance(message, Exception):
+            raise message
+        self._is_loaded = True
+        assert message is None or isinstance(message, Outcome)
+        return message
+
+    def stop(self) -> None:
+        self.connection.close()
+        self._process.terminate()
+        self._process.join()
+        self._process.close()
+
+    def _death(self) -> WorkerError:
+        self._process.join()
+        status = self._process.exitcode or 0
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended: {status}"
+        return WorkerError(
+            f"{self._job.source}: the process that worked on it {how}; if memory is short, use "
+            "fewer --workers"
+        )
+
+
+def _work(driver: Connection, transcriber: Transcriber) -> None:
+    """What a process does: load the model, then jobs until there are no more."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _ = transcriber.recognizer
+    except (AsrError, ModuleNotFoundError) as error:
+        driver.send(error)
+        return
+    driver.send(None)
+    with suppress(EOFError, OSError):
+        while True:
+            driver.send(transcriber.run(driver.recv()))
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent:
+        connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C: the one who started them ends them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

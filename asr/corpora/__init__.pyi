@@ -1,0 +1,10 @@
+from . import fsdd as fsdd, librispeech as librispeech
+from .archives import unpack as unpack
+from .kaldi import read_kaldi as read_kaldi, write_kaldi as write_kaldi
+from .librispeech import (
+    ARCHIVES as ARCHIVES,
+    Archive as Archive,
+    read_librispeech as read_librispeech,
+)
+from .table import read_csv as read_csv, write_csv as write_csv
+from .tones import make_tones as make_tones

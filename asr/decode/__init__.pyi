@@ -1,0 +1,24 @@
+from .beam import BeamDecoder as BeamDecoder, compile_search as compile_search
+from .confidence import (
+    Calibration as Calibration,
+    expected_calibration_error as expected_calibration_error,
+    load_calibration as load_calibration,
+    save_calibration as save_calibration,
+    spoken_words as spoken_words,
+    word_correctness as word_correctness,
+    word_features as word_features,
+)
+from .forced import align_words as align_words, forced_alignment as forced_alignment
+from .greedy import GreedyDecoder as GreedyDecoder, best_path as best_path
+from .hypothesis import NBEST as NBEST, Decoder as Decoder, Hypothesis as Hypothesis
+from .rescore import Rescorer as Rescorer, Scorer as Scorer, rescored as rescored
+from .settings import (
+    LM as LM,
+    LSTM as LSTM,
+    DecoderConfig as DecoderConfig,
+    has_phones as has_phones,
+    included_lm as included_lm,
+    included_lstm as included_lstm,
+    load_settings as load_settings,
+    save_settings as save_settings,
+)

@@ -1,0 +1,9 @@
+from .clean import write_clean as write_clean
+from .cost import Cost as Cost, Machine as Machine, measure_cost as measure_cost
+from .examination import Examination as Examination, examine as examine
+from .report import Report as Report
+from .selftest import (
+    SelfTest as SelfTest,
+    choose_handful as choose_handful,
+    learn_by_heart as learn_by_heart,
+)

@@ -1,0 +1,5 @@
+"""Judge a model on a manifest, in training or after it, and tune its decoder."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

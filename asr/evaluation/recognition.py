@@ -1,0 +1,49 @@
+"""Recognise a manifest with any model, to compare the texts with their references."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr._atomic import write_atomically
+from asr.audio import read_utterance
+from asr.formats import trn_line
+from asr.inference import Acoustics
+from asr.manifest import Utterance
+from asr.text import Normalizer
+
+
+def normalised_references(
+    acoustics: Acoustics, utterances: Iterable[Utterance], *, spelled_by_lexicon: bool
+) -> dict[str, str]:
+    """The references by utterance id, as the model writes text.
+
+    Raises:
+        VocabularyError: they hold symbols that the model cannot write, and no lexicon spells them.
+    """
+    normalizer = Normalizer(**vars(acoustics.text))
+    references = {utterance.id: normalizer(utterance.text) for utterance in utterances}
+    if not spelled_by_lexicon:
+        acoustics.vocabulary.check_texts(references.items())
+    return references
+
+
+def recognise(
+    acoustics: Acoustics, utterances: Iterable[Utterance]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Id and log-probabilities (T, V) of each utterance.
+
+    Raises:
+        AudioError: a recording cannot be read; there is no score of a smaller set.
+    """
+    for utterance in utterances:
+        recording = read_utterance(utterance, acoustics.sample_rate_hz)
+        yield utterance.id, acoustics.log_probs(recording.waveform)
+
+
+def save_texts(folder: Path, references: Mapping[str, str], hypotheses: Mapping[str, str]) -> None:
+    """Write ref.trn and hyp.trn, which asr-score reads, from texts by utterance id."""
+    for name, texts in (("ref", references), ("hyp", hypotheses)):
+        lines = (trn_line(utterance, text) for utterance, text in texts.items())
+        write_atomically(folder / f"{name}.trn", "".join(f"{line}\n" for line in lines))

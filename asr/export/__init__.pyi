@@ -1,0 +1,13 @@
+from .bundle import (
+    COPIED as COPIED,
+    GRAPH as GRAPH,
+    INDEX as INDEX,
+    Bundle as Bundle,
+    BundleInfo as BundleInfo,
+    checkpoint_digest as checkpoint_digest,
+    is_bundle as is_bundle,
+    read_bundle as read_bundle,
+    reseal as reseal,
+    write_bundle as write_bundle,
+)
+from .graph import export_graph as export_graph, quantized as quantized

@@ -1,0 +1,213 @@
+"""A model bundle: a folder that recognises without torch. It is data alone; nothing in it runs.
+
+    model.onnx        waveforms to log-probabilities (asr/export/graph.py says how)
+    tokens.txt        what they are log-probabilities of
+    phones.txt        what its second output is over, if it has one
+    lexicon.npz       pronunciations of words in these phones
+    lm.bin            n-gram model, if any
+    lstm.npz          LSTM language model that rescores, if any
+    decoder.json      settings of the beam search, if they are not the usual ones
+    calibration.json  of word confidences, if any
+    bundle.json       rates, how texts were normalised, and the sha256 of each of these files
+
+The index, bundle.json, is written last. A folder that holds anything but what its index promises,
+because it was cut short, changed or mixed with another, is refused. An experiment folder can be a
+bundle as well; once its best checkpoint is another one, the bundle is refused too.
+"""
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from asr._atomic import created_atomically, write_atomically
+from asr.config import TextConfig, config_from_dict
+from asr.decode import LM, LSTM
+from asr.errors import CheckpointError, ConfigError, VocabularyError
+from asr.text import PHONES, TOKENS, Vocabulary
+
+INDEX = "bundle.json"
+GRAPH = "model.onnx"
+CARD = "MODEL_CARD.md"  # for people: not verified, so that it can be edited
+NEEDED = (GRAPH, TOKENS)
+FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, "decoder.json", "calibration.json")
+COPIED = (*FILES[1:], CARD)  # from an experiment folder, where they have the same names
+FORMAT = 1
+_CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder
+_AGAIN = "copy the bundle again, or make it again with asr-export"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleInfo:
+    """What the index says about the model."""
+
+    sample_rate_hz: int
+    frame_shift_ms: float  # between two frames of log-probabilities
+    unit: str  # of a token: "character" or "word"
+    text: TextConfig  # how transcripts were normalised for training
+    precision: str  # of the weights: "float32" or "int8"
+    checkpoint: str  # sha256 of the index of the checkpoint that the graph was made from
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are those of its index."""
+
+    info: BundleInfo
+    vocabulary: Vocabulary
+    graph: bytes  # an ONNX model
+    phones: Vocabulary | None = None  # of its second output
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder has an index; `read_bundle` finds out whether it is right."""
+    return (folder / INDEX).exists()
+
+
+def checkpoint_digest(experiment: Path) -> str:
+    """What tells the checkpoint that an experiment recognises with from others.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        return _digest(experiment / _CHECKPOINT)
+    except OSError as error:
+        path = experiment / _CHECKPOINT
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def write_bundle(folder: Path, info: BundleInfo, graph: bytes, copied: Mapping[str, Path]) -> None:
+    """Write a bundle; files of an older one in the folder are replaced, or removed.
+
+    Args:
+        folder: may be the one that the copied files are in.
+        info: for the index.
+        graph: an ONNX model.
+        copied: names of COPIED, and where they are now; tokens.txt at least.
+
+    Raises:
+        CheckpointError: a file cannot be read or written.
+    """
+    try:
+        write_atomically(folder / GRAPH, graph)
+        for name in COPIED:
+            if name in copied:
+                _copy(copied[name], folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        digests = {name: _digest(folder / name) for name in (GRAPH, *copied) if name in FILES}
+        index = {"format": FORMAT, **asdict(info), "files": digests}
+        write_atomically(folder / INDEX, json.dumps(index, indent=1) + "\n")
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder}: cannot be written ({error}); make room, or give another folder"
+        ) from error
+
+
+def reseal(folder: Path) -> None:
+    """Make what lies in a bundle's folder now, such as tuned weights, what its index promises.
+
+    Raises:
+        CheckpointError: the index cannot be read or written.
+    """
+    index = _read_index(folder / INDEX)
+    index["files"] = {name: _digest(folder / name) for name in FILES if (folder / name).exists()}
+    try:
+        write_atomically(folder / INDEX, json.dumps(index, indent=1) + "\n")
+    except OSError as error:
+        raise CheckpointError(f"{folder / INDEX}: cannot be written ({error.strerror})") from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists() and target.samefile(source):
+        return
+    with source.open("rb") as file, created_atomically(target) as copy:
+        shutil.copyfileobj(file, copy)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle and verify every file of it.
+
+    Raises:
+        CheckpointError: a file is missing, damaged, or not one of this bundle.
+    """
+    index = _read_index(folder / INDEX)
+    info = _parse_info(index, folder / INDEX)
+    _check_experiment(folder, info)
+    for name in FILES:
+        _check_file(folder / name, index["files"].get(name))
+    try:
+        vocabulary = Vocabulary.load(folder / TOKENS, info.unit)
+        phones = Vocabulary.load(folder / PHONES, "word") if PHONES in index["files"] else None
+        return Bundle(info, vocabulary, (folder / GRAPH).read_bytes(), phones)
+    except (OSError, VocabularyError) as error:
+        raise CheckpointError(f"{folder}: not a bundle ({error})") from error
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
+    if not isinstance(index, dict) or "format" not in index:
+        raise CheckpointError(f"{path}: not the index of a bundle; {_AGAIN}")
+    if index["format"] != FORMAT:
+        raise CheckpointError(
+            f"{path}: format is {index['format']!r}, this version of asr reads {FORMAT}; "
+            "make the bundle again with its asr-export"
+        )
+    files = index.get("files")
+    if not isinstance(files, dict) or not set(NEEDED) <= files.keys() <= set(FILES):
+        raise CheckpointError(f"{path}: files must name {', '.join(NEEDED)}; {_AGAIN}")
+    return index
+
+
+def _parse_info(index: dict[str, Any], path: Path) -> BundleInfo:
+    try:
+        values = {name: index[name] for name in BundleInfo.__dataclass_fields__}
+        values["text"] = config_from_dict({"text": values["text"]}, str(path)).text
+    except (KeyError, ConfigError) as error:
+        raise CheckpointError(f"{path}: not the index of a bundle ({error})") from error
+    rate_hz, shift_ms = values["sample_rate_hz"], values["frame_shift_ms"]
+    allowed = {
+        "sample_rate_hz": type(rate_hz) is int and 1000 <= rate_hz <= 1_000_000,
+        "frame_shift_ms": type(shift_ms) in (int, float) and 0 < shift_ms < math.inf,
+        "unit": values["unit"] in ("character", "word"),
+        "precision": values["precision"] in ("float32", "int8"),
+    }
+    for name, good in allowed.items():
+        if not good:
+            raise CheckpointError(f"{path}: {name} is {values[name]!r}; {_AGAIN}")
+    return BundleInfo(**values)
+
+
+def _check_experiment(folder: Path, info: BundleInfo) -> None:
+    """Refuse a bundle in whose folder training has gone on."""
+    if (folder / _CHECKPOINT).exists() and checkpoint_digest(folder) != info.checkpoint:
+        raise CheckpointError(
+            f"{folder / GRAPH}: not made from {_CHECKPOINT} as it is now; "
+            f"run: asr-export {folder} {folder}"
+        )
+
+
+def _check_file(path: Path, digest: object) -> None:
+    if digest is None:
+        if path.exists():
+            raise CheckpointError(f"{path}: not part of the bundle; run asr-export to include it")
+        return
+    try:
+        found = _digest(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
+    if found != digest:
+        raise CheckpointError(f"{path}: its sha256 is not the one in {INDEX}; {_AGAIN}")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,174 @@
+"""Pronunciations that come with a model: its phones are taught by them, and read back to words."""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from asr._atomic import write_atomically
+from asr._progress import say
+from asr.errors import CheckpointError, DecoderError, LanguageModelError, VocabularyError
+from asr.lexicon.dictionary import Pronunciation, read_dictionary
+from asr.lexicon.trie import Lexicon
+from asr.lm import NgramModel
+from asr.text import PHONES, SPACE_TOKEN, Normalizer, Vocabulary
+
+LEXICON = "lexicon.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Pronunciations:
+    """Words as transcripts have them, each with its pronunciations, the usual one first."""
+
+    phones: Vocabulary
+    lexicon: Lexicon
+
+    @classmethod
+    def read(cls, path: Path, normalizer: Normalizer) -> "Pronunciations":
+        """Read a dictionary, such as asr-lexicon writes; what is no single word is left out.
+
+        Raises:
+            LanguageModelError: it is none.
+        """
+        entries, spoken = read_dictionary(path), dict[str, list[Pronunciation]]()
+        for word, several in entries.items():
+            normalised = normalizer(word)
+            if normalised and " " not in normalised:  # 'cause is not how CAUSE is said
+                spoken.setdefault(normalised, entries.get(normalised.lower(), several))
+        phones = chain.from_iterable(chain.from_iterable(spoken.values()))
+        try:
+            vocabulary = Vocabulary.from_texts([" ".join(phones)], "word")
+        except VocabularyError as error:
+            raise LanguageModelError(
+                f"{path}: no dictionary to learn phones from ({error}); give a word and its "
+                "phones a line"
+            ) from error
+        return cls(vocabulary, _lexicon(spoken, vocabulary))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Pronunciations":
+        """The inverse of `save`.
+
+        Raises:
+            VocabularyError, DecoderError: a file is missing or damaged.
+        """
+        phones = Vocabulary.load(folder / PHONES, "word")
+        path = folder / LEXICON
+        try:
+            return cls(phones, _unpacked(path.read_bytes(), len(phones)))
+        except Exception as error:  # a damaged archive raises many kinds, of no common class
+            raise DecoderError(
+                f"{path}: not a lexicon of a model ({error}); copy the model again"
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Write phones.txt and lexicon.npz, which np.load reads without a pickle.
+
+        Raises:
+            CheckpointError: they cannot be written.
+        """
+        content = io.BytesIO()
+        np.savez_compressed(
+            content,
+            words=np.frombuffer("\n".join(self.lexicon.words).encode(), np.uint8),
+            word=self.lexicon.word,
+            tokens=self.lexicon.tokens.astype(np.min_scalar_type(len(self.phones))),
+        )
+        try:
+            self.phones.save(folder / PHONES)
+            write_atomically(folder / LEXICON, content.getvalue())
+        except OSError as error:
+            raise CheckpointError(
+                f"{folder / LEXICON}: cannot be written ({error.strerror}); make room, or give "
+                "another --out"
+            ) from error
+
+    def among(self, lm: NgramModel) -> Lexicon:
+        """The pronunciations of the words of a language model.
+
+        Raises:
+            DecoderError: it is over characters, or over quite other words.
+        """
+        if SPACE_TOKEN in lm:
+            raise DecoderError(
+                "the language model is over characters, which phones are not; add --unit tokens"
+            )
+        lexicon = self.lexicon.among(lm)
+        if not lexicon.words:
+            raise DecoderError(
+                f"no word of the language model has a pronunciation: {lm.words[-3:]} against "
+                f"{self.lexicon.words[:3]}; check upper and lower case, or add --unit tokens"
+            )
+        return lexicon
+
+    def guessed(self, words: Iterable[str]) -> Lexicon:
+        """Pronunciations of these words, guessed from all others where they are not known.
+
+        Raises:
+            DecoderError: a word has letters that no known word has.
+        """
+        from asr.lexicon.guess import pronounce  # 40 ms that only hotwords need
+
+        words = tuple(words)
+        say(f"guessing how {', '.join(words[:3])} is said, from the whole lexicon: some seconds")
+        sounds = self.phones.tokens
+        known = dict[str, list[Pronunciation]]()
+        for word, row in zip(self.lexicon.word.tolist(), self.lexicon.tokens, strict=True):
+            spoken = tuple(sounds[phone] for phone in row[row > 0])
+            known.setdefault(self.lexicon.words[word].lower(), []).append(spoken)
+        found = pronounce(words, known)
+        if found.left_out:
+            raise DecoderError(
+                f"{found.left_out[0]!r}: its pronunciation cannot be guessed; give it with "
+                "--lexicon, or add --unit tokens"
+            )
+        return _lexicon(found.pronunciations, self.phones)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Ids of the phones of a text, each word said as usual; () where one is not known."""
+        rows = [self._usual.get(word) for word in text.split()]
+        known = [row for row in rows if row is not None]
+        if len(known) < len(rows) or not known:
+            return ()
+        ids = self.lexicon.tokens[known]
+        return tuple(ids[ids > 0].tolist())
+
+    def lacks(self, text: str) -> list[str]:
+        """Words of a text that have no pronunciation."""
+        return [word for word in text.split() if word not in self._usual]
+
+    @cached_property
+    def _usual(self) -> dict[str, int]:
+        """Rows of the first pronunciations."""
+        found, rows = np.unique(self.lexicon.word, return_index=True)
+        words = self.lexicon.words
+        return {words[index]: row for index, row in zip(found.tolist(), rows.tolist(), strict=True)}
+
+
+def _lexicon(spoken: Mapping[str, Sequence[Pronunciation]], phones: Vocabulary) -> Lexicon:
+    spellings = [
+        (index, phones.encode(" ".join(one)))
+        for index, several in enumerate(spoken.values())
+        for one in several
+    ]
+    return Lexicon.of_spellings(tuple(spoken), spellings)
+
+
+def _unpacked(content: bytes, num_phones: int) -> Lexicon:
+    """The lexicon in a file that `Pronunciations.save` wrote.
+
+    Raises:
+        Exception: of many kinds, where it is another one.
+    """
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        words = tuple(file["words"].tobytes().decode().split("\n"))
+        word, tokens = file["word"].astype(np.int32), file["tokens"].astype(np.int32)
+    if tokens.ndim != 2 or tokens.shape[:1] != word.shape:
+        raise ValueError("its parts do not fit together")
+    if min(word.min(), tokens.min()) < 0 or word.max() >= len(words) or tokens.max() >= num_phones:
+        raise ValueError("it speaks of words or phones that there are not")
+    return Lexicon(words, word, tokens)

@@ -1,0 +1,25 @@
+from .arpa import write_arpa as write_arpa
+from .arrays import ROOT as ROOT, NgramArrays as NgramArrays, query as query
+from .binary import load_lm as load_lm, read_binary as read_binary, saver as saver
+from .corpus import UNITS as UNITS, read_sentences as read_sentences, read_words as read_words
+from .files import created as created, opened as opened
+from .kneser_ney import MAX_ORDER as MAX_ORDER, estimate as estimate
+from .lstm_arrays import LstmArrays as LstmArrays
+from .lstm_scorer import LstmScorer as LstmScorer
+from .neural import (
+    LstmLanguageModel as LstmLanguageModel,
+    SentenceBatch as SentenceBatch,
+    load_lstm as load_lstm,
+    lstm_perplexity as lstm_perplexity,
+    token_log_probs as token_log_probs,
+)
+from .ngram import (
+    EOS as EOS,
+    UNK as UNK,
+    NgramModel as NgramModel,
+    Perplexity as Perplexity,
+    perplexity as perplexity,
+)
+from .pruning import prune as prune
+from .trie import Level as Level
+from .vocabulary import BOUNDARY as BOUNDARY, LmVocabulary as LmVocabulary

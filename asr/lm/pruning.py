@@ -1,0 +1,142 @@
+"""Relative-entropy pruning of n-gram models.
+
+Source: Stolcke 1998, "Entropy-based pruning of backoff language models"; what SRILM's -prune does.
+How often a context occurs is counted where it can be: a Kneser-Ney model does not know, for its
+lower orders tell after how many words one stands (Chelba et al. 2010, "Study on interaction between
+entropy pruning and Kneser-Ney smoothing").
+"""
+
+from dataclasses import replace
+from itertools import accumulate, pairwise
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from asr._numba import read_only
+from asr.errors import LanguageModelError
+from asr.lm.arrays import NgramArrays, query
+from asr.lm.ngram import Level, NgramModel
+
+_LEAST_MASS = float(np.finfo(np.float32).eps)  # below it, a sum of probabilities is rounding
+
+
+def prune(
+    model: NgramModel, threshold: float, occurrence: NDArray[np.float64] | None = None
+) -> NgramModel:
+    """Leave out n-grams without which the model's perplexity rises by less than a threshold.
+
+    An n-gram that is the context of one that stays, stays too. The back-off weights are computed
+    anew, so that what a context predicts adds up to one.
+
+    Args:
+        model: any; orders 2 and up are pruned.
+        threshold: a relative rise for each n-gram on its own, such as 1e-8; 0 keeps all.
+        occurrence: what share of a text's words each n-gram is, in the order of the model's arrays,
+            the root being all of them; by default what the model says.
+
+    Raises:
+        LanguageModelError: the threshold is negative.
+    """
+    check_threshold(threshold)
+    if not threshold:
+        return model
+    starts, parent = _starts(model), _parents(model.arrays)
+    if occurrence is None:
+        occurrence = _probabilities(model, starts, parent)
+    keep = np.ones(starts[-1], np.bool_)
+    keep[starts[2] :] = _rise(model, parent[starts[2] :], occurrence) >= threshold
+    for start, end in reversed([*pairwise(starts)][3:]):
+        keep[parent[start:end][keep[start:end]]] = True
+    if keep.all():
+        return model
+    levels = [
+        Level(level.words[kept], level.log_prob[kept], level.backoff[kept])
+        for level, kept in zip(model.levels(), np.split(keep, starts[1:-1])[1:], strict=True)
+    ]
+    return _normalised(NgramModel.from_levels(model.words, levels))
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuse one that is negative, with a LanguageModelError."""
+    if not threshold >= 0:
+        raise LanguageModelError(f"threshold is {threshold}; give 0, which keeps all, or more")
+
+
+def _starts(model: NgramModel) -> list[int]:
+    """The first node of each order, the root being order 0, and the end of the last."""
+    return [*accumulate([0, 1, *model.counts])]
+
+
+def _parents(arrays: NgramArrays) -> NDArray[np.int64]:
+    """The node of each node's context; that of the root is the root."""
+    return np.append(0, np.repeat(np.arange(len(arrays.backoff)), np.diff(arrays.first_child)))
+
+
+def _rise(
+    model: NgramModel, parent: NDArray[np.int64], occurrence: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """By how much perplexity rises, relatively, without each n-gram of orders 2 and up.
+
+    It is P(h) times the divergence of what a context h predicts. With p of a word after h, q after
+    a shorter context, b the back-off weight of h, and b' that without the n-gram:
+    P(h) (p (log p - log q - log b') + (1 - sum of p) (log b - log b')), section 3 of the source.
+    """
+    arrays, first = model.arrays, len(model.arrays.prob) - len(parent)
+    log_p = arrays.prob[first:].astype(np.float64)
+    log_q = _after_shorter(arrays, parent, first)
+    p, q = np.exp(log_p), np.exp(log_q)
+    p_left, q_left = (
+        np.maximum(1 - np.bincount(parent, x, minlength=len(arrays.backoff)), 0)[parent]
+        for x in (p, q)
+    )
+    log_b = np.log(p_left + p) - np.log(q_left + q)
+    divergence = p * (log_p - log_q - log_b) + p_left * (arrays.backoff[parent] - log_b)
+    divergence = np.maximum(divergence, 0)  # its rounding may be negative
+    rise: NDArray[np.float64] = np.expm1(occurrence[parent] * divergence)
+    return rise
+
+
+def _probabilities(
+    model: NgramModel, starts: list[int], parent: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Probability of each node's words, one after the other; <s> is as likely as </s>."""
+    log_probs = model.arrays.prob.astype(np.float64)
+    log_probs[1 + model.bos] = log_probs[1 + model.eos]
+    for start, end in pairwise(starts[2:]):
+        log_probs[start:end] += log_probs[parent[start:end]]
+    return np.exp(log_probs)
+
+
+def _normalised(model: NgramModel) -> NgramModel:
+    """Set the back-off weights by what the n-grams of each context leave, from low orders to high.
+
+    Source: Katz 1987; weight = (1 - sum of p) / (1 - sum of q), p and q as in `_rise`.
+    """
+    arrays, parent, starts = model.arrays, _parents(model.arrays), _starts(model)
+    for (start, end), (first, last) in pairwise(pairwise(starts[1:])):
+        context = parent[first:last]
+        log_p, log_q = arrays.prob[first:last], _after_shorter(arrays, context, first)
+        p_left, q_left = (
+            np.maximum(1 - np.bincount(context - start, np.exp(x), end - start), _LEAST_MASS)
+            for x in (log_p.astype(np.float64), log_q)
+        )
+        backoff = arrays.backoff.copy()
+        backoff[start:end] = np.log(p_left / q_left)
+        arrays = read_only(arrays._replace(backoff=backoff))
+    return replace(model, arrays=arrays)
+
+
+@numba.njit(cache=True)
+def _after_shorter(
+    model: NgramArrays, context: NDArray[np.int64], first: int
+) -> NDArray[np.float64]:
+    """Log-probability of the last words of n-grams when the first is forgotten.
+
+    The n-grams are the nodes `first` and on; `context` holds the node of the context of each.
+    """
+    log_probs = np.empty(len(context))
+    for i in range(len(context)):
+        state = np.int64(model.suffix[context[i]])
+        log_probs[i] = query(model, state, np.int64(model.word[first + i]))[0]
+    return log_probs

@@ -1,0 +1,153 @@
+"""What a recording is like, measured while it is read: rate, band, level, clipping, offset.
+
+A recogniser fails quietly on audio that differs from its training speech; these figures say so.
+Axes: n frames, C channels. Full scale is 1.0; decibels are relative to it (dBFS).
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLOOR_DB = -120.0  # reported for digital silence, whose level in decibels is minus infinity
+_FULL_SCALE = 0.999  # 16-bit clipping decodes to 0.99997, clipping kept by a codec to a little less
+_WINDOW_S = 0.032  # of the spectrum
+_BAND_DB = -70.0  # below the strongest band; speech stays above it, a low-pass falls to -110 dB
+_BAND_SHARE = 0.8  # of the highest frequency that the rates allow; less is a narrow band
+_CLIPPED_SHARE = 1e-4  # a loud but whole recording touches full scale less often
+_DC_SHARE = 0.01
+_SILENCE_DB = -60.0
+_SHORT_S = 0.1  # shorter than any word
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundQuality:
+    """Figures of one recording, or of the piece of it that was read."""
+
+    original_rate_hz: int
+    channels: int
+    duration: float  # seconds
+    format: str  # container and coding, such as "WAV/PCM_16"
+    resampled: bool
+    bandwidth_hz: float  # highest frequency with energy; 0 for digital silence
+    clipped_fraction: float  # samples at or beyond full scale, 0..1
+    dc_offset: float  # mean of the mono signal, -1..1
+    peak_db: float  # of all channels, before anything is limited to full scale
+    rms_db: float  # of the mono signal
+    sample_rate_hz: int = 16_000  # what it was resampled to
+    channels_cancel: bool = False  # the mono mix would have been silence; one channel was used
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the figures by name; every value is fit for JSON."""
+        return asdict(self)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing can be heard."""
+        return self.peak_db < _SILENCE_DB
+
+    def is_narrow(self, sample_rate_hz: int) -> bool:
+        """Whether the band ends well below what this rate and the recording's own allow."""
+        allowed_hz = min(self.original_rate_hz, sample_rate_hz) / 2
+        return not self.is_silent and self.bandwidth_hz < _BAND_SHARE * allowed_hz
+
+    def warnings(self) -> list[str]:
+        """Return one line for each thing a listener should know, in the order of processing."""
+        return [*self._mixed(), *self._resampled(), *self._banded(), *self._levelled()]
+
+    def _mixed(self) -> list[str]:
+        if self.channels_cancel:
+            return [f"{self.channels} channels cancel each other: used one channel alone"]
+        return [f"mixed {self.channels} channels to mono"] if self.channels > 1 else []
+
+    def _resampled(self) -> list[str]:
+        if not self.resampled:
+            return []
+        line = f"resampled from {self.original_rate_hz} Hz to {self.sample_rate_hz} Hz"
+        if self.original_rate_hz < self.sample_rate_hz:
+            line += f" (up-sampled: nothing above {self.original_rate_hz / 2000:.3g} kHz is there)"
+        return [line]
+
+    def _banded(self) -> list[str]:
+        if not self.is_narrow(self.sample_rate_hz):
+            return []
+        allowed_hz = min(self.original_rate_hz, self.sample_rate_hz) / 2
+        return [
+            f"band-limited: nothing above {self.bandwidth_hz / 1000:.1f} kHz of "
+            f"{allowed_hz / 1000:.3g} kHz (narrow-band codec, or up-sampled before)"
+        ]
+
+    def _levelled(self) -> list[str]:
+        facts = [
+            (
+                self.clipped_fraction > _CLIPPED_SHARE,
+                f"clipping: {100 * self.clipped_fraction:.3g} % of samples, "
+                f"peak {round(self.peak_db, 1) + 0.0:+} dBFS",  # + 0.0: no minus zero
+            ),
+            (abs(self.dc_offset) > _DC_SHARE, f"DC offset {self.dc_offset:+.3f} of full scale"),
+            (self.is_silent, f"near silence: peak {self.peak_db:.0f} dBFS"),
+            (self.duration < _SHORT_S, f"short: {self.duration:.3f} s"),
+        ]
+        return [line for true, line in facts if true]
+
+
+class Meter:
+    """Running sums over a recording, so that they need no more memory than one block."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self.num_frames = 0
+        self._rate_hz = rate_hz
+        self._peak = 0.0
+        self._clipped_share = 0.0  # summed over frames
+        self._sum = 0.0
+        self._sum_squares = 0.0
+        window_frames = 1 << round(np.log2(rate_hz * _WINDOW_S))
+        self._window = np.hanning(window_frames).astype(np.float32)
+        self._power = np.zeros(window_frames // 2 + 1)
+
+    def add(self, frames: NDArray[np.float32], mono: NDArray[np.float32]) -> None:
+        """Take in one block: float32 (n, C) as decoded and (n,) as mixed."""
+        magnitude = np.abs(frames)
+        self.num_frames += len(frames)
+        self._peak = max(self._peak, float(magnitude.max()))
+        self._clipped_share += float((magnitude >= _FULL_SCALE).mean()) * len(frames)
+        self._sum += float(mono.sum(dtype=np.float64))
+        self._sum_squares += float(np.square(mono, dtype=np.float64).sum())
+        self._add_spectrum(mono)
+
+    def _add_spectrum(self, mono: NDArray[np.float32]) -> None:
+        size = len(self._window)
+        windows = mono[: len(mono) // size * size].reshape(-1, size)  # (windows, size)
+        windows = windows - windows.mean(axis=1, keepdims=True)  # an offset is not a band
+        self._power += np.square(np.abs(np.fft.rfft(windows * self._window))).sum(axis=0)
+
+    def quality(
+        self, *, channels: int, form: str, sample_rate_hz: int, channels_cancel: bool
+    ) -> SoundQuality:
+        """Return the figures of all blocks so far; at least one frame must have been added."""
+        return SoundQuality(
+            original_rate_hz=self._rate_hz,
+            channels=channels,
+            duration=self.num_frames / self._rate_hz,
+            format=form,
+            resampled=sample_rate_hz != self._rate_hz,
+            bandwidth_hz=self._bandwidth_hz(),
+            clipped_fraction=self._clipped_share / self.num_frames,
+            dc_offset=self._sum / self.num_frames,
+            peak_db=_decibels(self._peak),
+            rms_db=_decibels((self._sum_squares / self.num_frames) ** 0.5),
+            sample_rate_hz=sample_rate_hz,
+            channels_cancel=channels_cancel,
+        )
+
+    def _bandwidth_hz(self) -> float:
+        if self._peak == 0:
+            return 0.0
+        if not self._power.any():  # shorter than one window: cannot be judged
+            return self._rate_hz / 2
+        heard = np.flatnonzero(self._power >= self._power.max() * 10 ** (_BAND_DB / 10))
+        return float(heard[-1]) * self._rate_hz / len(self._window)
+
+
+def _decibels(amplitude: float) -> float:
+    return max(FLOOR_DB, 20 * float(np.log10(max(amplitude, 1e-30))))

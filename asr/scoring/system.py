@@ -1,0 +1,104 @@
+"""A system's score on a test set: its utterances, their sum, and the interval of its WER."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from asr.scoring.alignment import AlignedPair, align
+from asr.scoring.interval import Interval, wer_interval
+from asr.scoring.speakers import speakers_of
+from asr.scoring.wer import Score, pair, score_words, split_words
+
+
+@dataclass(frozen=True)
+class ScoredUtterance:
+    """One utterance's words, as they are scored, and its score."""
+
+    id: str
+    speaker: str | None
+    ref: Sequence[str]
+    hyp: Sequence[str]
+    score: Score
+
+    @cached_property
+    def steps(self) -> list[AlignedPair]:
+        """The alignment that the score counts."""
+        if self.ref == self.hyp:
+            return [("cor", word, word) for word in self.hyp]
+        return align(self.ref, self.hyp)
+
+
+@dataclass(frozen=True)
+class System:
+    """A system's utterances, in the order of the references."""
+
+    name: str
+    utterances: tuple[ScoredUtterance, ...]
+
+    @cached_property
+    def total(self) -> Score:
+        """The score of all utterances."""
+        return sum((utterance.score for utterance in self.utterances), Score())
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """The 95 % confidence interval of the word error rate; None where there can be none."""
+        words = [utterance.score.word for utterance in self.utterances]
+        return wer_interval(
+            [counts.errors for counts in words], [counts.words for counts in words], self.speakers
+        )
+
+    @cached_property
+    def speakers(self) -> list[str | None]:
+        """The speaker of each utterance."""
+        return [utterance.speaker for utterance in self.utterances]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the total and its interval, ready for JSON."""
+        return self.total.as_dict(self.interval)
+
+    def nist_lines(self) -> list[str]:
+        """Return the %WER line with its interval, and the %CER and %SER lines."""
+        return self.total.nist_lines(self.interval)
+
+    def remark(self) -> str | None:
+        """Return what there is to know about the interval, one line; None for nothing."""
+        if self.interval is None:
+            return "no confidence interval: it takes two utterances, and words in the references"
+        if self.interval.units == "speakers":
+            return None
+        known = len(set(self.speakers) - {None})
+        return (
+            f"{'one speaker' if known == 1 and None not in self.speakers else 'unknown speakers'}: "
+            "the confidence interval is over utterances, and says nothing about other speakers"
+        )
+
+
+def score_system(
+    name: str,
+    refs: Mapping[str, str],
+    hyps: Mapping[str, str],
+    speakers: Mapping[str, str | None] | None = None,
+    *,
+    deletable: bool = False,
+) -> System:
+    """Score hypotheses against references by utterance id.
+
+    Args:
+        name: what the system is called in tables.
+        refs, hyps: texts by utterance id.
+        speakers: speakers by the references' ids; where None are told, the ids may tell them.
+        deletable: whether `(word)` in a reference may be left out.
+
+    Raises:
+        ScoreError: an utterance lacks its partner, an alternative is not closed, or texts are too
+            long to compare.
+    """
+    pairs = pair(refs, hyps)
+    found = speakers_of([name for name, _, _ in pairs], speakers or {})
+    scored = []
+    for (utterance, ref, hyp), speaker in zip(pairs, found, strict=True):
+        ref_words, hyp_words = split_words(ref, deletable), split_words(hyp)
+        score = score_words(ref_words, hyp_words)
+        scored.append(ScoredUtterance(utterance, speaker, ref_words, hyp_words, score))
+    return System(name, tuple(scored))

@@ -1,0 +1,1 @@
+from .live import run_live as run_live

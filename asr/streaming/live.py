@@ -1,0 +1,153 @@
+"""Live recognition: words as they become sure, of sound that is still arriving.
+
+A bidirectional network has to hear what follows. So every STEP_S the last seconds are heard once
+more, and what lies RIGHT_S back is final; the rest waits for the next step. From final frames the
+decoder makes a hypothesis anew; its words are written once two hypotheses running agree on them and
+another word has begun, or a pause ends them all. Memory: seconds of sound and one segment.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
+from typing import BinaryIO
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from asr.audio import Waveform
+from asr.decode import Rescorer
+from asr.errors import AudioError
+from asr.recognize import Recognizer
+from asr.segmentation import Segmenter, frame_samples_of, speech_log_probs
+from asr.text import BLANK
+
+# Chosen with scripts/bench/long.py --live.
+STEP_S = 0.5
+LEFT_S = 10.0  # heard before the frames that a step is about
+RIGHT_S = 0.6  # heard after them
+_SAMPLE = np.dtype("<i2")
+_FULL_SCALE = np.float32(32768)
+_RATES_HZ = range(1000, 768_001)
+
+
+def run_live(
+    recognizer: Recognizer, stream: BinaryIO, write: Callable[[str], None], sample_rate_hz: int
+) -> float:
+    """Write the words in a stream, each once, and a line break after each pause, until it ends.
+
+    Args:
+        recognizer: the model.
+        stream: raw samples, 16 bits, signed, little-endian, mono; half a sample at its end is left.
+        write: takes text to append to what was written, and shows it at once.
+        sample_rate_hz: of the stream; another one than the model's is resampled.
+
+    Returns:
+        Seconds of sound that were heard.
+
+    Raises:
+        AudioError: there is no sound of such a rate.
+    """
+    if sample_rate_hz not in _RATES_HZ:
+        raise AudioError(
+            f"the rate of the live stream is {sample_rate_hz} Hz; allowed: "
+            f"{_RATES_HZ.start}..{_RATES_HZ[-1]}"
+        )
+    listener = Listener(recognizer, write)
+    rate_hz, num_samples = recognizer.acoustics.sample_rate_hz, 0
+    for waveform in _waveforms(stream, sample_rate_hz, rate_hz):
+        listener.hear(waveform)
+        num_samples += len(waveform)
+    listener.close()
+    return num_samples / rate_hz
+
+
+class Listener:
+    """Hears waveforms as they arrive, and writes words."""
+
+    def __init__(self, recognizer: Recognizer, write: Callable[[str], None]) -> None:
+        self.decoder, self.acoustics = recognizer.decoder, recognizer.acoustics
+        # An LSTM is too slow for what will be said differently half a second later.
+        decoder = self.decoder
+        self.guesser = decoder.decoder if isinstance(decoder, Rescorer) else decoder
+        self.segmenter = Segmenter(self.acoustics)
+        self.line = Line(write)
+        frames_per_s = 1000 / self.acoustics.frame_shift_ms
+        self._left, self._right, self._step = (
+            round(seconds * frames_per_s) for seconds in (LEFT_S, RIGHT_S, STEP_S)
+        )
+        self.heard = np.empty(0, np.float32)  # samples, of which the last may be heard again
+        self._begin = 0  # its first frame that is not final
+
+    def hear(self, waveform: Waveform) -> None:
+        """Take in float32 (L,) at the model's rate."""
+        frame_samples = frame_samples_of(self.acoustics)
+        self.heard = np.concatenate((self.heard, waveform))
+        limit = len(self.heard) // frame_samples - self._right
+        if limit <= self._begin:
+            return
+        log_probs = speech_log_probs(self.acoustics, self.heard)
+        # The next step may put a token a frame earlier or later: where both meet, there is none.
+        recent = max(self._begin, limit - self._step)
+        end = recent + 1 + int(np.argmax(log_probs[recent:limit, BLANK]))
+        self._take(log_probs[self._begin : end])
+        dropped = max(0, end - self._left)
+        self.heard, self._begin = self.heard[dropped * frame_samples :], end - dropped
+        if (self.segmenter.held.argmax(axis=1) != BLANK).any():
+            self.line.suppose(self.guesser.decode(self.segmenter.held)[0].words)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if len(self.heard):
+            self._take(speech_log_probs(self.acoustics, self.heard)[self._begin :])
+        self._end_line(self.segmenter.held)
+
+    def _take(self, log_probs: NDArray[np.float32]) -> None:
+        """Take final frames (T, V); end the lines of segments that this ends."""
+        for segment in self.segmenter.add(log_probs):
+            self._end_line(segment)
+
+    def _end_line(self, segment: NDArray[np.float32]) -> None:
+        if segment[:, BLANK].any():  # not certain blanks alone
+            self.line.end(self.decoder.decode(segment)[0].words)
+
+
+class Line:
+    """The words of one segment, written as hypotheses about it agree."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._supposed: Sequence[str] = ()
+        self._written = 0  # words
+
+    def suppose(self, words: Sequence[str]) -> None:
+        """A hypothesis of what has been said so far; its last word may be half a word."""
+        pairs = zip(words[:-1], self._supposed, strict=False)
+        agreed = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        self._append(words[self._written : agreed])
+        self._supposed = words
+
+    def end(self, words: Sequence[str]) -> None:
+        """The final hypothesis; what was written stays, and the words behind that follow."""
+        self._append(words[self._written :])
+        if self._written:
+            self._write("\n")
+        self._supposed, self._written = (), 0
+
+    def _append(self, words: Sequence[str]) -> None:
+        for word in words:
+            self._write(f" {word}" if self._written else word)
+            self._written += 1
+
+
+def _waveforms(stream: BinaryIO, from_hz: int, to_hz: int) -> Iterator[Waveform]:
+    """Yield the samples of a stream at the wanted rate, float32 (L,), STEP_S each."""
+    resampler = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
+    left_over = b""
+    while content := stream.read(round(STEP_S * from_hz) * _SAMPLE.itemsize):
+        content = left_over + content
+        whole = len(content) // _SAMPLE.itemsize * _SAMPLE.itemsize
+        left_over = content[whole:]
+        waveform = np.frombuffer(content[:whole], _SAMPLE).astype(np.float32) / _FULL_SCALE
+        yield waveform if from_hz == to_hz else resampler.resample_chunk(waveform)
+    if from_hz != to_hz:
+        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)

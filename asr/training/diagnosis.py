@@ -1,0 +1,108 @@
+"""Why a CTC model does not learn to listen: the likely cause by its signs, and its remedy.
+
+The size of steps is judged by how far the weights move, not by the norm of the gradient, to which
+Adam is blind.
+"""
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from asr.config import Config
+from asr.ctc import frames_needed
+from asr.data import Example
+
+SAMPLE = 2000  # utterances, about, that the facts of a training set are taken from
+
+# Beyond these something is named as the cause.
+SILENT = 0.2  # share of utterances
+FULL = 0.75  # share of frames
+DIVERGED = 1.5  # loss over the lowest one
+FAST, SLOW = 0.5, 0.01  # movement; 0.1 to 0.3 in runs that learnt well
+LONG_S = 20.0
+
+
+class Cause(Enum):
+    """Why a model does not listen, in the order of certainty, and what to do about it."""
+
+    SILENCE = (
+        "{constant:.0%} of the utterances are silence, every frame is the same; look at their "
+        "audio, and at channels and start times in the manifest"
+    )
+    FULL = (
+        "half of the utterances need {fill:.0%} of their frames or more for their labels; lower "
+        "model.stack"
+    )
+    HIGH_RATE = (
+        "the learning rate is too high, the weights move by {movement:.0%} in {look} steps and "
+        "the loss was {lowest_loss:.2f} before; divide train.learning_rate by 5"
+    )
+    FEW_STEPS = (
+        "the run is too short, {planned} steps in all; raise train.epochs, or lower data.batch_s "
+        "and train.warmup_steps"
+    )
+    LOW_RATE = (
+        "the learning rate is too low, the weights move by {movement:.2%} in {look} steps; "
+        "multiply train.learning_rate by 5, or lower train.warmup_steps"
+    )
+    LONG = (
+        "the utterances are too long to begin with, half of them {duration_s:.0f} s or more; cut "
+        "them at pauses, or lower data.max_utterance_s"
+    )
+    TEXT = (
+        "the text does not fit the audio, as the loss is what the frequencies of the tokens give "
+        "alone; listen to a few utterances with their text, or ask asr-doctor"
+    )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a training set asks of a model."""
+
+    entropy: float  # nats a token, of its frequencies
+    fill: float  # frames that the labels of an utterance need, over those it has; the median
+    duration_s: float  # of an utterance; the median
+
+    @classmethod
+    def of(cls, examples: Sequence[Example], config: Config) -> "Facts":
+        """Look at some of the utterances."""
+        some = examples[:: math.ceil(len(examples) / SAMPLE)]
+        counts = Counter(token for example in some for token in example.tokens)
+        total = counts.total()
+        entropy = -sum(n / total * math.log(n / total) for n in counts.values())
+        shift_s = config.features.frame_shift_ms / 1000 * config.model.stack
+        fills = (frames_needed(e.tokens) * shift_s / e.utterance.duration for e in some)
+        durations = (example.utterance.duration for example in some)
+        return cls(entropy, statistics.median(fills), statistics.median(durations))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signs:
+    """What a cause is told by."""
+
+    look: int  # steps that are looked at together
+    loss: float  # nats a token, in the last look
+    lowest_loss: float  # of all looks
+    movement: float  # change of all weights over their norm, in the look where it was largest
+    constant: float  # share of utterances whose frames are all the same, in the last look
+    fill: float  # as in Facts
+    duration_s: float
+    planned: int  # steps of the whole run
+    enough: int  # steps by which a run listens
+
+
+def likely_cause(signs: Signs) -> Cause:
+    """The most certain cause for a model that does not listen after so long."""
+    causes = {
+        Cause.SILENCE: signs.constant > SILENT,
+        Cause.FULL: signs.fill > FULL,
+        Cause.HIGH_RATE: signs.loss > DIVERGED * signs.lowest_loss or signs.movement > FAST,
+        Cause.FEW_STEPS: signs.planned < signs.enough,
+        Cause.LOW_RATE: signs.movement < SLOW,
+        Cause.LONG: signs.duration_s > LONG_S,
+        Cause.TEXT: True,
+    }
+    return next(cause for cause, found in causes.items() if found)

@@ -1,0 +1,158 @@
+"""The training task of the LSTM language model: sentences of equal length, judged by perplexity.
+
+An epoch is a share of the text, so that a long text is judged more than once on the way through.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from asr.config import Config, LmConfig
+from asr.data import Epoch, plan_batches
+from asr.distributed import Group
+from asr.errors import LanguageModelError, TrainingError
+from asr.lm import (
+    BOUNDARY,
+    EOS,
+    UNK,
+    LmVocabulary,
+    LstmLanguageModel,
+    SentenceBatch,
+    read_sentences,
+    token_log_probs,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Encoded sentences, one behind the other; four bytes a token."""
+
+    ids: NDArray[np.int32]  # each sentence with BOUNDARY behind it
+    words: int
+
+    @cached_property
+    def ends(self) -> NDArray[np.int64]:
+        """Where each sentence ends: the index behind its BOUNDARY."""
+        return np.flatnonzero(self.ids == BOUNDARY) + 1
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each sentence, </s> included."""
+        return np.diff(self.ends, prepend=0)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index: int) -> NDArray[np.int32]:
+        end = self.ends[index]
+        return self.ids[end - self.lengths[index] : end]
+
+
+def make_vocabulary(paths: Sequence[str], config: LmConfig) -> LmVocabulary:
+    """The most frequent units of texts; of equally frequent ones those that come first.
+
+    Raises:
+        LanguageModelError: a text cannot be used, or all hold nothing but <unk>.
+    """
+    counts = Counter[str]()
+    for sentence in read_sentences(paths, config.unit):
+        counts.update(sentence)
+    del counts[UNK]
+    if not counts:
+        raise LanguageModelError(f"{', '.join(paths)}: only {UNK}; give a text with known words")
+    common = (unit for unit, _ in counts.most_common(config.vocabulary_size))
+    return LmVocabulary((EOS, UNK, *common), config.unit)
+
+
+def read_corpus(paths: Sequence[str], vocabulary: LmVocabulary) -> Corpus:
+    """Read and encode texts.
+
+    Raises:
+        LanguageModelError: a text cannot be used.
+    """
+    tokens = array("i")
+    for sentence in read_sentences(paths, vocabulary.unit):
+        tokens.extend(vocabulary.encode(sentence))
+    ids = np.frombuffer(tokens, np.int32)
+    return Corpus(ids, int(vocabulary.word_ends(ids).sum()))
+
+
+class LanguageTask:
+    """See asr.train.Task."""
+
+    def __init__(
+        self,
+        config: Config,
+        vocabulary: LmVocabulary,
+        train: Corpus,
+        valid: Corpus,
+        *,
+        group: Group,
+        device: str,
+    ) -> None:
+        self.config = config
+        self.vocabulary = vocabulary
+        self.train = train
+        self.valid = valid
+        self.group = group
+        self.device = torch.device(device)
+        self.model = LstmLanguageModel(config.lm, len(vocabulary)).to(self.device)
+        self.usable = np.flatnonzero(train.lengths <= config.lm.batch_tokens)
+        if not len(self.usable):
+            raise TrainingError(
+                f"no sentence has at most lm.batch_tokens={config.lm.batch_tokens} "
+                f"{config.lm.unit}s; the text needs one sentence a line"
+            )
+
+    def batches(self, epoch: int) -> Epoch[SentenceBatch]:
+        """The batches of one share of the text; each pass over all shares is shuffled anew."""
+        wanted = round(self.train.words / self.config.lm.epoch_words)
+        shares = min(max(wanted, 1), len(self.usable))
+        rng = np.random.default_rng([self.config.train.seed, epoch // shares])
+        chosen = np.array_split(rng.permutation(self.usable), shares)[epoch % shares]
+        lengths = self.train.lengths[chosen]
+        plan = plan_batches(lengths, self.config.lm.batch_tokens, rng)
+        return Epoch(plan, lengths, lambda indices: self._batch(chosen[self._own(indices)]))
+
+    def _own(self, indices: Sequence[int]) -> Sequence[int]:
+        return indices[self.group.rank :: self.group.size]
+
+    def _batch(self, indices: Iterable[int]) -> SentenceBatch | None:
+        sentences = [self.train[index] for index in indices]
+        return SentenceBatch.of(sentences) if sentences else None
+
+    def loss(self, batch: SentenceBatch, generator: Generator) -> tuple[Tensor, int]:
+        """Negative log-probability summed over the batch, in nats, and its number of tokens."""
+        log_probs, _ = self.model.target_log_probs(batch.to(self.device))
+        return -log_probs.sum(), int(batch.num_tokens.sum())
+
+    def describe(self, batch: SentenceBatch) -> str:
+        """The first sentence, and how many there are."""
+        first = batch.tokens[0, 1 : int(batch.num_tokens[0])].tolist()
+        text = " ".join(self.vocabulary.tokens[token] for token in first)
+        return f"{len(batch.tokens)} sentences, the first: {text}"
+
+    def seconds(self, batch: SentenceBatch) -> float:
+        """Tokens."""
+        return float(batch.num_tokens.sum())
+
+    def report(self) -> dict[str, float]:
+        """Nothing beside the loss."""
+        return {}
+
+    def validate(self, model: LstmLanguageModel) -> dict[str, float]:
+        """Loss for a token; as the error the perplexity of a word (and </s>), whatever the unit."""
+        own = self._own(range(len(self.valid)))
+        scores = token_log_probs(model, [self.valid[index] for index in own])
+        log_prob = sum(float(score.sum(dtype=np.float64)) for score in scores)
+        total = torch.tensor([log_prob], dtype=torch.float64, device=self.device)
+        self.group.sum([total])
+        perplexity = (-total / (self.valid.words + len(self.valid))).exp()
+        return {"loss": -total.item() / len(self.valid.ids), "error": perplexity.item()}

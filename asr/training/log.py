@@ -1,0 +1,87 @@
+"""The figures of an epoch, and the log of a run: log.jsonl, a line an epoch, and tensorboard."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Self
+
+from torch.utils.tensorboard import SummaryWriter
+
+from asr._atomic import write_atomically
+from asr.errors import TrainingError
+
+
+@dataclass
+class Tally:
+    """Sums over the batches of an epoch that are done, those of all processes; JSON types only."""
+
+    position: int = 0  # batches done
+    loss: float = 0.0
+    tokens: float = 0.0
+    amount: float = 0.0  # of data learnt from: seconds of audio, or tokens of text
+    skipped: int = 0  # steps whose loss or gradient was not finite
+    learning_rate: float = 0.0  # of the last step
+    elapsed_s: float = 0.0
+    norms: list[float] = field(default_factory=list)  # of the gradient, before it was clipped
+
+    def add(self, loss: float, tokens: float, amount: float, norm: float) -> None:
+        """Count a step that was made."""
+        self.loss += loss
+        self.tokens += tokens
+        self.amount += amount
+        self.norms.append(norm)
+
+    def figures(self, clip_norm: float, rate: str) -> dict[str, float]:
+        """The line of the log; `rate` names the amount of data learnt from in a second."""
+        norms = self.norms or [0.0]
+        elapsed_s = max(self.elapsed_s, 1e-9)
+        return {
+            "train_loss": self.loss / max(self.tokens, 1),
+            "skipped_steps": self.skipped,
+            "grad_norm": median(norms),
+            "grad_norm_max": max(norms),
+            "clipped": sum(norm > clip_norm for norm in norms) / len(norms),
+            "learning_rate": self.learning_rate,
+            "seconds": elapsed_s,
+            rate: self.amount / elapsed_s,
+        }
+
+
+class TrainLog:
+    """Goes on with the log of a folder after so many epochs. Use as a context.
+
+    Lines of later epochs go: a run that was killed between its log and its checkpoint left them.
+    """
+
+    def __init__(self, folder: Path, epochs: int) -> None:
+        self.path = folder / "log.jsonl"
+        try:
+            self.lines = self.path.read_text(encoding="utf-8").splitlines()[:epochs]
+        except FileNotFoundError:
+            self.lines = []
+        self.board = SummaryWriter(str(folder), purge_step=epochs + 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):  # a full disk, of which the writing of a checkpoint has told
+            self.board.close()
+
+    def write(self, epoch: int, step: int, figures: dict[str, float]) -> None:
+        """Append an epoch, counted from 0.
+
+        Raises:
+            TrainingError: the disk is full, or the file cannot be written.
+        """
+        self.lines.append(json.dumps({"epoch": epoch + 1, "step": step, **figures}))
+        try:
+            write_atomically(self.path, "".join(f"{line}\n" for line in self.lines))
+            for name, value in figures.items():
+                self.board.add_scalar(name, value, epoch + 1)
+        except OSError as error:
+            raise TrainingError(
+                f"{self.path}: cannot be written ({error.strerror}); make room, then --resume"
+            ) from error

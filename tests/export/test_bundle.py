@@ -1,0 +1,367 @@
+"""Bundles that are not what they were: one error each, which names the file."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from asr.checkpoint import Checkpoint, create_experiment, save_checkpoint
+from asr.config import TextConfig, config_from_dict
+from asr.distributed import threads
+from asr.errors import AsrError, CheckpointError
+from asr.export.bundle import (
+    Bundle,
+    BundleInfo,
+    checkpoint_digest,
+    read_bundle,
+    reseal,
+    write_bundle,
+)
+from asr.export.graph import export_graph
+from asr.inference import OnnxAcoustics, open_acoustics
+from asr.lexicon import Pronunciations
+from asr.model import AcousticModel
+from asr.text import Normalizer, Vocabulary
+
+CONFIG = config_from_dict({"text": {"case": "lower"}, "model": {"layers": 1, "hidden": 8}})
+VOCABULARY = Vocabulary(("<blank>", " ", "a", "b"))
+INFO = BundleInfo(
+    sample_rate_hz=16_000,
+    frame_shift_ms=30.0,
+    unit="character",
+    text=CONFIG.text,
+    precision="float32",
+    checkpoint="",
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> AcousticModel:
+    torch.manual_seed(1)
+    return AcousticModel(CONFIG, len(VOCABULARY)).eval()
+
+
+@pytest.fixture(scope="module")
+def graph(model: AcousticModel) -> bytes:
+    return export_graph(model)
+
+
+@pytest.fixture
+def experiment(model: AcousticModel, tmp_path: Path) -> Path:
+    create_experiment(tmp_path / "exp", CONFIG, VOCABULARY)
+    tensors = {"model": dict(model.named_parameters())}
+    save_checkpoint(tmp_path / "exp" / "best", Checkpoint(tensors, {}))
+    (tmp_path / "exp" / "decoder.json").write_text('{"lm_weight": 0.5}')
+    return tmp_path / "exp"
+
+
+@pytest.fixture
+def bundle(experiment: Path, graph: bytes, tmp_path: Path) -> Path:
+    copied = {name: experiment / name for name in ("tokens.txt", "decoder.json")}
+    write_bundle(tmp_path / "bundle", INFO, graph, copied)
+    return tmp_path / "bundle"
+
+
+def rewrite(bundle: Path, graph: bytes) -> None:
+    """Put another graph in place, with an index that agrees."""
+    write_bundle(bundle, INFO, graph, {"tokens.txt": bundle / "tokens.txt"})
+
+
+def change_index(bundle: Path, **changes: object) -> None:
+    index = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps(index | changes))
+
+
+def refusal(folder: Path, *, phones: bool = False) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        open_acoustics(folder, phones=phones)
+    return str(caught.value)
+
+
+def test_bundle_is_read_as_it_was_written(bundle: Path, graph: bytes):
+    read = read_bundle(bundle)
+    assert asdict(read.info) == asdict(INFO)
+    assert read.info.text == TextConfig(case="lower")
+    assert read.vocabulary == VOCABULARY
+    assert read.graph == graph
+
+
+def test_bundle_and_experiment_give_the_same(bundle: Path, experiment: Path):
+    ours, torchs = open_acoustics(bundle), open_acoustics(experiment)
+    assert isinstance(ours, OnnxAcoustics)
+    for name in ("text", "sample_rate_hz", "frame_shift_ms", "vocabulary"):
+        assert getattr(ours, name) == getattr(torchs, name)
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 12_345).astype(np.float32)
+    np.testing.assert_allclose(ours.log_probs(waveform), torchs.log_probs(waveform), atol=1e-4)
+
+
+def test_an_experiment_is_run_in_one_thread(experiment: Path, monkeypatch: pytest.MonkeyPatch):
+    seen: list[int] = []
+    run = AcousticModel.from_waveforms
+
+    def watched(self: AcousticModel, waveforms: torch.Tensor, num_samples: torch.Tensor):
+        seen.append(torch.get_num_threads())
+        return run(self, waveforms, num_samples)
+
+    monkeypatch.setattr(AcousticModel, "from_waveforms", watched)
+    with threads(3):
+        open_acoustics(experiment).log_probs(np.ones(16_000, np.float32))
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokens.txt", "decoder.json"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "append", "remove"])
+def test_harmed_file_is_named(bundle: Path, name: str, harm: str):
+    path = bundle / name
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(
+        {
+            "flip": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+            "cut": content[:-1],
+            "append": content + b"\n",
+            "remove": b"",
+        }[harm]
+    )
+    if harm == "remove":
+        path.unlink()
+    assert str(path) in refusal(bundle)
+
+
+def test_file_that_the_index_does_not_name(bundle: Path):
+    (bundle / "lm.bin").write_bytes(b"of another bundle")
+    assert "lm.bin: not part of the bundle" in refusal(bundle)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"format": 2}, "format is 2, this version of asr reads 1"),
+        ({"files": {}}, "files must name"),
+        ({"files": {"../model.onnx": "0"}}, "files must name"),
+        ({"files": 3}, "files must name"),
+        ({"sample_rate_hz": 0}, "sample_rate_hz is 0"),
+        ({"sample_rate_hz": True}, "sample_rate_hz is True"),
+        ({"frame_shift_ms": float("nan")}, "frame_shift_ms is nan"),
+        ({"unit": "phone"}, "unit is 'phone'"),
+        ({"precision": "int4"}, "precision is 'int4'"),
+        ({"text": {"case": "title"}}, "text.case is 'title'"),
+        ({"text": []}, "text is"),
+    ],
+)
+def test_index_that_says_something_else(bundle: Path, changes: dict, expected: str):
+    change_index(bundle, **changes)
+    message = refusal(bundle)
+    assert "bundle.json" in message
+    assert expected in message
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 10_000, b"{}", b'"x"'])
+def test_index_that_is_none(bundle: Path, content: bytes):
+    (bundle / "bundle.json").write_bytes(content)
+    assert "bundle.json" in refusal(bundle)
+
+
+def test_index_lacks_a_key(bundle: Path):
+    index = json.loads((bundle / "bundle.json").read_text())
+    for key in index:
+        (bundle / "bundle.json").write_text(json.dumps({k: index[k] for k in index if k != key}))
+        assert "bundle.json" in refusal(bundle)
+
+
+def test_empty_or_missing_folder(tmp_path: Path):
+    for folder in (tmp_path, tmp_path / "none"):
+        assert f"{folder}: holds no model, neither bundle.json" in refusal(folder)
+
+
+def test_training_that_went_on_beside_a_bundle(
+    experiment: Path, graph: bytes, model: AcousticModel
+):
+    info = BundleInfo(**vars(INFO) | {"checkpoint": checkpoint_digest(experiment)})
+    write_bundle(experiment, info, graph, {"tokens.txt": experiment / "tokens.txt"})
+    open_acoustics(experiment)
+    tensors = {"model": {name: 2 * value for name, value in model.named_parameters()}}
+    save_checkpoint(experiment / "best", Checkpoint(tensors, {}))
+    assert f"asr-export {experiment} {experiment}" in refusal(experiment)
+
+
+def graph_of(*nodes: onnx.NodeProto, width: int = len(VOCABULARY), domain: str = "") -> bytes:
+    """A model with our inputs and outputs, and something else between them."""
+    inputs = [
+        helper.make_tensor_value_info("waveforms", TensorProto.FLOAT, ["N", "L"]),
+        helper.make_tensor_value_info("num_samples", TensorProto.INT64, ["N"]),
+    ]
+    outputs = [helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, None)]
+    weights = numpy_helper.from_array(np.zeros((1, 5, width), np.float32), "weights")
+    graph = helper.make_graph(nodes, "other", inputs, outputs, [weights])
+    opsets = [helper.make_opsetid(name, 1 if name else 17) for name in {"", domain}]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+def keeps_weights_outside() -> bytes:
+    model = onnx.load_from_string(
+        graph_of(helper.make_node("Identity", ["weights"], ["log_probs"]))
+    )
+    onnx.external_data_helper.set_external_data(model.graph.initializer[0], "../../secret")
+    model.graph.initializer[0].ClearField("raw_data")
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (keeps_weights_outside, "keeps weights outside of itself"),
+        (
+            lambda: graph_of(
+                helper.make_node("Run", ["weights"], ["log_probs"], domain="evil"), domain="evil"
+            ),
+            "cannot be run",
+        ),
+        (
+            lambda: graph_of(helper.make_node("Identity", ["weights"], ["log_probs"]), width=9),
+            "gives (9,) log-probabilities a frame, for 4 tokens",
+        ),
+        (lambda: graph_of(helper.make_node("Size", ["weights"], ["log_probs"])), "cannot be run"),
+        (lambda: b"", "cannot be run"),
+        (lambda: b"no graph", "cannot be run"),
+    ],
+)
+def test_graph_that_is_not_ours(bundle: Path, make: Callable[[], bytes], expected: str):
+    rewrite(bundle, make())
+    message = refusal(bundle)
+    assert str(bundle / "model.onnx") in message
+    assert expected in message
+
+
+def test_own_graph_would_not_be_taken_for_one_with_weights_outside(graph: bytes):
+    assert b"location" not in graph
+
+
+@settings(max_examples=30)
+@given(position=st.integers(0, 2**20), byte=st.integers(0, 255))
+def test_damaged_graph_is_a_model_or_an_error(graph: bytes, position: int, byte: int):
+    position %= len(graph)
+    damaged = graph[:position] + bytes([byte]) + graph[position + 1 :]
+    try:
+        acoustics = OnnxAcoustics(Bundle(INFO, VOCABULARY, damaged), Path("bundle"))
+        assert acoustics.log_probs(np.zeros(1000, np.float32)).shape[1] == len(VOCABULARY)
+    except AsrError as error:
+        assert "model.onnx" in str(error)
+
+
+# A model with a second output, over phones.
+
+
+@pytest.fixture
+def spoken(tmp_path: Path) -> Pronunciations:
+    (tmp_path / "dictionary").write_text("a AH\na EY\nab AE B\nba B AH\n")
+    return Pronunciations.read(tmp_path / "dictionary", Normalizer(case="lower"))
+
+
+@pytest.fixture(scope="module")
+def spoken_model() -> AcousticModel:
+    torch.manual_seed(2)
+    return AcousticModel(CONFIG, len(VOCABULARY), 5).eval()
+
+
+@pytest.fixture(scope="module")
+def spoken_graph(spoken_model: AcousticModel) -> bytes:
+    return export_graph(spoken_model)
+
+
+@pytest.fixture
+def spoken_experiment(spoken_model: AcousticModel, spoken: Pronunciations, tmp_path: Path) -> Path:
+    create_experiment(tmp_path / "spoken", CONFIG, VOCABULARY)
+    spoken.save(tmp_path / "spoken")
+    tensors = {"model": dict(spoken_model.named_parameters())}
+    save_checkpoint(tmp_path / "spoken" / "best", Checkpoint(tensors, {}))
+    return tmp_path / "spoken"
+
+
+@pytest.fixture
+def spoken_bundle(spoken_experiment: Path, spoken_graph: bytes, tmp_path: Path) -> Path:
+    names = ("tokens.txt", "phones.txt", "lexicon.npz")
+    copied = {name: spoken_experiment / name for name in names}
+    write_bundle(tmp_path / "bundle", INFO, spoken_graph, copied)
+    return tmp_path / "bundle"
+
+
+def test_each_output_has_its_vocabulary(
+    spoken_bundle: Path, spoken_experiment: Path, spoken: Pronunciations
+):
+    assert read_bundle(spoken_bundle).phones == spoken.phones
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 12_345).astype(np.float32)
+    found = []
+    for phones, vocabulary in ((False, VOCABULARY), (True, spoken.phones)):
+        ours, torchs = (
+            open_acoustics(folder, phones=phones) for folder in (spoken_bundle, spoken_experiment)
+        )
+        assert ours.vocabulary == torchs.vocabulary == vocabulary
+        found.append(ours.log_probs(waveform))
+        assert found[-1].shape[1] == len(vocabulary)
+        np.testing.assert_allclose(found[-1], torchs.log_probs(waveform), atol=1e-4)
+        for acoustics in (ours, torchs):
+            read, tokens = acoustics.with_tokens(waveform)
+            np.testing.assert_allclose(read, found[-1], atol=1e-4)
+            np.testing.assert_allclose(tokens, found[0], atol=1e-4)
+    assert len(found[0]) == len(found[1])
+
+
+def test_the_lexicon_comes_with_the_bundle(spoken_bundle: Path, spoken: Pronunciations):
+    loaded = Pronunciations.load(spoken_bundle)
+    assert loaded.phones == open_acoustics(spoken_bundle, phones=True).vocabulary
+    assert loaded.lexicon.of("a") == spoken.lexicon.of("a")
+
+
+@pytest.mark.parametrize("phones", [False, True])
+@pytest.mark.parametrize("name", ["phones.txt", "lexicon.npz"])
+@pytest.mark.parametrize("harm", ["change", "remove"])
+def test_harmed_phones_are_named(spoken_bundle: Path, name: str, harm: str, phones: bool):
+    path = spoken_bundle / name
+    if harm == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes() + b"\n")
+    assert str(path) in refusal(spoken_bundle, phones=phones)
+
+
+def test_phones_of_another_bundle_are_not_taken(bundle: Path, spoken: Pronunciations):
+    spoken.save(bundle)
+    assert "phones.txt: not part of the bundle" in refusal(bundle)
+    (bundle / "phones.txt").unlink()
+    assert "lexicon.npz: not part of the bundle" in refusal(bundle)
+
+
+def test_a_model_without_phones_is_not_asked_for_them(bundle: Path, experiment: Path):
+    for folder in (bundle, experiment):
+        message = refusal(folder, phones=True)
+        assert message == f"{folder}: the model has no output over phones; use --unit tokens"
+
+
+def test_a_graph_without_the_phones_that_the_index_promises(spoken_bundle: Path, graph: bytes):
+    copied = {n: spoken_bundle / n for n in ("tokens.txt", "phones.txt", "lexicon.npz")}
+    write_bundle(spoken_bundle, INFO, graph, copied)
+    open_acoustics(spoken_bundle)
+    message = refusal(spoken_bundle, phones=True)
+    assert str(spoken_bundle / "model.onnx") in message
+    assert "cannot be run" in message
+
+
+def test_phones_that_do_not_fit_the_model(spoken_bundle: Path, spoken_experiment: Path):
+    for folder in (spoken_bundle, spoken_experiment):
+        tokens = (folder / "phones.txt").read_text().splitlines()
+        (folder / "phones.txt").write_text("\n".join(tokens[:-1]) + "\n")
+    reseal(spoken_bundle)
+    open_acoustics(spoken_bundle)
+    assert "gives (5,) log-probabilities a frame, for 4 tokens" in refusal(
+        spoken_bundle, phones=True
+    )
+    for phones in (False, True):
+        assert "does not fit config.json" in refusal(spoken_experiment, phones=phones)
