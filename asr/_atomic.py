@@ -1,5 +1,6 @@
 """Files that are either the old ones or the new ones, never half of each."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -54,3 +55,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def content_sha256(path: Path) -> str | None:
+    """Return the sha256 of a file's bytes; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):  # ValueError: no file can have such a name
+        return None

@@ -121,7 +121,13 @@ class AudioStream:
         self._duration = duration
         self._block_samples = max(1, round(block_s * sample_rate_hz))
         self._quality: SoundQuality | None = None
+        self.promised_s: float | None = None  # known once a block was taken, if the header tells
         self._check_piece()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the last block has been taken."""
+        return self._quality is not None
 
     @property
     def quality(self) -> SoundQuality:
@@ -164,6 +170,8 @@ class AudioStream:
         """Yield the piece as float32 (n, C) at the rate of the file."""
         first, stop = self._locate(sound)
         end = first
+        if stop < UNKNOWN_FRAMES:
+            self.promised_s = (stop - first) / sound.samplerate
         try:
             if first:
                 sound.seek(first)

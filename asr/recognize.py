@@ -5,7 +5,7 @@ joined and decoded from pause to pause. So memory does not grow with the recordi
 into a word.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,26 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio import AudioStream, Waveform
-from asr.decode import (
-    NBEST,
-    Decoder,
-    GreedyDecoder,
-    Hypothesis,
-    has_phones,
-    included_lm,
-    included_lstm,
-    load_settings,
-)
-from asr.formats import Transcript, Word
-from asr.inference import Acoustics, open_acoustics
+from asr.decode import NBEST, Decoder, GreedyDecoder
+from asr.formats import Segment, Transcript, Word
+from asr.inference import Acoustics
 from asr.media import Source, source_name
+from asr.options import Decoding, DecodingOptions
 from asr.segmentation import Segmenter, speech_log_probs, windows
 from asr.text import BLANK
 
 if TYPE_CHECKING:
     from asr.decode import Calibration
 
-ENGLISH = Path(__file__).parent / "models" / "english"
+Progress = Callable[[float, float | None], None]  # seconds done; in all, where the header tells
 _BLOCK_S = 10.0
 
 
@@ -50,73 +42,88 @@ class Recognizer:
         acoustics: Acoustics,
         decoder: Decoder | None = None,
         calibration: "Calibration | None" = None,
+        *,
+        words: bool = False,
     ) -> None:
         self.acoustics = acoustics
         self.decoder = decoder or GreedyDecoder(acoustics.vocabulary)
         self.calibration = calibration
+        self.words = words  # whether to say when each word was spoken, unless told otherwise
 
     @classmethod
-    def load(cls, folder: Path | str | None = None) -> "Recognizer":
-        """Load a bundle or experiment folder; without one, the English model of the package.
-
-        Where a language model lies in the folder, it is decoded with, by a beam search: over
-        phones, where the model has them.
+    def load(cls, decoding: Decoding | None = None) -> "Recognizer":
+        """Load a model and what decodes it; by default the English model of the package.
 
         Raises:
             CheckpointError: the folder holds no model, or a damaged one.
-            LanguageModelError, DecoderError: its language model or settings are damaged.
+            LanguageModelError, DecoderError: a language model or a setting cannot be used.
         """
-        folder = Path(folder or ENGLISH)
-        path = included_lm(folder)
-        if not path:
-            return cls(open_acoustics(folder))
+        decoding = decoding or DecodingOptions().resolve()
+        acoustics = _open(decoding)
+        decoder = decoding.make_decoder(acoustics.vocabulary, acoustics.text)
+        return cls(acoustics, decoder, decoding.calibration(), words=decoding.words)
 
-        from asr.decode import (
-            BeamDecoder,  # imports numba
-            load_calibration,
-            rescored,
-        )
-        from asr.lexicon import Pronunciations
-        from asr.lm import load_lm
+    def transcribe(
+        self, source: Source, *, words: bool | None = None, progress: Progress | None = None
+    ) -> Transcript:
+        """Recognise a file, the bytes of one, or a binary stream.
 
-        phones = has_phones(folder)
-        acoustics = open_while_compiling(folder, phones=phones)
-        lm, config = load_lm(path), load_settings(folder)
-        lexicon = Pronunciations.load(folder).among(lm) if phones else None
-        beam = BeamDecoder(acoustics.vocabulary, config, lm=lm, lexicon=lexicon)
-        decoder = rescored(beam, included_lstm(folder), config)
-        return cls(acoustics, decoder, load_calibration(folder))
-
-    def transcribe(self, source: Source, *, words: bool = False) -> Transcript:
-        """Recognise a file, the bytes of one, or a binary stream; with `words`, say when each was.
+        Args:
+            source: the recording.
+            words: whether to say when each word was spoken; default: as the model was loaded.
+            progress: is told, from pause to pause, how many seconds are done.
 
         Raises:
             AudioError: the recording cannot be read, or not to its end.
         """
-        stream = AudioStream(source, sample_rate_hz=self.acoustics.sample_rate_hz, block_s=_BLOCK_S)
-        texts, timed, frames = list[str](), list[Word](), 0
-        for log_probs in self.segments(stream):
-            if log_probs[:, BLANK].any():  # not certain blanks alone
-                nbest = self.decoder.decode(log_probs, NBEST if words else 1)
-                texts.append(nbest[0].text)
-                if words:
-                    start = frames * self.acoustics.frame_shift_ms / 1000
-                    timed += (_later(word, start) for word in self._words(log_probs, nbest))
-            frames += len(log_probs)
-        duration = stream.quality.duration
+        stream = self._stream(source)
+        segments = list(self._decoded(stream, words, progress))
         return Transcript(
             path=source_name(source),
-            text=" ".join(filter(None, texts)),
-            duration=duration,
-            # the last frame may reach beyond the recording
-            words=tuple(replace(word, end=min(word.end, duration)) for word in timed),
+            text=" ".join(segment.text for segment in segments),
+            duration=stream.quality.duration,
+            words=tuple(word for segment in segments for word in segment.words),
             warnings=tuple(stream.quality.warnings()),
             quality=stream.quality,
         )
 
-    def segments(self, blocks: Iterable[Waveform]) -> Iterator[NDArray[np.float32]]:
-        """Log-probabilities (T, V) of a recording from pause to pause, certain blanks where no
-        speech is. All joined have a frame for each frame of the recording.
+    def segments(
+        self, source: Source, *, words: bool | None = None, progress: Progress | None = None
+    ) -> Iterator[Segment]:
+        """Yield what is said from pause to pause, each piece as soon as it is decoded.
+
+        Arguments and errors as of `transcribe`; damage in the middle of a file is an error after
+        the segments before it.
+        """
+        return self._decoded(self._stream(source), words, progress)
+
+    def _stream(self, source: Source) -> AudioStream:
+        rate_hz = self.acoustics.sample_rate_hz
+        return AudioStream(source, sample_rate_hz=rate_hz, block_s=_BLOCK_S)
+
+    def _decoded(
+        self, stream: AudioStream, words: bool | None, progress: Progress | None
+    ) -> Iterator[Segment]:
+        """Yield the segments that have a text."""
+        words = self.words if words is None else words
+        shift_ms, frames = self.acoustics.frame_shift_ms, 0
+        for log_probs in self.log_probs(stream):
+            # The last frame may reach beyond the recording.
+            limit = stream.quality.duration if stream.is_read else np.inf
+            if log_probs[:, BLANK].any():  # not certain blanks alone
+                start = frames * shift_ms / 1000
+                segment = self._segment(log_probs, start, limit, words=words)
+                if segment.text:
+                    yield segment
+            frames += len(log_probs)
+            if progress:
+                progress(min(frames * shift_ms / 1000, limit), stream.promised_s)
+
+    def log_probs(self, blocks: Iterable[Waveform]) -> Iterator[NDArray[np.float32]]:
+        """Yield the log-probabilities (T, V) of a recording from pause to pause.
+
+        They are certain blanks where no speech is. All joined have a frame for each frame of the
+        recording.
 
         Args:
             blocks: float32 (L,) each, at the model's rate.
@@ -127,22 +134,46 @@ class Recognizer:
             yield from segmenter.add(window.part(log_probs))
         yield segmenter.held
 
-    def _words(self, log_probs: NDArray[np.float32], nbest: list[Hypothesis]) -> tuple[Word, ...]:
-        from asr.decode import spoken_words  # compiles at its first use
+    def _segment(
+        self, log_probs: NDArray[np.float32], start: float, limit: float, *, words: bool
+    ) -> Segment:
+        """Decode log-probabilities (T, V) that begin at `start` and end by `limit`, in seconds."""
+        frame_s, timed = self.acoustics.frame_shift_ms / 1000, list[Word]()
+        nbest = self.decoder.decode(log_probs, NBEST if words else 1)
+        if words:
+            from asr.decode import spoken_words  # compiles at its first use
 
-        frame_s = self.acoustics.frame_shift_ms / 1000
-        return spoken_words(log_probs, nbest, frame_s, self.calibration)
+            for word in spoken_words(log_probs, nbest, frame_s, self.calibration):
+                end = min(start + word.end, limit)
+                timed.append(replace(word, start=start + word.start, end=end))
+        said = np.flatnonzero(log_probs.argmax(axis=1) != BLANK)
+        edges = (said[0], said[-1] + 1) if len(said) else (0, len(log_probs))
+        begin, end = (float(min(start + frame * frame_s, limit)) for frame in edges)
+        return Segment(nbest[0].text, begin, end, tuple(timed))
 
 
-def open_while_compiling(folder: Path, *, phones: bool) -> Acoustics:
-    """What open_acoustics gives; meanwhile, on another core, the search becomes ready."""
+def _open(decoding: Decoding) -> Acoustics:
+    """Open the model; for a beam search, make the compiled search ready on another core."""
     with ThreadPoolExecutor(1) as pool:
-        opening = pool.submit(open_acoustics, folder, phones=phones)
-        from asr.decode import compile_search  # imports numba
+        opening = pool.submit(decoding.open_output)
+        if decoding.decoder == "beam":
+            from asr.decode import compile_search  # imports numba
 
-        compile_search()
+            compile_search()
         return opening.result()
 
 
-def _later(word: Word, seconds: float) -> Word:
-    return replace(word, start=word.start + seconds, end=word.end + seconds)
+def load_model(
+    folder: Path | str | None = None, options: DecodingOptions | None = None
+) -> Recognizer:
+    """Load a bundle or experiment folder; without one, the English model of the package.
+
+    Args:
+        folder: of the model.
+        options: how to decode; default: what the folder makes the default.
+
+    Raises:
+        CheckpointError: the folder holds no model, or a damaged one.
+        LanguageModelError, DecoderError: a language model or an option cannot be used.
+    """
+    return Recognizer.load((options or DecodingOptions()).resolve(folder))

@@ -21,10 +21,13 @@ from asr.formats import Transcript
 
 
 class FakeModel:
-    """Does what its recordings say."""
+    """Does what its recordings say; with words, it says so."""
 
-    def transcribe(self, source: Path, *, words: bool) -> Transcript:
-        """Recognise; with words, say so."""
+    def __init__(self, words: bool) -> None:
+        self.words = words
+
+    def transcribe(self, source: Path) -> Transcript:
+        """Recognise a file of text."""
         text = source.read_text()
         if text == "bad":
             raise AudioError(f"{source}: is bad")
@@ -35,7 +38,7 @@ class FakeModel:
         if text == "die" or (text == "die once" and not _seen(source)):
             os.kill(os.getpid(), signal.SIGKILL)
         text = str(os.getpid()) if text == "pid" else text
-        return Transcript(str(source), f"{text}{' with words' if words else ''}", 1.0)
+        return Transcript(str(source), f"{text}{' with words' if self.words else ''}", 1.0)
 
 
 def _seen(source: Path) -> bool:
@@ -46,18 +49,18 @@ def _seen(source: Path) -> bool:
     return False
 
 
-def load(kind: str = "good") -> FakeModel:
+def load(kind: str = "good", words: bool = False) -> FakeModel:
     """Load a model that is good, damaged, or larger than the memory."""
     if kind == "damaged":
         raise CheckpointError("exp: is damaged")
     if kind == "large":
         os.kill(os.getpid(), signal.SIGKILL)
-    return FakeModel()
+    return FakeModel(words)
 
 
-def transcriber(kind: str = "good", **options: bool) -> Transcriber:
+def transcriber(kind: str = "good", words: bool = False, **options: bool) -> Transcriber:
     """Something that does jobs with such a model."""
-    return Transcriber(partial(load, kind), **options)
+    return Transcriber(partial(load, kind, words), **options)
 
 
 def print_texts() -> int:

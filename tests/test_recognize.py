@@ -10,7 +10,8 @@ import soundfile
 import soxr
 
 import asr
-from asr.errors import AudioError, CheckpointError
+from asr.errors import AudioError, CheckpointError, DecoderError
+from asr.lm import estimate, write_arpa
 from asr.manifest import Utterance, read_manifest
 from asr.recognize import Recognizer
 
@@ -126,3 +127,70 @@ def test_words_end_with_the_recording(model: Recognizer, spoken: list[Utterance]
     soundfile.write(tmp_path / "cut.wav", sound[:end], 16_000)
     transcript = model.transcribe(tmp_path / "cut.wav", words=True)
     assert transcript.words[-1].end <= transcript.duration
+
+
+@pytest.fixture(scope="module")
+def gaps(spoken: list[Utterance], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three utterances with pauses of three seconds between them."""
+    pause = np.zeros(3 * 16_000)
+    sounds = [part for u in spoken[:3] for part in (soundfile.read(u.audio)[0], pause)]
+    path = tmp_path_factory.mktemp("gaps") / "gaps.wav"
+    soundfile.write(path, np.concatenate(sounds), 16_000)
+    return path
+
+
+def test_segments_come_one_by_one_and_make_the_transcript(
+    model: Recognizer, spoken: list[Utterance], gaps: Path
+):
+    whole = model.transcribe(gaps, words=True)
+    segments = list(model.segments(gaps, words=True))
+    assert [segment.text for segment in segments] == [u.text for u in spoken[:3]]
+    assert tuple(word for segment in segments for word in segment.words) == whole.words
+    begin = 0.0
+    for segment, utterance in zip(segments, spoken, strict=False):
+        assert begin <= segment.start < segment.end <= begin + utterance.duration + 0.1
+        assert segment.start <= segment.words[0].start < segment.words[-1].end
+        begin += utterance.duration + 3
+    assert not any(segment.words for segment in model.segments(gaps))
+
+
+def test_segments_come_before_the_end_is_read(model: Recognizer, spoken: list[Utterance]):
+    sound, _ = soundfile.read(spoken[0].audio)
+    content = io.BytesIO()
+    talk = np.concatenate([sound, np.zeros(80 * 16_000), sound])
+    soundfile.write(content, talk, 16_000, format="FLAC")
+    cut = content.getvalue()[: -len(content.getvalue()) // 10]  # it ends within the last word
+    found = model.segments(cut)
+    assert next(found).text == spoken[0].text
+    with pytest.raises(AudioError, match="cut short"):
+        list(found)
+
+
+def test_progress_is_seconds_done_of_seconds_in_all(model: Recognizer, gaps: Path):
+    seen: list[tuple[float, float | None]] = []
+    duration = model.transcribe(
+        gaps, progress=lambda done, total: seen.append((done, total))
+    ).duration
+    done = [seconds for seconds, _ in seen]
+    assert done == sorted(done)
+    assert len(done) > 2
+    assert done[-1] == duration
+    assert all(total == pytest.approx(duration) for _, total in seen)
+
+
+def test_load_model_reaches_what_the_command_reaches(
+    smoke: Path, spoken: list[Utterance], tmp_path: Path
+):
+    texts = [u.text.split() for u in read_manifest(smoke / "data" / "train.jsonl")]
+    write_arpa(estimate(texts, 2), tmp_path / "lm.arpa")
+    options = asr.DecodingOptions(
+        lm=tmp_path / "lm.arpa", hotwords=texts[0], settings={"beam_size": 7}, words=True
+    )
+    model = asr.load_model(smoke / "exp", options)
+    found = model.transcribe(spoken[0].audio)
+    assert found.text == spoken[0].text
+    assert [word.word for word in found.words] == spoken[0].text.split()
+    assert model.transcribe(spoken[0].audio, words=False).words == ()
+    assert model.decoder.config.beam_size == 7
+    with pytest.raises(DecoderError, match="did you mean 'beam_size'"):
+        asr.load_model(smoke / "exp", asr.DecodingOptions(settings={"bean_size": 7}))

@@ -93,7 +93,7 @@ def sounds(seconds: float, seed: int = 0) -> dict[str, np.ndarray]:
 def text_of(waveform: np.ndarray) -> str:
     """What the English model reads, by its best path, in a waveform."""
     recognizer = Recognizer(english().acoustics)
-    segments = recognizer.segments([waveform.astype(np.float32)])
+    segments = recognizer.log_probs([waveform.astype(np.float32)])
     return " ".join(recognizer.decoder.decode(segment)[0].text for segment in segments).strip()
 
 

@@ -10,7 +10,6 @@ from .jobs import (
     read_list as read_list,
     run_here as run_here,
 )
-from .journal import content_sha256 as content_sha256
 from .outputs import OutputFolder as OutputFolder, Printer as Printer, Sink as Sink
 from .ray import run_on_ray as run_on_ray
 from .workers import run_in_processes as run_in_processes

@@ -15,8 +15,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._atomic import content_sha256
 from asr.audio import list_audio
-from asr.batch.journal import content_sha256
 from asr.errors import AsrError, ConfigError
 from asr.formats import Transcript
 
@@ -63,7 +63,6 @@ class Transcriber:
 
     load: Callable[[], "Recognizer"]
     system: Mapping[str, object] = field(default_factory=dict)  # kept with each transcript
-    words: bool = False  # whether it says when each word was
     hashed: bool = False  # whether outcomes carry the sha256 of their recordings
 
     @cached_property
@@ -86,7 +85,7 @@ class Transcriber:
         sha256 = content_sha256(Path(job.source)) if self.hashed else None
         try:
             source = sys.stdin.buffer if job.source == STDIN else job.source
-            found = recognizer.transcribe(source, words=self.words)
+            found = recognizer.transcribe(source)
         except AsrError as error:
             return Outcome(job, None, error, time.monotonic() - started, sha256)
         found = replace(found, system=self.system)

@@ -4,7 +4,6 @@ A line is on the disk before the next recording is taken up, and after the files
 Whatever moment a run is killed at, each whole line is true; half a line at the end is cut off.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -108,12 +107,3 @@ class Journal:
         return ConfigError(
             f"{self.path}: cannot be written ({error.strerror}); give another --output-dir"
         )
-
-
-def content_sha256(path: Path) -> str | None:
-    """The sha256 of a file's bytes; None where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):  # ValueError: no file can have such a name
-        return None

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr._atomic import write_atomically
+from asr._atomic import content_sha256, write_atomically
 from asr.batch.jobs import Job, Outcome
-from asr.batch.journal import OK, Journal, content_sha256
+from asr.batch.journal import OK, Journal
 from asr.errors import ConfigError
 from asr.formats import FORMATS, Format
 

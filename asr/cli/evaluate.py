@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._progress import progress, say
-from asr.cli import decoding
+from asr.cli.decoding import add_options, chosen
 from asr.cli.run import run
 from asr.errors import DecoderError
 from asr.manifest import read_manifest
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from asr.decode import Calibration, Decoder, DecoderConfig
     from asr.inference import Acoustics
+    from asr.options import Decoding
 
     Outputs = Iterable[tuple[str, NDArray[np.float32]]]  # id, log-probabilities (T, V)
 
@@ -39,17 +40,17 @@ def main(argv: list[str] | None = None) -> int:
         "both with the model; "
         "what is then printed is no test result",
     )
-    decoding.add_options(parser)
+    add_options(parser)
     arguments = parser.parse_args(argv)
     return run("asr-evaluate", lambda: evaluate(arguments))
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate, save, print; the exit status."""
-    decoding.complete_options(arguments, arguments.model)
-    if arguments.tune and not arguments.lm:
+    decoding = chosen(arguments).resolve(arguments.model)
+    if arguments.tune and not decoding.lm:
         raise DecoderError("--tune weighs a language model; add --decoder beam --lm LM")
-    if arguments.tune and arguments.unit != decoding.usual_unit(arguments.model):
+    if arguments.tune and not decoding.is_usual_unit:
         raise DecoderError(
             "--tune keeps weights with the model, for its phones; leave --unit tokens out, and "
             "try weights by --set lm_weight=0.8 --set word_score=0"
@@ -61,16 +62,16 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from asr.evaluation import normalised_references, recognise, save_texts
     from asr.scoring import score_system
 
-    acoustics = decoding.open_output(arguments)
-    lexicon = arguments.lexicon is not None or arguments.unit == "phones"
-    references = normalised_references(acoustics, utterances, spelled_by_lexicon=lexicon)
+    acoustics = decoding.open_output()
+    references = normalised_references(
+        acoustics, utterances, spelled_by_lexicon=decoding.reads_words
+    )
     outputs: Outputs = recognise(acoustics, progress(utterances, "recognising"))
     if arguments.tune:
         outputs = list(outputs)
-        decoder = tuned(arguments, acoustics, outputs, references)
+        decoder = tuned(decoding, acoustics, outputs, references)
     else:
-        config = decoding.settings(arguments, arguments.model)
-        decoder = decoding.make_decoder(arguments, config, acoustics.vocabulary, acoustics.text)
+        decoder = decoding.make_decoder(acoustics.vocabulary, acoustics.text)
     started = time.perf_counter()
     hypotheses = {name: decoder.decode(log_probs)[0].text for name, log_probs in outputs}
     elapsed = time.perf_counter() - started
@@ -90,7 +91,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def tuned(
-    arguments: argparse.Namespace,
+    decoding: "Decoding",
     acoustics: "Acoustics",
     outputs: "Outputs",
     references: Mapping[str, str],
@@ -103,9 +104,8 @@ def tuned(
     from asr.decode import Rescorer
     from asr.evaluation import TuningData, calibrate, tune
 
-    config = decoding.settings(arguments, arguments.model)
-    decoder = decoding.make_beam(arguments, config, acoustics.vocabulary, acoustics.text)
-    scorer = decoding.load_scorer(arguments, decoder.words)
+    decoder = decoding.make_beam(acoustics.vocabulary, acoustics.text)
+    scorer = decoding.load_scorer(decoder.words)
     names, log_probs = zip(*outputs, strict=True)
     material = TuningData(log_probs, [references[name] for name in names])
     found, trials = tune(material, decoder, scorer)
@@ -114,9 +114,9 @@ def tuned(
     best = decoder.reweighted(found.lm_weight, found.word_score)
     weighed = Rescorer(best, scorer, found) if scorer else best
     fit = calibrate(material, weighed, acoustics.frame_shift_ms / 1000)
-    keep(arguments.model, found, fit.calibration)
+    keep(decoding.model, found, fit.calibration)
     say(
-        f"kept in {arguments.model}: lm_weight {found.lm_weight}, word_score {found.word_score}; "
+        f"kept in {decoding.model}: lm_weight {found.lm_weight}, word_score {found.word_score}; "
         f"confidences: expected calibration error {fit.error_before:.3f} before and "
         f"{fit.error_after:.3f} after fitting, on {fit.words} words of the other utterances"
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from asr._progress import RecordingsBar, say
 from asr.batch import (
@@ -24,10 +25,14 @@ from asr.batch import (
     read_list,
     run_here,
 )
-from asr.cli import decoding
+from asr.cli.decoding import add_options, chosen
 from asr.cli.run import complain, run
 from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format, parse_formats
+
+if TYPE_CHECKING:
+    from asr.options import Decoding
+    from asr.recognize import Recognizer
 
 LIVE_RATE_HZ = 16_000
 
@@ -54,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quiet", action="store_true", help="say nothing about good recordings")
     _add_options_for_many(parser)
     _add_options_for_live(parser)
-    decoding.add_options(parser)
+    add_options(parser)
     arguments = parser.parse_args(argv)
     return run("asr-transcribe", lambda: transcribe(arguments))
 
@@ -109,35 +114,33 @@ def transcribe(arguments: argparse.Namespace) -> int:
         raise ConfigError(mistake)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from asr.recognize import ENGLISH
+    from asr.recognize import Recognizer
 
-    arguments.model = arguments.model or ENGLISH
-    decoding.complete_options(arguments, arguments.model)
+    timed = any(form.timed for form in formats)
+    decoding = chosen(arguments, words=timed).resolve(arguments.model)
     if arguments.live:
-        return listen(arguments)
+        return listen(Recognizer.load(decoding), arguments.rate or LIVE_RATE_HZ)
     jobs = list_jobs(
         arguments.inputs, read_list(arguments.files_from) if arguments.files_from else ()
     )
     transcriber = Transcriber(
-        partial(decoding.load_recognizer, _sendable(arguments)),
-        decoding.describe(arguments),
-        words=any(form.timed for form in formats),
+        partial(Recognizer.load, decoding),
+        decoding.describe(),
         hashed=arguments.output_dir is not None,
     )
-    return _do(arguments, jobs, transcriber, _sink(arguments, jobs, formats))
+    return _do(arguments, jobs, transcriber, _sink(arguments, jobs, formats, decoding))
 
 
-def listen(arguments: argparse.Namespace) -> int:
-    """Print what is said into standard input, until its end.
+def listen(recognizer: "Recognizer", rate_hz: int) -> int:
+    """Print what is said into standard input, raw samples of this rate, until its end.
 
     Raises:
         AudioError: there was not one sample.
     """
     from asr.streaming import run_live
 
-    recognizer = decoding.load_recognizer(arguments)
     write = partial(print, end="", flush=True)
-    if not run_live(recognizer, sys.stdin.buffer, write, arguments.rate or LIVE_RATE_HZ):
+    if not run_live(recognizer, sys.stdin.buffer, write, rate_hz):
         raise AudioError("standard input held no sound; --live hears raw 16-bit samples")
     return 0
 
@@ -173,22 +176,18 @@ def _mistakes_about_files(
         yield "--skip-existing is about the files in --output-dir; add --output-dir OUT"
 
 
-def _sendable(arguments: argparse.Namespace) -> argparse.Namespace:
-    """The options with paths that hold in another folder and machine, where they go to one."""
-    if not arguments.ray:
-        return arguments
-    paths = {name: v.absolute() for name, v in vars(arguments).items() if isinstance(v, Path)}
-    return argparse.Namespace(**vars(arguments) | paths)
-
-
-def _sink(arguments: argparse.Namespace, jobs: Sequence[Job], formats: Sequence[Format]) -> Sink:
+def _sink(
+    arguments: argparse.Namespace,
+    jobs: Sequence[Job],
+    formats: Sequence[Format],
+    decoding: "Decoding",
+) -> Sink:
     if not arguments.output_dir:
         # One recording named as such prints its bare text; a folder's only one is one of several.
         several = len(jobs) > 1 or jobs[0].source not in (STDIN, *map(Path, arguments.inputs))
         return Printer(formats[0], several)
-    settings = decoding.digest(arguments)
     skips = arguments.skip_existing
-    return OutputFolder(arguments.output_dir, formats, settings, jobs, skips=skips)
+    return OutputFolder(arguments.output_dir, formats, decoding.digest(), jobs, skips=skips)
 
 
 def _do(

@@ -20,5 +20,6 @@ from .settings import (
     included_lm as included_lm,
     included_lstm as included_lstm,
     load_settings as load_settings,
+    parse_settings as parse_settings,
     save_settings as save_settings,
 )

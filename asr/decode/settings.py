@@ -3,9 +3,10 @@
 import difflib
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from asr._atomic import write_atomically
 from asr.errors import DecoderError
@@ -39,23 +40,13 @@ class DecoderConfig:
             if not low <= value <= high:
                 raise DecoderError(f"decoder.{name} is {value}; allowed: {low:g}..{high:g}")
 
-    def changed(self, settings: Iterable[str]) -> "DecoderConfig":
-        """The same with settings of the form key=value.
+    def changed(self, table: Mapping[str, object], source: str = "decoder") -> "DecoderConfig":
+        """Return a copy with other values of some settings; `source` is named in errors.
 
         Raises:
-            DecoderError: an unknown key, or a value that is not allowed.
+            DecoderError: an unknown name, or a value that is not allowed.
         """
-        table = {}
-        for setting in settings:
-            key, _, text = setting.partition("=")
-            try:
-                table[key] = json.loads(text)
-            except ValueError:
-                raise DecoderError(f"{setting!r}: write key=value, such as beam_size=200") from None
-        return self._with(table, "decoder")
-
-    def _with(self, table: dict[str, object], source: str) -> "DecoderConfig":
-        kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        kinds = get_type_hints(type(self))
         for key, value in table.items():
             if key not in kinds:
                 near = difflib.get_close_matches(key, kinds, n=1)
@@ -65,6 +56,22 @@ class DecoderConfig:
                 kind = kinds[key].__name__
                 raise DecoderError(f"{source}: {key} is {value!r}; it must be of type {kind}")
         return replace(self, **table)  # type: ignore[arg-type]
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """Read settings of the form key=value, values as JSON has them.
+
+    Raises:
+        DecoderError: one has another form.
+    """
+    table = {}
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        try:
+            table[key] = json.loads(text)
+        except ValueError:
+            raise DecoderError(f"{setting!r}: write key=value, such as beam_size=200") from None
+    return table
 
 
 _ALLOWED = {
@@ -111,7 +118,7 @@ def load_settings(model: Path) -> DecoderConfig:
         raise DecoderError(f"{path}: cannot be read ({error})") from error
     if not isinstance(table, dict):
         raise DecoderError(f"{path}: not a JSON object of settings")
-    return DecoderConfig()._with(table, str(path))
+    return DecoderConfig().changed(table, str(path))
 
 
 def save_settings(model: Path, config: DecoderConfig) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from asr._atomic import content_sha256
 from asr._progress import progress
 from asr.audio import LATE_S
-from asr.batch import content_sha256
 from asr.doctor.dataset import Dataset
 from asr.doctor.finding import Finding
 from asr.errors import AudioError

@@ -3,11 +3,12 @@
 from asr.formats.lines import ctm, trn_line
 from asr.formats.praat import textgrid
 from asr.formats.registry import FORMATS, Format, parse_formats
-from asr.formats.transcript import Transcript, Word
+from asr.formats.transcript import Segment, Transcript, Word
 
 __all__ = [
     "FORMATS",
     "Format",
+    "Segment",
     "Transcript",
     "Word",
     "ctm",

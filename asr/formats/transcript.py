@@ -19,6 +19,16 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """A stretch of a recording between two pauses, as soon as it is decoded; times in seconds."""
+
+    text: str
+    start: float
+    end: float
+    words: tuple[Word, ...] = ()  # where they are asked for
+
+
+@dataclass(frozen=True)
 class Transcript:
     """What was recognised in one recording; duration in seconds, warnings about its audio."""
 

@@ -36,9 +36,9 @@ class _Asr:
     packages: tuple[str, ...] = ("asr", "onnxruntime", "numpy")
 
     def __init__(self, model: Path) -> None:
-        from asr.recognize import Recognizer
+        from asr import load_model
 
-        self.recognizer = Recognizer.load(model)
+        self.recognizer = load_model(model)
 
     def hear(self, wav: bytes) -> str:
         return self.recognizer.transcribe(wav).text
@@ -48,10 +48,9 @@ class _AsrGreedy(_Asr):
     """The same without the bundle's language model."""
 
     def __init__(self, model: Path) -> None:
-        from asr.inference import open_acoustics
-        from asr.recognize import Recognizer
+        from asr import DecodingOptions, load_model
 
-        self.recognizer = Recognizer(open_acoustics(model))
+        self.recognizer = load_model(model, DecodingOptions(decoder="greedy"))
 
 
 class _PocketSphinx:

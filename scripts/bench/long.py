@@ -22,7 +22,8 @@ from asr.cli.run import run
 from asr.decode import align_words
 from asr.inference import Acoustics
 from asr.manifest import Utterance, read_manifest
-from asr.recognize import ENGLISH, Recognizer
+from asr.options import ENGLISH
+from asr.recognize import Recognizer, load_model
 from asr.scoring import ErrorCounts, score
 from asr.segmentation import CONTEXT_S, WINDOW_S, windows
 from asr.streaming import run_live
@@ -46,7 +47,7 @@ def main() -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Print a table."""
-    recognizer = Recognizer.load(arguments.model)
+    recognizer = load_model(arguments.model)
     if arguments.greedy:
         recognizer = Recognizer(recognizer.acoustics)
     utterances = read_manifest(arguments.manifest)
@@ -109,7 +110,7 @@ def in_windows(
 
 def in_segments(recognizer: Recognizer, talk: Talk) -> str:
     """The text of what is speech, in windows, decoded from pause to pause."""
-    return " ".join(recognizer.decoder.decode(s)[0].text for s in recognizer.segments(talk))
+    return " ".join(recognizer.decoder.decode(s)[0].text for s in recognizer.log_probs(talk))
 
 
 def decoded(recognizer: Recognizer, parts: Iterator[np.ndarray] | list[np.ndarray]) -> str:

@@ -19,9 +19,10 @@ import pytest
 import soundfile
 from speech import RATE_HZ
 
+from asr._atomic import content_sha256
 from asr._progress import RecordingsBar
 from asr.batch.jobs import Job, Outcome, default_workers, in_order, list_jobs, read_list, run_here
-from asr.batch.journal import OK, Journal, content_sha256
+from asr.batch.journal import OK, Journal
 from asr.batch.outputs import JOURNAL, OutputFolder, Printer
 from asr.batch.workers import run_in_processes
 from asr.errors import CheckpointError, ConfigError, WorkerError

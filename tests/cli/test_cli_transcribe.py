@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import jiwer
 import pytest
 
-from asr.cli import decoding, evaluate, score, transcribe
+from asr import DecodingOptions
+from asr.cli import evaluate, score, transcribe
 from asr.manifest import read_manifest
 
 BADINPUT = Path(__file__).parents[3] / "shared" / "badinput"
@@ -193,29 +194,19 @@ def test_live_without_a_sample_is_an_error(smoke: Path, monkeypatch, capsys, con
 
 def test_digest_follows_what_a_text_depends_on(smoke: Path, tmp_path: Path):
     model = Path(shutil.copytree(smoke / "exp", tmp_path / "exp"))
-    options = SimpleNamespace(
-        model=model,
-        decoder="beam",
-        unit="tokens",
-        lm=None,
-        lexicon=None,
-        hotwords=None,
-        rescore=None,
-        set=[],
-    )
-    before = decoding.digest(options)
+
+    def digest(**changes: object) -> str:
+        options = DecodingOptions(**{"decoder": "beam", "unit": "tokens"} | changes)
+        return options.resolve(model).digest()
+
+    before = digest()
     (model / "log.jsonl").write_text("training goes on")
     shutil.rmtree(model / "last", ignore_errors=True)
-    assert decoding.digest(options) == before
-    seen = {before}
-    hotwords = tmp_path / "hotwords.txt"
-    hotwords.write_text("DO")
-    for name, value in (("set", ["beam_size=7"]), ("hotwords", hotwords), ("decoder", "greedy")):
-        seen.add(decoding.digest(SimpleNamespace(**vars(options) | {name: value})))
-    hotwords.write_text("RE")
-    seen.add(decoding.digest(SimpleNamespace(**vars(options) | {"hotwords": hotwords})))
+    assert digest() == before
+    seen = {before, digest(settings={"beam_size": 7}), digest(decoder="greedy")}
+    seen |= {digest(hotwords=["DO"]), digest(hotwords=["RE"])}
     (model / "best" / "more.safetensors").write_text("other weights")
-    seen.add(decoding.digest(options))
+    seen.add(digest())
     assert len(seen) == 6
 
 

@@ -10,13 +10,13 @@ from speech import SMALL, WORDS, write_conf, write_tones
 from test_resume import RANDOM, Run, assert_same, stopped
 from tiny_lstm import tiny_model
 
+import asr
 from asr.checkpoint import load_checkpoint, load_model
 from asr.cli import align, evaluate, export, lm, train, transcribe
 from asr.decode import DecoderConfig, save_settings
 from asr.lexicon import Lexicon, Pronunciations
 from asr.lm import LmVocabulary, LstmArrays
 from asr.manifest import read_manifest
-from asr.recognize import Recognizer
 from asr.text import Normalizer
 
 LEXICON = "a EY1\na(2) AH0\nb B IY1\nc S IY1\n"
@@ -166,7 +166,7 @@ def test_a_bundle_reads_phones_too(experiment: Path, folder: Path, tmp_path: Pat
     assert sum(text != u.text for text, u in zip(texts, utterances, strict=True)) <= 1
     assert texts == texts_of(experiment, folder, capsys)
 
-    recognizer = Recognizer.load(bundle)
+    recognizer = asr.load_model(bundle)
     assert "IY" in recognizer.acoustics.vocabulary.tokens
     found = recognizer.transcribe(utterances[0].audio, words=True)
     assert found.text == texts[0]
@@ -205,7 +205,7 @@ def test_an_lstm_in_the_folder_rescores(experiment: Path, folder: Path, tmp_path
     capsys.readouterr()
     assert texts_of(bundle, folder, capsys) == texts
     recording = read_manifest(folder / "tones" / "tones.jsonl")[0].audio
-    found = Recognizer.load(bundle).transcribe(recording, words=True)
+    found = asr.load_model(bundle).transcribe(recording, words=True)
     assert found.text == " ".join(word.word for word in found.words) == texts[0]
     (experiment / "lstm.npz").write_bytes(b"")
     assert transcribe.main([str(recording), "--model", str(experiment)]) == 1

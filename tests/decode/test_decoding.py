@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import pickle
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,17 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.cli import decoding, evaluate, transcribe
+from asr.cli import evaluate, transcribe
+from asr.cli.decoding import add_options, chosen
 from asr.config import TextConfig
 from asr.decode.beam import BeamDecoder
 from asr.decode.confidence import Calibration, save_calibration
 from asr.decode.rescore import Rescorer
-from asr.decode.settings import DecoderConfig, load_settings, save_settings
+from asr.decode.settings import (
+    DecoderConfig,
+    load_settings,
+    parse_settings,
+    save_settings,
+)
 from asr.errors import DecoderError
 from asr.evaluation import TuningData, tune
 from asr.lexicon import Pronunciations
 from asr.lm import NgramModel, estimate, write_arpa
 from asr.manifest import Utterance, read_manifest, write_manifest
+from asr.options import Decoding, DecodingOptions
 from asr.text import Normalizer, Vocabulary
 
 VOCABULARY = Vocabulary(("<blank>", " ", "A", "B"))
@@ -120,7 +128,7 @@ def test_settings_are_kept_with_a_model(tmp_path: Path):
     config = DecoderConfig(lm_weight=1.25, open_vocabulary=True)
     save_settings(tmp_path, config)
     assert load_settings(tmp_path) == config
-    assert config.changed(["beam_size=7", "lm_weight=2"]).beam_size == 7
+    assert config.changed(parse_settings(["beam_size=7", "lm_weight=2"])).beam_size == 7
 
 
 @pytest.mark.parametrize(
@@ -270,12 +278,11 @@ def phone_model(dictionary: Pronunciations, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def completed(model: Path, *words: str) -> argparse.Namespace:
+def resolved(model: Path, *words: str) -> Decoding:
+    """What a command resolves the options in its words to."""
     parser = argparse.ArgumentParser()
-    decoding.add_options(parser)
-    arguments = parser.parse_args(words, argparse.Namespace(model=model))
-    decoding.complete_options(arguments, model)
-    return arguments
+    add_options(parser)
+    return chosen(parser.parse_args(words)).resolve(model)
 
 
 @pytest.mark.parametrize(
@@ -300,36 +307,67 @@ def completed(model: Path, *words: str) -> argparse.Namespace:
 def test_what_is_read_by_default(tmp_path: Path, has, words: str, expected: tuple[str, str, bool]):
     for name in has:
         (tmp_path / name).touch()
-    found = completed(tmp_path, *words.split())
+    (tmp_path / "x").write_text("A WORD\n")
+    found = resolved(tmp_path, *(str(tmp_path / "x") if w == "x" else w for w in words.split()))
     assert (found.decoder, found.unit, found.lm is not None) == expected
 
 
 def test_phones_are_for_a_beam_search(phone_model: Path):
     with pytest.raises(DecoderError, match="--unit phones is for a beam search; leave --decoder"):
-        completed(phone_model, "--decoder", "greedy", "--unit", "phones")
+        resolved(phone_model, "--decoder", "greedy", "--unit", "phones")
 
 
 def test_what_is_read_is_told_and_makes_another_digest(phone_model: Path):
-    phones, tokens = (completed(phone_model, *more) for more in ((), ("--unit", "tokens")))
-    told = decoding.describe(phones)["decoder"]
+    phones, tokens = (resolved(phone_model, *more) for more in ((), ("--unit", "tokens")))
+    told = phones.describe()["decoder"]
     assert isinstance(told, dict)
     assert (told["name"], told["lm"], told["unit"]) == ("beam", "lm.bin", "phones")
     json.dumps(told)
-    digests = {decoding.digest(arguments) for arguments in (phones, tokens)}
+    digests = {decoding.digest() for decoding in (phones, tokens)}
     assert len(digests) == 2
-    greedy = completed(phone_model, "--decoder", "greedy")
-    assert decoding.describe(greedy)["decoder"] == {"name": "greedy"}
+    greedy = resolved(phone_model, "--decoder", "greedy")
+    assert greedy.describe()["decoder"] == {"name": "greedy"}
     (phone_model / "lexicon.npz").write_bytes(b"another")
-    assert decoding.digest(phones) not in digests
+    assert phones.digest() not in digests
+
+
+def test_hotwords_make_another_digest_and_are_counted(phone_model: Path):
+    plain, one, other = (
+        DecodingOptions(hotwords=words).resolve(phone_model) for words in ((), ["KIM"], ["TOK"])
+    )
+    assert len({decoding.digest() for decoding in (plain, one, other)}) == 3
+    assert one.describe()["decoder"]["hotwords"] == 1
+
+
+def test_what_is_resolved_holds_in_another_folder_and_process(
+    phone_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (phone_model.parent / "words.txt").write_text("BAD B AH D\n")
+    monkeypatch.chdir(phone_model.parent)
+    options = DecodingOptions(lexicon="words.txt", hotwords=["KIM"], settings={"beam_size": 7})
+    decoding = options.resolve("model")
+    assert decoding.model == phone_model
+    assert decoding.lexicon == phone_model.parent / "words.txt"
+    assert decoding.lm == phone_model / "lm.bin"
+    assert decoding.config.beam_size == 7
+    assert pickle.loads(pickle.dumps(decoding)) == decoding
+
+
+@pytest.mark.parametrize("value", ["-7.5", "-7"])
+def test_a_setting_has_the_type_of_its_field_whatever_is_kept(tmp_path: Path, value: str):
+    """... where an older version kept a whole number."""
+    (tmp_path / "decoder.json").write_text('{"token_threshold": -7}')
+    assert resolved(tmp_path, "--set", f"token_threshold={value}").config.token_threshold == float(
+        value
+    )
 
 
 def test_a_calibration_is_for_the_usual_output(phone_model: Path):
     save_calibration(phone_model, Calibration(0.0, 1.0, 0.0))
     for more, kept in (((), True), (("--unit", "tokens"), False), (("--decoder", "greedy"), False)):
-        arguments = completed(phone_model, *more)
-        assert bool(decoding.kept_calibration(arguments, phone_model)) == kept
+        assert bool(resolved(phone_model, *more).calibration()) == kept
     (phone_model / "phones.txt").unlink()
-    assert decoding.kept_calibration(completed(phone_model), phone_model)
+    assert resolved(phone_model).calibration()
 
 
 def said(dictionary: Pronunciations, *phones: str) -> np.ndarray:
@@ -341,10 +379,9 @@ def said(dictionary: Pronunciations, *phones: str) -> np.ndarray:
 
 
 def decoder_of(model: Path, dictionary: Pronunciations, *words: str) -> BeamDecoder:
-    arguments = completed(model, *words)
-    assert arguments.unit == "phones"
-    config = decoding.settings(arguments, model)
-    return decoding.make_beam(arguments, config, dictionary.phones, TextConfig())
+    decoding = resolved(model, *words)
+    assert decoding.unit == "phones"
+    return decoding.make_beam(dictionary.phones, TextConfig())
 
 
 def test_words_are_those_of_the_language_model(phone_model: Path, dictionary: Pronunciations):

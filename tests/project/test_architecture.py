@@ -17,8 +17,8 @@ LAYERS = [
     "config text manifest media audio scoring formats corpora",
     "_torchaudio features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode",
-    "export inference segmentation recognize evaluation training train objective streaming batch "
-    "doctor",
+    "export inference segmentation options recognize evaluation training train objective "
+    "streaming batch doctor",
     "cli",
 ]
 LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}

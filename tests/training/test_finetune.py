@@ -9,6 +9,7 @@ import torch
 from speech import small_config, write_conf
 from torch import Tensor
 
+import asr
 from asr.checkpoint import Checkpoint, create_experiment, load_model, save_checkpoint
 from asr.cli import export
 from asr.cli.train import main
@@ -18,7 +19,6 @@ from asr.errors import CheckpointError, ConfigError
 from asr.evaluation import normalised_references, recognise
 from asr.manifest import Utterance, write_manifest
 from asr.model import AcousticModel
-from asr.recognize import Recognizer
 from asr.scoring import score
 from asr.text import PHONES, Vocabulary
 from asr.training.finetune import adapted_vocabulary, freeze, start_from
@@ -263,7 +263,7 @@ def test_the_english_model_gets_better_on_a_speaker(tmp_path: Path):
     assert export.main([exp, exp, "--int8", "--warps", "0.96", "1.04"]) == 0
 
     def error_rate(folder: Path) -> float:
-        model = Recognizer.load(folder)
+        model = asr.load_model(folder)
         references = normalised_references(model.acoustics, parts["test"], spelled_by_lexicon=True)
         outputs = recognise(model.acoustics, parts["test"])
         hypotheses = {name: model.decoder.decode(row)[0].text for name, row in outputs}

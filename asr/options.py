@@ -1,0 +1,249 @@
+"""Decoding options: with which language model, words and weights a model's output is decoded.
+
+`DecodingOptions` are what a user chooses. `resolve` fills in, once, what the model's folder makes
+the default. The result, a `Decoding`, is plain data with absolute paths: commands, worker processes
+and Ray actors get the same one, and each builds the decoder where it runs.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import asr
+from asr._atomic import content_sha256
+from asr.decode import (
+    DecoderConfig,
+    GreedyDecoder,
+    has_phones,
+    included_lm,
+    included_lstm,
+    load_settings,
+)
+from asr.errors import DecoderError
+from asr.inference import Acoustics, open_acoustics
+from asr.text import Normalizer, Vocabulary
+
+if TYPE_CHECKING:
+    from asr.config import TextConfig
+    from asr.decode import BeamDecoder, Calibration, Decoder, Scorer
+    from asr.lexicon import Lexicon
+    from asr.lm import NgramModel
+
+ENGLISH = Path(__file__).parent / "models" / "english"  # the model that comes with the package
+_FILES = ("lm", "lexicon", "rescore")
+_FOR_BEAM = (*_FILES, "hotwords", "settings")
+_OPTION = {"settings": "set"}  # what the commands call a field, where the name differs
+_MODEL_SUFFIXES = frozenset({".json", ".txt", ".bin", ".npz", ".onnx", ".safetensors"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions:
+    """What a user chooses; None stands for what the model's folder makes the default.
+
+    The commands have an option for each field: --lm, --lexicon, --set for `settings` and so on.
+    """
+
+    decoder: Literal["greedy", "beam"] | None = None  # default: beam, if it has something to do
+    lm: Path | str | None = None  # n-gram model of asr-lm
+    lexicon: Path | str | None = None  # words, or words and their tokens, a line each
+    unit: Literal["tokens", "phones"] | None = None  # the output that is read
+    hotwords: Sequence[str] = ()  # words and phrases to be preferred
+    rescore: Path | str | None = None  # LSTM language model that scores the N-best list, too
+    settings: Mapping[str, float] = field(default_factory=dict)  # of DecoderConfig
+    words: bool = False  # whether transcripts say when each word was spoken
+
+    def resolve(self, model: Path | str | None = None) -> "Decoding":
+        """Return all that decodes the output of a model; without a folder, of the English one.
+
+        Where a language model lies in the folder, a beam search with it is the default: over
+        phones, where the model has them, and rescored by the LSTM there, if there is one.
+
+        Raises:
+            DecoderError: an option that the decoder has no use for, an unknown setting, a value
+                that is not allowed, or settings in the folder that are damaged.
+        """
+        folder = Path(model or ENGLISH)
+        given = [_OPTION.get(name, name) for name in _FOR_BEAM if getattr(self, name)]
+        given += ["unit phones"] if self.unit == "phones" else []
+        if self.decoder == "greedy" and given:
+            raise DecoderError(f"--{given[0]} is for a beam search; leave --decoder greedy out")
+        lm, rescore = self.lm, self.rescore
+        if self.decoder != "greedy":
+            rescore = rescore or (None if lm else included_lstm(folder))
+            lm = lm or included_lm(folder)
+        decoder = self.decoder or ("beam" if given or lm else "greedy")
+        in_words = lm and decoder == "beam"
+        return Decoding(
+            model=folder.absolute(),
+            decoder=decoder,
+            unit=self.unit or (usual_unit(folder) if in_words else "tokens"),
+            lm=_absolute(lm),
+            lexicon=_absolute(self.lexicon),
+            hotwords=tuple(self.hotwords),
+            rescore=_absolute(rescore),
+            config=load_settings(folder).changed(self.settings),
+            words=self.words,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """A model and all that decodes its output. Paths are absolute: it can be sent away."""
+
+    model: Path
+    decoder: Literal["greedy", "beam"]
+    unit: Literal["tokens", "phones"]
+    lm: Path | None
+    lexicon: Path | None
+    hotwords: tuple[str, ...]
+    rescore: Path | None
+    config: DecoderConfig
+    words: bool
+
+    @property
+    def is_usual_unit(self) -> bool:
+        """Whether the output that is read is the one that the model is tuned for."""
+        return self.unit == usual_unit(self.model)
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether a lexicon spells the words, so that texts may hold letters the model lacks."""
+        return self.lexicon is not None or self.unit == "phones"
+
+    def open_output(self) -> Acoustics:
+        """Open the output of the model that is read.
+
+        Raises:
+            CheckpointError: there is no model, or a damaged one, or none with such an output.
+            MissingDependencyError: it is an experiment folder, and torch is not installed.
+        """
+        return open_acoustics(self.model, phones=self.unit == "phones")
+
+    def make_decoder(self, vocabulary: Vocabulary, text: "TextConfig") -> "Decoder":
+        """Build the decoder.
+
+        Args:
+            vocabulary: of the output that is read.
+            text: how the model writes text; hotwords are normalised so.
+
+        Raises:
+            DecoderError: a hotword, lexicon or setting that cannot be used.
+            LanguageModelError, CheckpointError: a language model that cannot be read.
+        """
+        if self.decoder == "greedy":
+            return GreedyDecoder(vocabulary)
+        from asr.decode import rescored  # late, like all below: numba
+
+        return rescored(self.make_beam(vocabulary, text), self.rescore, self.config)
+
+    def make_beam(self, vocabulary: Vocabulary, text: "TextConfig") -> "BeamDecoder":
+        """Build the beam search without what rescores it; arguments and errors as make_decoder."""
+        from asr.decode import BeamDecoder, compile_search
+        from asr.lm import load_lm
+
+        compile_search()
+        lm = load_lm(self.lm) if self.lm else None
+        hotwords = _normalised(self.hotwords, text)
+        lexicon = self._lexicon(vocabulary, lm, " ".join(hotwords).split())
+        return BeamDecoder(vocabulary, self.config, lm=lm, lexicon=lexicon, hotwords=hotwords)
+
+    def _lexicon(
+        self, vocabulary: Vocabulary, lm: "NgramModel | None", hotwords: Iterable[str]
+    ) -> "Lexicon | None":
+        """Return the words to look for; over phones with guesses for hotwords that they lack."""
+        from asr.lexicon import Lexicon, Pronunciations
+
+        given = Lexicon.load(self.lexicon, vocabulary) if self.lexicon else None
+        if self.unit == "tokens":
+            return given
+        spoken = Pronunciations.load(self.model)
+        lexicon = given or (spoken.among(lm) if lm else spoken.lexicon)
+        lacking = dict.fromkeys(word for word in hotwords if not lexicon.of(word))
+        return lexicon.joined(spoken.guessed(lacking)) if lacking else lexicon
+
+    def load_scorer(self, words: Iterable[str]) -> "Scorer | None":
+        """Load the LSTM that rescores, if any, for texts of these words."""
+        if not self.rescore:
+            return None
+        from asr.lm import LstmScorer
+
+        return LstmScorer.load(self.rescore, words)
+
+    def calibration(self) -> "Calibration | None":
+        """Load the calibration of confidences that was fitted to the model's usual decoder.
+
+        Raises:
+            CheckpointError: it is damaged.
+        """
+        if not (self.lm and self.is_usual_unit):
+            return None
+        from asr.decode import load_calibration
+
+        return load_calibration(self.model)
+
+    def describe(self) -> dict[str, object]:
+        """Return what recognises, fit for JSON: the model, and the decoder with its settings."""
+        decoder: dict[str, object] = {"name": self.decoder}
+        if self.decoder == "beam":
+            given = ((name, getattr(self, name)) for name in _FILES)
+            decoder |= {name: path.name for name, path in given if path}
+            decoder |= {"hotwords": len(self.hotwords)} if self.hotwords else {}
+            decoder |= {"unit": self.unit, **asdict(self.config)}
+        return {"model": self.model.resolve().name, "decoder": decoder}
+
+    def digest(self) -> str:
+        """Return a sha256 of all that a text depends on beside its recording."""
+        paths = filter(None, (self.model, *(getattr(self, name) for name in _FILES)))
+        files = dict.fromkeys(file for path in paths for file in _read_files(path))
+        contents = sorted(filter(None, map(content_sha256, files)))  # wherever the files lie
+        record = [asr.__version__, self.describe(), self.hotwords, contents]
+        return hashlib.sha256(json.dumps(record).encode()).hexdigest()
+
+
+def usual_unit(model: Path) -> Literal["tokens", "phones"]:
+    """Return the output that is read where a language model over words is used."""
+    return "phones" if has_phones(model) else "tokens"
+
+
+def read_hotwords(path: Path | str) -> tuple[str, ...]:
+    """Read words and phrases from a file, one a line.
+
+    Raises:
+        DecoderError: the file cannot be read, or has none.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DecoderError(f"--hotwords {path}: cannot be read ({error})") from error
+    phrases = tuple(line for line in lines if line.strip())
+    if not phrases:
+        raise DecoderError(f"--hotwords {path}: no words; write a word or phrase a line")
+    return phrases
+
+
+def _normalised(hotwords: Sequence[str], text: "TextConfig") -> list[str]:
+    """Return hotwords as the model writes text.
+
+    Raises:
+        DecoderError: there are some, and none of them has a word.
+    """
+    normalizer = Normalizer(**vars(text))
+    phrases = [phrase for line in hotwords if (phrase := normalizer(line))]
+    if hotwords and not phrases:
+        raise DecoderError("--hotwords: no words; write a word or phrase a line")
+    return phrases
+
+
+def _absolute(path: Path | str | None) -> Path | None:
+    return Path(path).absolute() if path else None
+
+
+def _read_files(path: Path) -> Iterator[Path]:
+    """Yield a file, or the files of a model's folder that recognition may read."""
+    if not path.is_dir():
+        yield path
+    for folder in (path, path / "best"):
+        yield from (file for file in folder.glob("*") if file.suffix in _MODEL_SUFFIXES)
