@@ -77,7 +77,7 @@ class OnnxAcoustics:
         """
         with ThreadPoolExecutor(1) as pool:  # hashes while onnxruntime loads
             reading = pool.submit(read_bundle, folder)
-            import onnxruntime  # noqa: F401
+            import asr._onnxruntime  # noqa: F401
 
             return cls(reading.result(), folder, phones=phones)
 
@@ -97,7 +97,7 @@ class OnnxAcoustics:
 
 
 def _open_session(graph: bytes) -> "InferenceSession":
-    import onnxruntime
+    from asr._onnxruntime import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

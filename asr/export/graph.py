@@ -161,6 +161,8 @@ def quantized(graph: bytes, cell: str) -> bytes:
         ConfigError: the recurrent cell is none that onnxruntime computes in 8 bits.
     """
     import onnx
+
+    import asr._onnxruntime  # noqa: F401  before the next line: telemetry off
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     if cell != "lstm":

@@ -1,0 +1,18 @@
+"""The one place that loads onnxruntime: with its telemetry off.
+
+The wheels of onnxruntime from 1.29 on keep a device id and a queue of events in the user's cache
+folder, and send them to their maker, unless a variable of the environment says otherwise before the
+library is loaded (onnxruntime pull requests 27379 and 29843). Nothing may leave the machine here.
+"""
+
+import os
+
+# Both names, as releases differ. No setdefault: a 0 would switch telemetry on.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+os.environ["ORT_TELEMETRY_DISABLED"] = "1"
+
+import onnxruntime
+
+onnxruntime.disable_telemetry_events()  # of releases that know no variable, such as on Windows
+
+__all__ = ["onnxruntime"]
