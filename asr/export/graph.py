@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+import asr._onnxruntime  # noqa: F401  telemetry off, before `quantized` loads onnxruntime
 from asr.errors import ConfigError
 from asr.features import DELTA_WIN, LOG_OFFSET, Mfcc, mask_frames, mel_warp, normalize
 from asr.model import AcousticModel
@@ -161,8 +162,6 @@ def quantized(graph: bytes, cell: str) -> bytes:
         ConfigError: the recurrent cell is none that onnxruntime computes in 8 bits.
     """
     import onnx
-
-    import asr._onnxruntime  # noqa: F401  before the next line: telemetry off
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     if cell != "lstm":
