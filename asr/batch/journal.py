@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asr._atomic import sync_folder
+from asr._json import parse_json
 from asr.errors import ConfigError
 
 OK = "ok"
@@ -75,7 +76,7 @@ class Journal:
         whole, torn, rest = self._file.read().rpartition(b"\n")
         for number, line in enumerate(whole.split(b"\n") if torn else (), 1):
             try:
-                self._note(json.loads(line))
+                self._note(parse_json(line))
             except (ValueError, KeyError, TypeError):
                 raise ConfigError(
                     f"{self.path}: line {number} is none of a journal; move the file away, or give "

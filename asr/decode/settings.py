@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from asr._atomic import write_atomically
+from asr._json import parse_json, read_json
 from asr.errors import DecoderError
 from asr.text import PHONES
 
@@ -64,26 +65,27 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     Raises:
         DecoderError: one has another form.
     """
-    table = {}
+    table: dict[str, Any] = {}
     for setting in settings:
         key, _, text = setting.partition("=")
         try:
-            table[key] = json.loads(text)
+            table[key] = parse_json(text.encode(), Any)
         except ValueError:
             raise DecoderError(f"{setting!r}: write key=value, such as beam_size=200") from None
     return table
 
 
+# Wide enough for any use that is known, and finite: a model from elsewhere brings its settings.
 _ALLOWED = {
-    "lm_weight": (0, math.inf),
-    "word_score": (-math.inf, math.inf),
-    "oov_score": (-math.inf, math.inf),
-    "hotword_boost": (0, math.inf),
-    "rescore_weight": (0, math.inf),
-    "rescore_word_score": (-math.inf, math.inf),
-    "nbest": (1, 2**20),
-    "beam_size": (1, 2**20),
-    "beam_threshold": (0, math.inf),
+    "lm_weight": (0, 100),
+    "word_score": (-1000, 1000),
+    "oov_score": (-1000, 1000),
+    "hotword_boost": (0, 1000),
+    "rescore_weight": (0, 100),
+    "rescore_word_score": (-1000, 1000),
+    "nbest": (1, 10_000),
+    "beam_size": (1, 100_000),
+    "beam_threshold": (0, math.inf),  # no file can hold an infinity; code may: it prunes nothing
     "token_threshold": (-math.inf, 0),
 }
 
@@ -113,11 +115,9 @@ def load_settings(model: Path) -> DecoderConfig:
     if not path.exists():
         return DecoderConfig()
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table: dict[str, Any] = read_json(path)
     except (OSError, ValueError) as error:
         raise DecoderError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(table, dict):
-        raise DecoderError(f"{path}: not a JSON object of settings")
     return DecoderConfig().changed(table, str(path))
 
 

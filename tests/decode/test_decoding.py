@@ -135,7 +135,11 @@ def test_settings_are_kept_with_a_model(tmp_path: Path):
     ("content", "message"),
     [
         ("{", "cannot be read"),
-        ("[1]", "not a JSON object"),
+        ("[1]", "Expected `object`, got `array`"),
+        ('{"lm_weight": 1e999}', "out of range"),
+        ('{"lm_weight": 101}', "lm_weight is 101; allowed: 0..100"),
+        ('{"beam_size": 1048576}', "beam_size is 1048576; allowed: 1..100000"),
+        ('{"lm_weight": ' + "[" * 5000, "cannot be read"),
         ('{"beam_sise": 3}', "'beam_sise'; did you mean 'beam_size'"),
         ('{"beam_size": "3"}', "beam_size is '3'; it must be of type int"),
         ('{"open_vocabulary": 1}', "must be of type bool"),

@@ -13,7 +13,7 @@ from asr.decode.forced import TAIL_S, align_words, forced_alignment
 from asr.errors import CheckpointError, TextError, VocabularyError
 from asr.formats import Word
 from asr.inference import open_acoustics
-from asr.recognize import ENGLISH
+from asr.options import ENGLISH
 from asr.text import Vocabulary
 
 SAMPLES = Path(asr.__file__).parent / "samples"

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "asr"
 LAYERS = [
-    "errors _atomic _progress _numba _onnxruntime",
+    "errors _atomic _progress _numba _onnxruntime _json",
     "config text manifest media audio scoring formats corpora",
     "_torchaudio features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode",

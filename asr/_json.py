@@ -1,0 +1,45 @@
+"""Read JSON that others wrote: one reader, which bounds the size and checks types.
+
+Models are exchanged, so a file may be anything. msgspec refuses what JSON does not have (NaN,
+Infinity), numbers that no float holds, nesting without end, and values of another type than asked
+for; it says where in the file that is.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+T = TypeVar("T")
+MOST_BYTES = 2**24  # of a settings or index file; the largest that is known has 10 KB
+
+
+def parse_json(content: bytes, kind: type[T] | Any = dict[str, Any]) -> T:
+    """Return the value in some JSON, as a type that msgspec knows.
+
+    Raises:
+        ValueError: it is no JSON, or of another type; the message is one line.
+    """
+    try:
+        return cast(T, msgspec.json.decode(content, type=kind))
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 ({error.reason})") from None
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
+
+
+def read_json(path: Path, kind: type[T] | Any = dict[str, Any]) -> T:
+    """Return the value in a JSON file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is too large, no JSON, or of another type; the message is one line.
+    """
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES} bytes")
+    value: T = parse_json(content, kind)
+    return value
