@@ -13,9 +13,9 @@ _RESERVED = {"<s>", "</s>"}
 
 
 def read_sentences(paths: Sequence[Path | str], unit: str = "word") -> Iterator[list[str]]:
-    """Iterate over the sentences of UTF-8 files, plain or packed by gzip or xz.
+    """Yield the sentences of UTF-8 files, plain or packed by gzip or xz.
 
-    Blank lines are skipped. The word <unk> stands for an unknown one.
+    Blank lines are skipped. The word <unk> in a text stands for an unknown word.
 
     Args:
         paths: files; `-` is standard input.
@@ -39,7 +39,7 @@ def read_words(path: Path | str) -> list[str]:
     """Read a list of words, one a line.
 
     Raises:
-        LanguageModelError: as of `read_sentences`; a line holds several words.
+        LanguageModelError: as `read_sentences` does, or a line holds several words.
     """
     words = []
     for number, line in _read(path):
@@ -54,7 +54,7 @@ def read_words(path: Path | str) -> list[str]:
 
 
 def _read(path: Path | str) -> Iterator[tuple[int, list[str]]]:
-    """Number and words of each line that is not blank."""
+    """Yield the number and the words of each line that is not blank."""
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             try:
@@ -65,12 +65,13 @@ def _read(path: Path | str) -> Iterator[tuple[int, list[str]]]:
                 ) from error
             if not _RESERVED.isdisjoint(words):
                 raise LanguageModelError(
-                    f"{path}: line {number}: holds <s> or </s>, which mark the ends of sentences "
-                    "by themselves; remove them"
+                    f"{path}: line {number}: holds <s> or </s>, which are put around each line "
+                    "automatically; remove them"
                 )
             if words:
                 yield number, words
 
 
 def _characters(words: list[str]) -> list[str]:
+    """Return the characters of words, with SPACE_TOKEN between words."""
     return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
