@@ -18,7 +18,7 @@ from asr.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
-    """How transcripts are normalised before training (asr/text.py, Normalizer)."""
+    """The normalisation of transcripts before training (asr/text.py, Normalizer)."""
 
     case: Literal["upper", "lower", "keep"] = "upper"
     numbers: Literal["en", "keep"] = "en"

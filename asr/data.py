@@ -260,7 +260,7 @@ def change_speed(waveform: np.ndarray, speed: float) -> np.ndarray:
 
 
 class Loader:
-    """A maker of batches, ahead of their use, in threads.
+    """A loader that makes the batches of an epoch ahead of their use, in threads.
 
     Each process of a group makes its share of each batch; an empty share is None.
     """

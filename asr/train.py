@@ -165,7 +165,7 @@ PATIENCE = 20  # steps in a row that may be skipped because loss or gradient is 
 
 
 class Trainer:
-    """A trainer of one task, with its experiment folder."""
+    """A trainer of one task, which writes an experiment folder."""
 
     def __init__(
         self,

@@ -122,7 +122,7 @@ def _write_manifest(source: str, path: str, found: "PronouncedWords") -> None:
     spoken = [*filter(None, (_in_phones(utterance, found) for utterance in utterances))]
     write_manifest(path, spoken)
     if left_out := len(utterances) - len(spoken):
-        say(f"{path}: {left_out} utterances left out, with words that have no pronunciation")
+        say(f"{path}: {left_out} utterances are left out, with words that have no pronunciation")
 
 
 def _in_phones(utterance: "Utterance", found: "PronouncedWords") -> "Utterance | None":

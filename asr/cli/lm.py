@@ -60,7 +60,7 @@ def train(words: list[str]) -> int:
         type=int,
         default=2000,
         metavar="N",
-        help="memory for sorting (default: 2000)",
+        help="for sorting (default: 2000)",
     )
     return run("asr-lm", lambda: _train(parser.parse_intermixed_args(words)))
 

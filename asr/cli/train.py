@@ -33,12 +33,9 @@ machine; torchrun --nproc-per-node N -m asr.cli.train CONF ... starts them also 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser("asr-train", description=__doc__, epilog=LAUNCHING)
-    parser.add_argument("conf", type=Path, help="TOML file, such as conf/blstm_ctc.toml")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument("--train", type=Path, required=True, help="manifest to learn from")
     parser.add_argument("--valid", type=Path, required=True, help="manifest that chooses the epoch")
-    parser.add_argument("--out", type=Path, required=True, help="experiment folder")
-    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
+    add_run(parser, "conf/blstm_ctc.toml")
     parser.add_argument(
         "--init", type=Path, metavar="MODEL", help="fine-tune: begin with this model's weights"
     )
@@ -49,6 +46,14 @@ def parser() -> argparse.ArgumentParser:
         "tokens (default: the lexicon of --init, if it has one)",
     )
     return parser
+
+
+def add_run(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add the arguments of any training run: configuration, experiment folder, --resume."""
+    parser.add_argument("conf", type=Path, help=f"TOML file, such as {example}")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.add_argument("--out", type=Path, required=True, help="experiment folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -79,8 +84,6 @@ def launch_training(
     """Train in one process or several (`python -m module words`); return the exit status.
 
     `split` is an argument of `share_cores`.
-
-    `split` is that of `share_cores`.
 
     Raises:
         ConfigError: --out holds an experiment that is not to be resumed.
@@ -195,7 +198,7 @@ def train(
         phones = spoken.phones if spoken else None
         messages.append(start_from(material.init, task.model, material.vocabulary, phones))
     if spoken:
-        messages.append(_report_without_phones(material.train, spoken))
+        messages.append(_utterances_without_phones(material.train, spoken))
     if group.rank == 0:
         for line in filter(None, messages):
             say(line)
@@ -218,8 +221,8 @@ def _known_trigram(config: Config, model: Path | None, material: TrainingData) -
     return known_trigram(model, material.words_tokens) if config.train.mmi else None
 
 
-def _report_without_phones(examples: "Sequence[Example]", spoken: "Pronunciations") -> str:
-    """Report utterances without phones; return an empty string if all have them."""
+def _utterances_without_phones(examples: "Sequence[Example]", spoken: "Pronunciations") -> str:
+    """Return a message about utterances without phones; empty if all have phones."""
     without = [example for example in examples if not example.phones]
     words = dict.fromkeys(word for example in without for word in spoken.lacks(example.text))
     if not without:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.run import run
-from asr.cli.train import launch_training, run_trainer
+from asr.cli.train import add_run, launch_training, run_trainer
 from asr.config import Config, load_config
 from asr.errors import ConfigError
 
@@ -21,16 +21,13 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser("asr-lm train-lstm", description=__doc__)
-    parser.add_argument("conf", type=Path, help="TOML file, such as conf/lstm_lm.toml")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument(
         "--train", nargs="+", required=True, metavar="TEXT", help="one sentence a line; .gz, .xz"
     )
     parser.add_argument(
         "--valid", required=True, metavar="TEXT", help="text that chooses the epoch"
     )
-    parser.add_argument("--out", type=Path, required=True, help="experiment folder")
-    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
+    add_run(parser, "conf/lstm_lm.toml")
     return parser
 
 

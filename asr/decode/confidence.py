@@ -1,4 +1,4 @@
-"""Confidences of words that are calibrated: of words with confidence p, a share p is right.
+"""Calibrated confidences of words: of the words with confidence p, a share of p is right.
 
     words = spoken_words(log_probs, decoder.decode(log_probs, nbest=20), frame_s, c)
 

@@ -156,11 +156,8 @@ def _forward(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the scores (T / block, S) before each block of frames, and (S,) after the last frame.
 
-    A path climbs by at most two states a frame: states that it cannot have reached, and those from
-    which it could no longer reach the end, are left out.
-
-    A path climbs by at most two states a frame: states that it cannot have reached, and those from
-    which it could no longer reach the end, are left out.
+    A path climbs by at most two states a frame. So states that no path has reached yet are left
+    out, and states from which no path can reach the end any more.
     """
     labels, skips = lattice
     num_frames, last = len(log_probs), len(labels) - 1

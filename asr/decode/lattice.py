@@ -52,9 +52,7 @@ def best_first(state: BeamState, ends: Sequence[LatticePath]) -> Iterator[Lattic
         _, _, path, open_until, loser = heappop(heap)
         if loser:
             way = path_to(state, loser)
-            if not set(path.nodes[open_until:]).isdisjoint(
-                way
-            ):  # two nodes that lost to each other
+            if not set(path.nodes[open_until:]).isdisjoint(way):  # each may have lost to the other
                 continue
             path, open_until = _detour(state, path, open_until, way), len(way) - 1
         yield path

@@ -43,11 +43,7 @@ class AlignmentLattice(NamedTuple):
     """All alignments of the words with their phones: the arrays that the kernels work on.
 
     `weight` has a graphone at [letter, second, last phone]. `second` is 0 for none, 1 + another
-    letter, or 1 + letters + the phone before the last one; the last axis is 0 for no phone, or 1 +
-    phone.
-
-    `weight` has a graphone at [letter, second, last phone]: `second` is 0 for none, 1 + another
-    letter, or 1 + letters + the phone before the last one; the last axis is 0, or 1 + phone.
+    letter, or 1 + letters + the phone before the last; the last axis is 0 for none, or 1 + phone.
     """
 
     words: Sequences
@@ -61,7 +57,7 @@ class AlignmentLattice(NamedTuple):
 
 
 def align(pronunciations: Sequence[tuple[str, Sequence[str]]]) -> list[list[Graphone]]:
-    """Split words and their phones into graphones: the most probable step after each step.
+    """Split words and their phones into graphones; each is the likeliest after those before it.
 
     Args:
         pronunciations: pairs of a word and its phones, one pair for each pronunciation.

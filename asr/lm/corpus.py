@@ -13,7 +13,7 @@ _RESERVED = {"<s>", "</s>"}
 
 
 def read_sentences(paths: Sequence[Path | str], unit: str = "word") -> Iterator[list[str]]:
-    """Yield the sentences of UTF-8 files, plain or packed by gzip or xz.
+    """Return an iterator over the sentences of UTF-8 files, plain or packed by gzip or xz.
 
     Blank lines are skipped. The word <unk> in a text stands for an unknown word.
 
@@ -27,7 +27,7 @@ def read_sentences(paths: Sequence[Path | str], unit: str = "word") -> Iterator[
             is no sentence at all.
     """
     lines = (words for path in paths for _, words in _read(path))
-    sentences = map(_characters, lines) if unit == "character" else lines
+    sentences = (units_of(words, unit) for words in lines)
     first = next(sentences, None)
     if first is None:
         names = ", ".join(map(str, paths))
@@ -72,6 +72,8 @@ def _read(path: Path | str) -> Iterator[tuple[int, list[str]]]:
                 yield number, words
 
 
-def _characters(words: list[str]) -> list[str]:
-    """Return the characters of words, with SPACE_TOKEN between words."""
-    return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
+def units_of(words: list[str], unit: str) -> list[str]:
+    """Return words themselves, or their characters with SPACE_TOKEN between words."""
+    if unit == "character":
+        return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
+    return words

@@ -3,7 +3,7 @@
 Sources: Chen & Goodman 1998 (the smoothing); Heafield et al. 2013 (counts of n-grams that begin
 with <s>, interpolation of the unigrams). Results agree with KenLM's lmplz, with two differences: a
 word outside the vocabulary is counted as the word <unk>, and where the text is too small or too odd
-to estimate discounts, fixed ones are used without an option.
+to estimate discounts, fixed ones are used, for which lmplz needs an option.
 """
 
 from collections.abc import Iterable, Sequence
@@ -72,7 +72,7 @@ def estimate(
 def _thresholds(min_counts: Sequence[int], order: int) -> list[int]:
     """Return the lowest count of each order; check that it never falls.
 
-    Where it fell, a context could be rarer than allowed.
+    Otherwise an n-gram could stay whose context is left out.
     """
     if len(min_counts) > order or list(min_counts) != sorted(min_counts):
         raise LanguageModelError(

@@ -46,8 +46,6 @@ class NgramModel:
 
         Level 1 holds every word, in the order of `words`. Empty levels at the end are left out.
 
-        Level 1 holds every word, in the order of `words`. Empty levels at the end are left out.
-
         Raises:
             LanguageModelError: <s> or </s> is not among the words.
             ValueError: level 1 does not hold every word in order.
@@ -70,7 +68,7 @@ class NgramModel:
         word, prob, _, first_child, backoff = self.arrays
         rows = np.empty((1, 0), np.int32)  # the words of the empty context: none
         levels = []
-        for above, (start, end) in zip(self._starts, pairwise(self._starts[1:]), strict=False):
+        for above, (start, end) in zip(self.starts, pairwise(self.starts[1:]), strict=False):
             children = np.diff(first_child[above : start + 1])
             rows = np.column_stack([np.repeat(rows, children, axis=0), word[start:end]])
             weights = backoff[start:end] if end <= len(backoff) else np.zeros_like(prob[start:end])
@@ -80,12 +78,12 @@ class NgramModel:
     @property
     def order(self) -> int:
         """Words of the longest n-gram."""
-        return len(self._starts) - 2
+        return len(self.starts) - 2
 
     @property
     def counts(self) -> list[int]:
         """Number of n-grams of each order."""
-        return [end - start for start, end in pairwise(self._starts[1:])]
+        return [end - start for start, end in pairwise(self.starts[1:])]
 
     @property
     def begin(self) -> int:
@@ -121,7 +119,7 @@ class NgramModel:
         return {word: i for i, word in enumerate(self.words)}
 
     @cached_property
-    def _starts(self) -> list[int]:
+    def starts(self) -> list[int]:
         """The first node of each order from 0 on, and the end of the last order."""
         starts = [EMPTY_CONTEXT]
         while starts[-1] < len(self.arrays.backoff):

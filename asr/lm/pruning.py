@@ -5,15 +5,10 @@ same. Pruning needs to know how often a context occurs. A Kneser-Ney model does 
 its lower orders count different words before an n-gram instead of occurrences (Chelba et al. 2010,
 "Study on interaction between entropy pruning and Kneser-Ney smoothing"). So the frequencies of the
 training text are used where they are at hand.
-
-Source: Stolcke 1998, "Entropy-based pruning of backoff language models"; what SRILM's -prune does.
-How often a context occurs is counted where it can be: a Kneser-Ney model does not know, for its
-lower orders tell after how many words one stands (Chelba et al. 2010, "Study on interaction between
-entropy pruning and Kneser-Ney smoothing").
 """
 
 from dataclasses import replace
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 import numba
 import numpy as np
@@ -47,7 +42,7 @@ def prune(
     check_threshold(threshold)
     if not threshold:
         return model
-    starts, parent = _starts(model), _parents(model.arrays)
+    starts, parent = model.starts, _parents(model.arrays)
     if occurrence is None:
         occurrence = _probabilities(model, starts, parent)
     keep = np.ones(starts[-1], np.bool_)
@@ -67,11 +62,6 @@ def check_threshold(threshold: float) -> None:
     """Raise a LanguageModelError if a threshold is negative."""
     if not threshold >= 0:
         raise LanguageModelError(f"threshold is {threshold}; give 0, which keeps all, or more")
-
-
-def _starts(model: NgramModel) -> list[int]:
-    """Return the first node of each order from 0 (the empty context), and the end of the last."""
-    return [*accumulate([0, 1, *model.counts])]
 
 
 def _parents(arrays: NgramArrays) -> NDArray[np.int64]:
@@ -120,7 +110,7 @@ def _normalised(model: NgramModel) -> NgramModel:
 
     Source: Katz 1987; weight = (1 - sum of p) / (1 - sum of q), p and q as in `_rise`.
     """
-    arrays, parent, starts = model.arrays, _parents(model.arrays), _starts(model)
+    arrays, parent, starts = model.arrays, _parents(model.arrays), model.starts
     for (start, end), (first, last) in pairwise(pairwise(starts[1:])):
         context = parent[first:last]
         log_p, log_q = arrays.prob[first:last], _after_shorter(arrays, context, first)

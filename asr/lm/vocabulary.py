@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asr._atomic import write_atomically
 from asr.errors import LanguageModelError
-from asr.lm.corpus import UNITS
+from asr.lm.corpus import UNITS, units_of
 from asr.lm.ngram import EOS, UNK
 from asr.text import SPACE_TOKEN
 
@@ -71,10 +71,7 @@ class LmVocabulary:
 
     def split(self, text: str) -> list[str]:
         """Split a text into units, as `asr.lm.corpus.read_sentences` does."""
-        words = text.split()
-        if self.unit == "word":
-            return words
-        return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
+        return units_of(text.split(), self.unit)
 
     def encode(self, units: Iterable[str]) -> list[int]:
         """Return the ids of the units of a sentence, followed by BOUNDARY."""

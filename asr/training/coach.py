@@ -1,4 +1,4 @@
-"""A coach for the blank plateau of CTC training: it watches it, and advises when it lasts long.
+"""A coach for CTC training: it watches the blank plateau, and gives advice if that lasts too long.
 
 A CTC model first learns that tokens are rare, then how frequent each one is, and only then to
 listen. Until then its best paths consist almost only of blanks, and its loss is not below the
@@ -26,9 +26,7 @@ from asr.text import BLANK
 from asr.training.diagnosis import Cause, Facts, Signs, likely_cause
 
 WATCH_STEPS = 25  # steps between two looks
-PLATEAU_EMITS = (
-    0.1  # in the plateau, best paths have fewer tokens than this share of the references
-)
+PLATEAU_EMITS = 0.1  # in the plateau, a smaller share of the references' tokens is emitted
 
 # In 24 runs of recipes/fsdd and recipes/librispeech, with batches of 30 and 120 s, the plateau
 # ended between steps 100 and 200, mostly before the warm-up of the learning rate was over.

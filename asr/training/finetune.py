@@ -60,10 +60,10 @@ def start_from(
     source, known = load_model(folder)
     _check_network(source.config, model.config, folder)
     rows = {"output": _shared_rows(known, vocabulary)}
-    told = f"output layer: {_kept_tokens(rows['output'], vocabulary)}"
+    summary = f"output layer: {_kept_tokens(rows['output'], vocabulary)}"
     if phones:
         rows["phone_output"] = _shared_rows(load_phones(folder), phones)
-        told += f"; phones: {_kept_tokens(rows['phone_output'], phones)}"
+        summary += f"; phones: {_kept_tokens(rows['phone_output'], phones)}"
     parameters = dict(model.named_parameters())
     with torch.no_grad():
         for name, theirs in source.named_parameters():
@@ -74,14 +74,14 @@ def start_from(
                 own[list(shared)] = theirs[list(shared.values())].to(own.device)
             else:
                 own.copy_(theirs)
-    return f"starting from {folder}; {told}"
+    return f"starting from {folder}; {summary}"
 
 
 def known_trigram(folder: Path | None, tokens: Vocabulary) -> Tensor | None:
     """Return the denominator language model of a model in a folder, if its tokens are these.
 
-    The tokens are the phones, if the model has any. For a few texts, it is better than a trigram of
-    these texts alone, which would be almost certain of each of them.
+    The tokens are the phones, if the model has any. With few texts to train on, it is better than a
+    trigram of these texts alone, which overfits them.
 
     Raises:
         CheckpointError: the folder is not an experiment, or damaged.
