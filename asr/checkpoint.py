@@ -1,13 +1,13 @@
 """Checkpoints and experiment folders: safetensors for numbers, JSON for the rest, never a pickle.
 
-A checkpoint folder holds `checkpoint.json`, which names the tensor files with their sha256 and
-carries one of itself. It is replaced in one step after the tensor files are on disk: at any moment
-it describes files that are whole. What does not match is refused. `previous.json` is the index of
-the checkpoint before, where one is kept.
+A checkpoint folder holds an index, `checkpoint.json`, with the names of the tensor files, their
+sha256 and its own. The index is replaced in one step after the tensor files are on disk, so at any
+moment it describes whole files. A file with another sha256 is refused. `previous.json` is the index
+of the checkpoint before, if that is kept.
 
 An experiment folder holds config.json, tokens.txt, last/ (to resume from) and best/ (to recognise
-with); phones.txt and lexicon.npz where phones are learned beside the tokens; trigram.safetensors,
-the denominator language model, where MMI was used.
+with); phones.txt and lexicon.npz if phones are learned beside the tokens; trigram.safetensors, the
+denominator language model, if MMI was used.
 """
 
 import hashlib
@@ -40,10 +40,13 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: bool = False) -> None:
-    """Write atomically; what was there goes when the new one is whole, or stays as the one before.
+    """Write a checkpoint atomically.
+
+    The checkpoint before is removed once the new one is whole; with `keep` it stays as
+    previous.json.
 
     Raises:
-        CheckpointError: the folder cannot be written; what was there still is.
+        CheckpointError: the folder cannot be written; its checkpoint is still the one before.
     """
     try:
         _write_checkpoint(folder, checkpoint, keep)
@@ -52,6 +55,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: bool = False)
 
 
 def _write_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool) -> None:
+    """Write the tensor files, then the index that names them."""
     files = {}
     for group, tensors in checkpoint.tensors.items():
         data = safetensors.torch.save({k: v.detach().contiguous() for k, v in tensors.items()})
@@ -66,7 +70,7 @@ def _write_checkpoint(folder: Path, checkpoint: Checkpoint, keep: bool) -> None:
 
 
 def _is_worth_keeping(folder: Path, files: dict[str, dict[str, str]]) -> bool:
-    """Whether the checkpoint there is whole, and does not stand or fall with these files."""
+    """Return whether the checkpoint in a folder is whole, and consists of other files."""
     try:
         load_checkpoint(folder)
         return bool(read_json(folder / INDEX)["files"] != files)
@@ -75,7 +79,7 @@ def _is_worth_keeping(folder: Path, files: dict[str, dict[str, str]]) -> bool:
 
 
 def _remove_unnamed(folder: Path) -> None:
-    """Remove what no index names: older checkpoints, and pieces of one that was not finished."""
+    """Remove files that no index names: older checkpoints, and parts of unfinished ones."""
     paths = [path for path in (folder / INDEX, folder / PREVIOUS) if path.exists()]
     indexes = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
     for path in (*folder.glob("*.safetensors"), *folder.glob(".*.tmp")):
@@ -84,7 +88,7 @@ def _remove_unnamed(folder: Path) -> None:
 
 
 def load_newest(folder: Path) -> tuple[Checkpoint, CheckpointError | None]:
-    """The last checkpoint; if that is not whole the one before it, and what is wrong with the last.
+    """Load the newest whole checkpoint; return it, and the error of the last if that is damaged.
 
     Raises:
         CheckpointError: neither is whole.
@@ -102,34 +106,35 @@ def load_newest(folder: Path) -> tuple[Checkpoint, CheckpointError | None]:
 
 
 def load_checkpoint(folder: Path, name: str = INDEX) -> Checkpoint:
-    """Read and verify.
+    """Read and verify a checkpoint.
 
     Raises:
-        CheckpointError: nothing there, a file is missing, or its sha256 differs.
+        CheckpointError: the index or a file is missing, or its sha256 differs.
     """
     index = read_json(folder / name)
     try:
-        # Path.name: a name, never a way out of the folder
+        # Path.name: no index can name a file outside of the folder
         files = {g: (Path(file["name"]).name, file["sha256"]) for g, file in index["files"].items()}
         state = index["state"]
     except (KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder / name}: not a checkpoint index ({error!r})") from error
     digest = index.pop("sha256", None)
     if digest not in (None, _digest(index)):  # None: written before indexes had one
-        raise CheckpointError(f"{folder / name}: damaged, its sha256 is another")
+        raise CheckpointError(f"{folder / name}: damaged, its sha256 differs")
     return Checkpoint({group: _read_tensors(folder, *file) for group, file in files.items()}, state)
 
 
 def _digest(index: dict[str, Any]) -> str:
-    """The sha256 of an index, however it is laid out."""
+    """Return the sha256 of an index, independent of its layout."""
     return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
 
 
 def _read_tensors(folder: Path, name: str, digest: str) -> dict[str, Tensor]:
+    """Read a tensor file and verify its sha256."""
     path = folder / name
     try:
         data = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != digest:
         raise CheckpointError(f"{path}: damaged, its sha256 is not the one that the index gives")
@@ -141,10 +146,10 @@ def _read_tensors(folder: Path, name: str, digest: str) -> dict[str, Tensor]:
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file of a training run in one step.
+    """Write a file of a training run atomically.
 
     Raises:
-        CheckpointError: it cannot be written; what was there still is.
+        CheckpointError: it cannot be written; the old file stays.
     """
     try:
         write_atomically(path, content)
@@ -155,10 +160,10 @@ def write_file(path: Path, content: str | bytes) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file of a training run.
+    """Read the JSON object in a file of a training run.
 
     Raises:
-        CheckpointError: no such file, or something else in it.
+        CheckpointError: the file is missing, or is not a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -195,7 +200,7 @@ FREE_TO_CHANGE = {("train", "epochs"), ("train", "checkpoint_minutes"), ("train"
 
 
 class Tokens(Protocol):
-    """The vocabulary of a model of any kind."""
+    """A vocabulary of any kind of model."""
 
     def __len__(self) -> int: ...
 
@@ -204,7 +209,7 @@ class Tokens(Protocol):
 
 
 def create_experiment(folder: Path, config: Config, vocabulary: Tokens) -> None:
-    """Write what defines a model beside its weights.
+    """Write the configuration and the vocabulary of a model.
 
     Raises:
         CheckpointError: the folder cannot be written.
@@ -214,7 +219,7 @@ def create_experiment(folder: Path, config: Config, vocabulary: Tokens) -> None:
 
 
 def read_config(folder: Path) -> Config:
-    """The configuration of an experiment.
+    """Read the configuration of an experiment.
 
     Raises:
         CheckpointError: not an experiment folder.
@@ -224,8 +229,9 @@ def read_config(folder: Path) -> Config:
 
 
 def check_resumed(folder: Path, config: Config) -> None:
-    """Check that an experiment goes on as it began, but for how long it trains, how often it is
-    saved and by how many processes.
+    """Raise unless the configuration of an experiment is the one to resume it with.
+
+    The number of epochs, the interval of checkpoints and the number of processes may change.
 
     Raises:
         CheckpointError: not an experiment folder.
@@ -246,7 +252,7 @@ def check_resumed(folder: Path, config: Config) -> None:
 
 
 def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
-    """The inverse of create_experiment, for an acoustic model.
+    """Read what create_experiment wrote, for an acoustic model.
 
     Raises:
         CheckpointError: not an experiment folder.
@@ -256,17 +262,17 @@ def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
 
 
 def load_phones(folder: Path) -> Vocabulary | None:
-    """The phones of a model's second output, if it has one.
+    """Read the phones of a model's second output; None if it has none.
 
     Raises:
-        VocabularyError: the file of them is damaged.
+        VocabularyError: the file is damaged.
     """
     path = folder / PHONES
     return Vocabulary.load(path, "word") if path.exists() else None
 
 
 def save_trigram(folder: Path, trigram: Tensor) -> None:
-    """Keep what MMI taught with (asr.mmi.token_trigram).
+    """Save the denominator language model (asr.mmi.token_trigram).
 
     Raises:
         CheckpointError: the folder cannot be written.
@@ -275,10 +281,10 @@ def save_trigram(folder: Path, trigram: Tensor) -> None:
 
 
 def load_trigram(folder: Path, size: int) -> Tensor | None:
-    """The inverse of `save_trigram`, of so many tokens; None where none was kept.
+    """Load what `save_trigram` saved, for `size` tokens; None if nothing was saved.
 
     Raises:
-        CheckpointError: damaged, or of other tokens.
+        CheckpointError: the file is damaged, or is for other tokens.
     """
     path = folder / TRIGRAM
     if not path.exists():
@@ -286,17 +292,17 @@ def load_trigram(folder: Path, size: int) -> Tensor | None:
     try:
         trigram: Tensor = safetensors.torch.load(path.read_bytes())["trigram"]
         if trigram.shape != (size, size, size):
-            raise ValueError(f"its shape is {tuple(trigram.shape)}, of {size} tokens")
+            raise ValueError(f"its shape is {tuple(trigram.shape)}, for {size} tokens")
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             f"{path}: not the trigram of this model ({error}); copy the model again, or remove the "
-            "file: then one is counted in the texts at hand"
+            "file: then a trigram of the training texts is used"
         ) from error
     return trigram
 
 
 def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, Vocabulary]:
-    """The acoustic model of an experiment folder, in evaluation mode on the CPU.
+    """Load the acoustic model of an experiment folder, in evaluation mode on the CPU.
 
     Raises:
         CheckpointError: not an experiment folder, no such checkpoint, or weights that do not fit.
@@ -308,7 +314,7 @@ def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, 
 
 
 def load_weights(model: torch.nn.Module, folder: Path, which: str = "best") -> None:
-    """Copy the weights of an experiment into a model, and bring it into evaluation mode.
+    """Copy the weights of an experiment into a model, and set it to evaluation mode.
 
     Raises:
         CheckpointError: no such checkpoint, or weights that do not fit.

@@ -1,7 +1,7 @@
 """Configuration: frozen dataclasses, read from TOML, overridden by section.key=value.
 
-Each field has its reader in the module its section is named after. Suffixes carry units.
-An unknown section or key is an error that names the nearest one.
+The module that reads a section is named in the section's docstring. Suffixes carry units. An
+unknown section or key is an error that names the nearest known one.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from asr.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
-    """What transcripts are turned into before training (asr/text.py, Normalizer)."""
+    """The normalisation of transcripts before training (asr/text.py, Normalizer)."""
 
     case: Literal["upper", "lower", "keep"] = "upper"
     numbers: Literal["en", "keep"] = "en"
@@ -60,7 +60,7 @@ class FeaturesConfig:
 class ModelConfig:
     """The acoustic model (asr/model.py, asr/lstm.py)."""
 
-    unit: Literal["character", "word"] = "character"  # what a token is; word: a few fixed words
+    unit: Literal["character", "word"] = "character"  # of tokens; "word": a small fixed vocabulary
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     layers: int = 3
     hidden: int = 256  # cells in each direction
@@ -69,9 +69,7 @@ class ModelConfig:
     dropout: float = 0.2  # on the input of every layer but the first, and of the output layer
     forget_bias: float = 1.0
     stack: int = 3  # neighbouring frames joined at the input
-    conv_channels: int = (
-        0  # of the two convolutions that join them (asr/subsampling.py); 0: stacking
-    )
+    conv_channels: int = 0  # of two convolutions that join frames (asr/subsampling.py); 0: none
 
     def __post_init__(self) -> None:
         _limit(self, 1, math.inf, "layers", "hidden", "stack")
@@ -81,22 +79,22 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """What makes one utterance many (asr/augment.py)."""
+    """The random changes that make many examples of one utterance (asr/augment.py)."""
 
     speeds: tuple[float, ...] = (1.0,)  # one drawn for each utterance and epoch
-    freq_warp: float = 0.0  # most by which the mel axis is stretched or shrunk
+    freq_warp: float = 0.0  # largest share by which the mel axis is stretched or shrunk
     freq_masks: int = 0
     freq_mask_mels: int = 8  # widest frequency mask
     time_masks: int = 0
     time_mask_ms: float = 300.0  # longest time mask
-    time_mask_fraction: float = 0.2  # ... and its longest share of the utterance
-    reverb_prob: float = 0.0  # of a room around the speaker
-    reverb_s: tuple[float, ...] = (0.2, 0.8)  # shortest, longest time to fall by 60 dB
+    time_mask_fraction: float = 0.2  # longest time mask as a share of the utterance
+    reverb_prob: float = 0.0  # probability of reverberation
+    reverb_s: tuple[float, ...] = (0.2, 0.8)  # shortest, longest time in which it falls by 60 dB
     noise_prob: float = 0.0
     noise_snr_db: tuple[float, ...] = (10.0, 30.0)  # lowest, highest
     band_limit_prob: float = 0.0
     band_limit_hz: tuple[float, ...] = (3400.0, 7000.0)  # lowest, highest cut-off
-    codec_noise: float = 0.0  # highest deviation in nats that it adds below the cut-off
+    codec_noise: float = 0.0  # with a band limit: largest deviation added below the cut-off, nats
 
     def __post_init__(self) -> None:
         _limit(self, 0.5, 2.0, "speeds")
@@ -115,12 +113,12 @@ class AugmentConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """How utterances become batches (asr/data.py)."""
+    """The batches (asr/data.py)."""
 
-    batch_s: float = 120.0  # audio in a batch, padding included
-    max_utterance_s: float = 20.0  # longer ones are left out of training, counted
-    workers: int = 1  # threads that read and compute features ahead of the training step
-    cache: Literal["memory", "none"] = "memory"  # "memory": 29 MB an hour and speed
+    batch_s: float = 120.0  # longest batch, padding included
+    max_utterance_s: float = 20.0  # longer utterances are left out of training, and reported
+    workers: int = 1  # threads that read audio and compute features ahead of the training step
+    cache: Literal["memory", "none"] = "memory"  # takes 29 MB for each hour and each speed
 
     def __post_init__(self) -> None:
         _limit(self, 1, 64, "workers")
@@ -133,42 +131,42 @@ class LmConfig:
     """The LSTM language model and its text (asr/lm/neural.py, asr/training/lm_task.py)."""
 
     unit: Literal["word", "character"] = "word"
-    vocabulary_size: int = 20_000  # most frequent units; the others are <unk>
+    vocabulary_size: int = 20_000  # number of units, the most frequent ones; all others are <unk>
     embedding: int = 256
     layers: int = 1
     hidden: int = 512
     dropout: float = 0.1  # on the input of every layer, and of the softmax
     batch_tokens: int = 4000  # units in a batch, padding included; longer sentences are left out
-    epoch_words: int = 1_000_000  # words between two validations, about
+    epoch_words: int = 1_000_000  # about so many words between two validations
 
     def __post_init__(self) -> None:
         _limit(self, 1, math.inf, "embedding", "layers", "epoch_words")
-        _limit(self, 1, 2**31 - 3, "vocabulary_size")  # int32, two tokens more
-        _limit(self, 16, math.inf, "hidden")  # rare words are told apart by hidden / 16
+        _limit(self, 1, 2**31 - 3, "vocabulary_size")  # with two more tokens, ids fit into an int32
+        _limit(self, 16, math.inf, "hidden")  # the class of rarest words has hidden / 16 inputs
         _limit(self, 2, math.inf, "batch_tokens")
         _limit(self, 0, 0.9, "dropout")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The loop (asr/train.py)."""
+    """The training loop (asr/train.py)."""
 
     seed: int = 1
     epochs: int = 20
     learning_rate: float = 1e-3
     warmup_steps: int = 200
-    final_lr_fraction: float = 0.02  # of learning_rate, reached by a cosine at the last step
+    final_lr_fraction: float = 0.02  # share of learning_rate left at the last step (cosine decay)
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
-    ema_decay: float = 0.998  # 0: no weight averaging
-    accumulate: int = 1  # batches for one step, as if they were one
+    ema_decay: float = 0.998  # of the EMA of the weights; 0: no averaging
+    accumulate: int = 1  # batches in one step
     checkpoint_minutes: float = 10.0  # between checkpoints inside an epoch; 0: one after each step
-    freeze: int = 0  # lowest recurrent layers that keep their weights (asr/training/finetune.py)
-    phone_weight: float = 0.5  # share of the phones in the loss, where they are learned as well
-    mmi: float = 0.0  # weight of what else could be read (asr/mmi.py), of phones if there are any
-    consistency: float = 0.0  # weight of two views' agreement (asr/objective.py); 0: one view
-    ctc_fraction: float = 0.0  # of the epochs: CTC of one view alone, which is faster, at first
-    processes: int = 0  # that share each batch; 0: a core each, at most 4, or one with a GPU
+    freeze: int = 0  # number of lowest recurrent layers to freeze (asr/training/finetune.py)
+    phone_weight: float = 0.5  # share of the phones in the loss, if phones are learned, too
+    mmi: float = 0.0  # weight of the MMI loss (asr/mmi.py), over phones if they are learned
+    consistency: float = 0.0  # weight of the consistency loss (asr/objective.py); 0: one view
+    ctc_fraction: float = 0.0  # share of the epochs, the first, with CTC alone, which is faster
+    processes: int = 0  # that share each batch; 0: one for each core (at most 4), or for each GPU
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
@@ -184,7 +182,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that defines an experiment beside its data."""
+    """Everything that defines an experiment except its data."""
 
     text: TextConfig = field(default_factory=TextConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
@@ -213,7 +211,7 @@ def load_config(path: Path | str, overrides: Iterable[str] = ()) -> Config:
 
 
 def config_from_dict(table: Mapping[str, Any], source: str = "configuration") -> Config:
-    """Build a Config from nested tables; what is absent keeps its default."""
+    """Build a Config from nested tables; absent keys keep their defaults."""
     known = {f.name: f.default_factory for f in fields(Config)}
     _refuse_unknown(table, known, source)
     sections = {}
@@ -225,12 +223,12 @@ def config_from_dict(table: Mapping[str, Any], source: str = "configuration") ->
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:
-    """The inverse of config_from_dict: nested tables of JSON types."""
+    """Return nested tables of JSON types, as config_from_dict reads them."""
     return asdict(config)
 
 
-# Keys that earlier versions had, and the values with which they changed nothing: the configuration
-# of a model trained then may still hold them. They lost every comparison (recipes/*/LOG.md).
+# Keys of earlier versions, with the values that changed nothing. The configuration of an older
+# model may still hold them. Their other values lost every comparison (recipes/*/LOG.md).
 _RETIRED: dict[str, dict[str, Any]] = {
     "model": {
         "projection": 0,
@@ -246,19 +244,20 @@ def _without_retired(name: str, values: Mapping[str, Any], source: str) -> dict[
     """Return the values of a section without retired keys.
 
     Raises:
-        ConfigError: one of them has a value that changed something.
+        ConfigError: a retired key has a value that changed something.
     """
     retired = _RETIRED.get(name, {})
     for key in retired.keys() & values.keys():
         if values[key] != retired[key]:
             raise ConfigError(
                 f"{source}: {name}.{key} is {values[key]!r}; the key was removed, and this version "
-                f"can do {retired[key]!r} alone; take it out, or use version 0.1 for this model"
+                f"can do {retired[key]!r} alone; remove it, or use version 0.1 for this model"
             )
     return {key: value for key, value in values.items() if key not in retired}
 
 
 def _section(defaults: Any, name: str, values: Mapping[str, Any], source: str) -> Any:
+    """Return a section of the configuration, with the given values in place of defaults."""
     types = get_type_hints(type(defaults))
     values = _without_retired(name, values, source)
     _refuse_unknown(values, types, f"{source}: [{name}]")
@@ -267,7 +266,7 @@ def _section(defaults: Any, name: str, values: Mapping[str, Any], source: str) -
 
 
 def _coerce(key: str, value: Any, wanted: Any) -> Any:
-    """Return value as the wanted type, or raise: TOML has no tuples, and 1 is a fine float."""
+    """Return a value as the wanted type, or raise: TOML has no tuples, and 1 is a fine float."""
     kind = typing.get_origin(wanted) or wanted
     if kind is Literal:
         allowed = typing.get_args(wanted)
@@ -287,6 +286,7 @@ def _coerce(key: str, value: Any, wanted: Any) -> Any:
 
 
 def _apply_override(table: dict[str, Any], override: str) -> None:
+    """Set the key of an override `section.key=value` in a table."""
     name, separator, text = override.partition("=")
     section, dot, key = name.strip().partition(".")
     if not (separator and dot and key):
@@ -302,6 +302,7 @@ def _apply_override(table: dict[str, Any], override: str) -> None:
 
 
 def _refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise for an unknown name, with the nearest known one."""
     for name in given:
         if name not in known:
             near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -1,6 +1,6 @@
 """Make batches of utterances: plan an epoch, compute and keep log-mel frames, pad them to tensors.
 
-What a batch holds follows from (seed, epoch) alone, never from the order of threads, so an epoch
+The contents of a batch depend on (seed, epoch) alone, never on the order of threads, so an epoch
 can be made again exactly. Shapes: N utterances, T frames, M mel bands, U tokens, P phones.
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from asr.audio import read_utterance
 from asr.config import Config
 from asr.ctc import frames_needed
-from asr.distributed import Group
+from asr.distributed import ProcessGroup
 from asr.errors import TrainingError
 from asr.features import Mfcc
 from asr.lexicon import Pronunciations
@@ -28,7 +28,7 @@ from asr.text import Normalizer, Vocabulary
 
 B = TypeVar("B")
 
-LENGTH_JITTER = 0.05  # batches mix lengths that differ by so much, so that neighbours change
+LENGTH_JITTER = 0.05  # lengths are jittered by up to this share, so that batches differ by epoch
 LOOKAHEAD = 4  # batches prepared ahead for each worker
 
 
@@ -39,8 +39,8 @@ def plan_batches(
 
     Args:
         durations: float (count,), seconds.
-        batch_s: longest batch; an utterance longer than it makes a batch of its own.
-        order: shuffles lengths a little and batches wholly; None: shortest first.
+        batch_s: longest batch; a longer utterance is a batch of its own.
+        order: jitters the lengths and shuffles the batches; None: shortest first.
 
     Returns:
         Lists of indices; each index once.
@@ -61,12 +61,12 @@ def plan_batches(
 
 
 class Epoch(Generic[B]):
-    """The batches of one epoch, or of a slice of it: each is made when it is iterated.
+    """The batches of one epoch, or of a slice of it; each is made while iterating.
 
     Args:
-        plan: indices of what is in each batch.
-        lengths: of all that indices can point at, in any unit.
-        make: a batch of indices; None: an empty share of it.
+        plan: the indices of each batch.
+        lengths: the length of each item that an index can name, in any unit.
+        make: returns the batch of some indices; None: an empty share of it.
         workers: threads that make batches ahead.
     """
 
@@ -84,7 +84,7 @@ class Epoch(Generic[B]):
 
     @property
     def padding(self) -> float:
-        """Share of the batches that is padding."""
+        """The share of the batches that is padding."""
         padded = sum(len(indices) * self.lengths[indices].max() for indices in self.plan)
         used = sum(self.lengths[indices].sum() for indices in self.plan)
         return float(1 - used / padded)
@@ -93,6 +93,7 @@ class Epoch(Generic[B]):
         return len(self.plan)
 
     def __getitem__(self, part: slice) -> "Epoch[B]":
+        """Return a slice of the epoch."""
         return Epoch(self.plan[part], self.lengths, self.make, self.workers)
 
     def __iter__(self) -> Iterator[B | None]:
@@ -109,22 +110,22 @@ class Epoch(Generic[B]):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-NAMED = 3  # utterances named of those that are left out
+NAMED = 3  # utterances that a message names as examples
 
 
 @dataclass(frozen=True)
 class Example:
-    """An utterance with its normalised transcript, and the tokens and phones of it."""
+    """An utterance with its normalised transcript, and that as tokens and as phones."""
 
     utterance: Utterance
     text: str
     tokens: tuple[int, ...]
-    phones: tuple[int, ...] = ()  # none where they are not learned, or not known
+    phones: tuple[int, ...] = ()  # none if phones are not learned, or a word's are not known
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded utterances; a row of phones without any is not to be learned.
+    """Padded utterances; an utterance without phones adds nothing to the phones' loss.
 
     log_mel (N, T, M), num_frames (N,), tokens (N, U), num_tokens (N,), phones (N, P), num_phones
     (N,).
@@ -140,11 +141,11 @@ class Batch:
 
     @property
     def texts(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Tokens (N, U) and their numbers (N,), and phones (N, P) and theirs, as outputs come."""
+        """For each output its labels: tokens (N, U) or phones (N, P), and their numbers (N,)."""
         return (self.tokens, self.num_tokens), (self.phones, self.num_phones)
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
+        """Return the batch on a device."""
         tensors = [getattr(self, field.name) for field in fields(self)[1:]]
         return Batch(self.examples, *(tensor.to(device, non_blocking=True) for tensor in tensors))
 
@@ -166,7 +167,7 @@ class LeftOut:
 
 
 def _counted(ids: Sequence[str]) -> str:
-    """The number of utterances, and the first of them: `5 (u1, u2, u3 ...)`."""
+    """Return the number of utterances, and the first of them: `5 (u1, u2, u3 ...)`."""
     more = " ..." if len(ids) > NAMED else ""
     return f"{len(ids)} ({', '.join(ids[:NAMED])}{more})" if ids else "0"
 
@@ -177,10 +178,10 @@ def make_examples(
     vocabulary: Vocabulary,
     pronunciations: Pronunciations | None = None,
 ) -> list[Example]:
-    """Normalise and encode transcripts, in phones as well where there are pronunciations.
+    """Normalise and encode transcripts, also in phones if there are pronunciations.
 
     Raises:
-        VocabularyError: transcripts hold symbols the vocabulary lacks; names examples.
+        VocabularyError: transcripts hold symbols that the vocabulary lacks; names examples.
     """
     texts = [normalizer(utterance.text) for utterance in utterances]
     vocabulary.check_texts((u.id, text) for u, text in zip(utterances, texts, strict=True))
@@ -192,7 +193,7 @@ def make_examples(
 
 
 def trainable(examples: Sequence[Example], config: Config) -> tuple[list[Example], LeftOut]:
-    """Keep what CTC can learn from at every speed: text, and frames enough for it.
+    """Keep the utterances that CTC can learn from at every speed: with text, and enough frames.
 
     Raises:
         TrainingError: nothing is left.
@@ -216,7 +217,7 @@ def trainable(examples: Sequence[Example], config: Config) -> tuple[list[Example
 
 
 class Frames:
-    """Log-mel frames of utterances at a speed, float32 (T, M); kept as float16 where cached."""
+    """The log-mel frames of utterances at a speed, float32 (T, M); the cache holds float16."""
 
     def __init__(self, config: Config) -> None:
         self.sample_rate_hz = config.features.sample_rate_hz
@@ -226,7 +227,7 @@ class Frames:
         )
 
     def __call__(self, utterance: Utterance, speed: float) -> Tensor:
-        """Compute or look up.
+        """Compute the frames, or look them up.
 
         Raises:
             AudioError: the recording cannot be read.
@@ -247,7 +248,7 @@ class Frames:
 
 
 def change_speed(waveform: np.ndarray, speed: float) -> np.ndarray:
-    """Play float32 (L,) faster or slower, pitch included: (L,) to about (L / speed,) samples.
+    """Resample float32 (L,) to about (L / speed,) samples: speed and pitch change together.
 
     Source: Ko et al. 2015, 'Audio augmentation for speech recognition'.
     """
@@ -259,13 +260,13 @@ def change_speed(waveform: np.ndarray, speed: float) -> np.ndarray:
 
 
 class Loader:
-    """Makes the batches of an epoch ahead of their use, in threads.
+    """A loader that makes the batches of an epoch ahead of their use, in threads.
 
-    Of each batch, every process of a group makes its share; a share can be empty: None.
+    Each process of a group makes its share of each batch; an empty share is None.
     """
 
     def __init__(
-        self, examples: Sequence[Example], frames: Frames, config: Config, group: Group
+        self, examples: Sequence[Example], frames: Frames, config: Config, group: ProcessGroup
     ) -> None:
         self.examples = examples
         self.frames = frames
@@ -274,13 +275,13 @@ class Loader:
         self.durations = np.array([example.utterance.duration for example in examples])
 
     def training_epoch(self, epoch: int) -> Epoch[Batch]:
-        """Speeds drawn, batches shuffled; the first epoch goes from short to long."""
+        """Draw speeds and shuffle batches; the first epoch goes from short to long utterances."""
         rng = np.random.default_rng([self.config.train.seed, epoch])
         speeds = rng.choice(self.config.augment.speeds, len(self.examples))
         return self._epoch(speeds, rng if epoch else None)
 
     def in_order(self) -> Epoch[Batch]:
-        """Every utterance once, unchanged, shortest first."""
+        """Return every utterance once, unchanged, shortest first."""
         return self._epoch(np.ones(len(self.examples)), None)
 
     def _epoch(self, speeds: np.ndarray, order: np.random.Generator | None) -> Epoch[Batch]:
@@ -301,6 +302,6 @@ class Loader:
 
 
 def _padded(sequences: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Sequences side by side, padded with 0, and their lengths: (N, longest ...), int64 (N,)."""
+    """Stack sequences, padded with 0, and return their lengths: (N, longest ...), int64 (N,)."""
     padded = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
     return padded, torch.tensor([len(sequence) for sequence in sequences])

@@ -1,8 +1,9 @@
-"""Train one model in several processes: each takes a share of every batch, gradients are summed.
+"""Training in several processes: each takes a share of every batch; gradients are summed.
 
-On a CPU two processes of one thread each train faster than one of two threads: the recurrent steps
-are too small to be split, and the processes wait for each other only once a batch. The variables of
-torchrun (RANK, WORLD_SIZE ...) are honoured; without them `start_processes` starts the others.
+On a CPU, two processes of one thread each train faster than one process of two threads: the
+recurrent steps are too small to be split, and processes wait for each other only once a batch. The
+variables of torchrun (RANK, WORLD_SIZE ...) are honoured; without them `start_processes` starts the
+other processes.
 """
 
 import os
@@ -22,12 +23,12 @@ from torch import Tensor
 from asr.config import Config
 from asr.errors import ConfigError, TrainingError
 
-MOST_PROCESSES = 4  # more would get too little of a batch each
+MOST_PROCESSES = 4  # with more, the share of a batch is too small
 
 
 @dataclass(frozen=True)
 class Cores:
-    """How many processes train, and threads in each, and why so."""
+    """The number of training processes and of threads in each, with the reason."""
 
     processes: int
     threads: int
@@ -39,14 +40,17 @@ class Cores:
 
 
 def share_cores(config: Config, device: str, *, split: bool = False) -> Cores:
-    """Processes, as many as the launcher or train.processes says, and threads for each.
+    """Choose the number of training processes, and of threads in each.
+
+    Processes are as many as the launcher or train.processes says; by default one for each core or
+    GPU.
 
     Args:
         config: of the training.
         device: 'cpu' or 'cuda'.
-        split: whether a step is worth being split between threads. A recurrent one is not: on two
-            cores the second thread made it twice as slow, since each waits for the other after
-            each frame.
+        split: whether to split a step on the CPU between threads. Recurrent steps are better not
+            split: on two cores a second thread makes them twice as slow, because the threads wait
+            for each other after each frame.
     """
     from torch.cuda import device_count
 
@@ -66,7 +70,7 @@ def share_cores(config: Config, device: str, *, split: bool = False) -> Cores:
 
 
 def choose_device(config: Config) -> str:
-    """'cpu' or 'cuda', as train.device says."""
+    """Return 'cpu' or 'cuda', as train.device says."""
     import torch
 
     if config.train.device != "auto":
@@ -76,18 +80,18 @@ def choose_device(config: Config) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-_STORE = "ASR_TRAIN_STORE"  # file through which processes started by us find each other
+_STORE = "ASR_TRAIN_STORE"  # names the file through which processes started here find each other
 
 
 @dataclass(frozen=True)
-class Group:
-    """This process among `size`; rank 0 alone writes files and speaks."""
+class ProcessGroup:
+    """The processes that train together, seen from one; rank 0 writes files and messages."""
 
     rank: int = 0
     size: int = 1
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over all processes; the same bits in each.
+        """Replace each tensor by its sum over all processes, with the same bits in each.
 
         Raises:
             TrainingError: another process has ended.
@@ -106,7 +110,7 @@ class Group:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch compute in so many threads inside the block."""
+    """Let torch compute with `count` threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -116,10 +120,10 @@ def threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def start_processes(count: int, module: str, arguments: Sequence[str]) -> Iterator[Group]:
+def start_processes(count: int, module: str, arguments: Sequence[str]) -> Iterator[ProcessGroup]:
     """Join the group of `count` processes, starting `python -m module arguments` for the others.
 
-    Under torchrun the group is the one it made, and count is ignored.
+    Under torchrun its group is joined, and count is ignored.
 
     Raises:
         TrainingError: another process ended before it could join.
@@ -131,7 +135,7 @@ def start_processes(count: int, module: str, arguments: Sequence[str]) -> Iterat
         finally:
             dist.destroy_process_group()
     elif count == 1:
-        yield Group()
+        yield ProcessGroup()
     else:
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -149,6 +153,7 @@ def start_processes(count: int, module: str, arguments: Sequence[str]) -> Iterat
 def _children(
     count: int, module: str, arguments: Sequence[str], folder: str
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Start the other processes; wait for them at the end, or kill them after an error."""
     os.environ |= {_STORE: f"{folder}/store", "WORLD_SIZE": str(count), "RANK": "0"}
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # this machine only
     command = [sys.executable, "-m", module, *arguments]
@@ -181,10 +186,12 @@ def _meet(children: Sequence[subprocess.Popen[bytes]], folder: Path) -> None:
 
 
 def _arrival(folder: Path, rank: int) -> Path:
+    """Return the file by which a process shows that it is about to join."""
     return folder / f"arrived-{rank}"
 
 
-def _join(store: str | None) -> Group:
+def _join(store: str | None) -> ProcessGroup:
+    """Join the group that the environment describes."""
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     backend = "gloo"
     if torch.cuda.is_available():
@@ -195,4 +202,4 @@ def _join(store: str | None) -> Group:
         method = Path(store).as_uri()
         _arrival(Path(store).parent, rank).touch()
     dist.init_process_group(backend, init_method=method, rank=rank, world_size=size)
-    return Group(rank, size)
+    return ProcessGroup(rank, size)

@@ -1,8 +1,8 @@
-"""What the acoustic model minimises: CTC over tokens and phones, MMI, and the consistency loss.
+"""The loss of the acoustic model: CTC over tokens and phones, MMI, and the consistency loss.
 
-The consistency loss shows an utterance in two views, augmented apart: what the network makes of
-each is a target for the other, frame by frame, beside the transcript. `AcousticTask` hands all of
-this to the training loop.
+The consistency loss shows an utterance in two views, augmented independently: the network's output
+for each view is a target for the other, frame by frame, beside the transcript. `AcousticTask` hands
+the objective to the training loop.
 
 Source: Yao et al. 2025, 'CR-CTC: Consistency regularization on CTC for improved speech
 recognition', ICLR. Shapes: N utterances, T' output frames, V tokens or phones.
@@ -33,19 +33,19 @@ Augment = Callable[[Tensor, Tensor, Generator], Tensor]  # as asr.augment.Augmen
 
 @dataclass(frozen=True)
 class Losses:
-    """Summed over the utterances of a batch, in nats; of several views the mean."""
+    """The losses of a batch, summed over utterances, in nats; of several views the mean."""
 
-    total: Tensor  # what is minimised
-    tokens: Tensor  # CTC of the tokens alone
+    total: Tensor  # to be minimised
+    tokens: Tensor  # the CTC loss of the tokens alone
 
 
 class Objective:
-    """Weighs what `Losses.total` is made of; `views` of each utterance are to be shown.
+    """The weighted loss; `views` is how many views of each utterance it wants.
 
     Args:
         config: the weights.
-        trigram: of phones, or of tokens where no phones are learned (asr.mmi.token_trigram);
-            without it there is no MMI.
+        trigram: denominator language model of MMI (asr.mmi.token_trigram), over phones, or over
+            tokens if no phones are learned; None: no MMI.
     """
 
     def __init__(self, config: TrainConfig, trigram: Tensor | None = None) -> None:
@@ -54,19 +54,19 @@ class Objective:
         self.begin_epoch(0)
 
     def begin_epoch(self, epoch: int) -> None:
-        """The first `train.ctc_fraction` of all epochs, counted from 0, have CTC alone."""
+        """Switch on MMI and consistency after the first `train.ctc_fraction` of the epochs."""
         refining = epoch >= ctc_epochs(self.config)
         self.mmi = self.config.mmi if refining else 0.0
         self.consistency = self.config.consistency if refining else 0.0
         self.views = 2 if self.consistency else 1
 
     def show(self, batch: Batch, augment: Augment, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Log-mel (views * N, T, M) and int64 (views * N,) frames of its views, augmented apart."""
+        """Augment each view on its own; return log-mel (views * N, T, M), frames (views * N,)."""
         seen = [augment(batch.log_mel, batch.num_frames, generator) for _ in range(self.views)]
         return torch.cat(seen), batch.num_frames.repeat(self.views)
 
     def __call__(self, outputs: Sequence[Tensor], num_frames: Tensor, batch: Batch) -> Losses:
-        """Judge the views of a batch, one whole set of utterances behind the other.
+        """Compute the losses of a batch whose views follow each other, N utterances each.
 
         Args:
             outputs: log-probabilities of tokens, and of phones if the network has them, each
@@ -85,7 +85,7 @@ class Objective:
             parts[-1] = parts[-1] + self.mmi * self._sum(loss, outputs[-1], num_frames, *texts[-1])
         if self.consistency:
             parts = [
-                part + self.consistency * disagreement(log_probs, num_frames)
+                part + self.consistency * consistency_loss(log_probs, num_frames)
                 for part, log_probs in zip(parts, outputs, strict=True)
             ]
         phones = self.config.phone_weight
@@ -101,22 +101,22 @@ class Objective:
         tokens: Tensor,
         num_tokens: Tensor,
     ) -> Tensor:
-        """A loss of all views, where there is something to be read."""
+        """Return the mean over views of a loss, summed over the utterances that have labels."""
         several = num_tokens.repeat(self.views)
         losses = loss(log_probs, num_frames, tokens.repeat(self.views, 1), several)
         return torch.where(several > 0, losses, 0.0).sum() / self.views
 
 
 def ctc_epochs(config: TrainConfig) -> int:
-    """How many epochs have CTC of one view alone; they are the first ones."""
+    """Return the number of epochs, the first ones, that use CTC alone and one view."""
     return int(config.ctc_fraction * config.epochs)
 
 
-def disagreement(log_probs: Tensor, num_frames: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of each of two views from the other, summed over valid frames.
+def consistency_loss(log_probs: Tensor, num_frames: Tensor) -> Tensor:
+    """Return the symmetric Kullback-Leibler divergence of two views, summed over valid frames.
 
-    The mean over both; a view as a target is not moved. Log-probabilities (2 * N, T', V), one view
-    behind the other; int64 (2 * N,) frames.
+    It is the mean of both directions; no gradient flows into the view that is the target.
+    Log-probabilities are (2 * N, T', V), one view after the other; frames int64 (2 * N,).
     """
     target = log_probs.detach().roll(len(log_probs) // 2, dims=0)
     divergence = (target.exp() * (target - log_probs)).sum(2)  # (2 * N, T')
@@ -125,7 +125,7 @@ def disagreement(log_probs: Tensor, num_frames: Tensor) -> Tensor:
 
 
 class AcousticTask:
-    """See asr.train.Task."""
+    """The task of the acoustic model; see asr.train.Task."""
 
     def __init__(
         self,
@@ -148,10 +148,10 @@ class AcousticTask:
         self.augment = Augmenter(config.augment, config.features)
         self.objective = Objective(config.train, self._trigram(trigram, num_phones))
         facts = Facts.of(train.examples, config)
-        self.coach = Coach(self.model, facts, config.train, speaks=train.group.rank == 0)
+        self.coach = Coach(self.model, facts, config.train, is_main=train.group.rank == 0)
 
     def _trigram(self, known: Tensor | None, num_phones: int) -> Tensor | None:
-        """Of what words are read from, for the objective; by default of the training texts."""
+        """Return the denominator language model; by default that of the training transcripts."""
         if not self.config.train.mmi:
             return None
         if known is None:
@@ -160,7 +160,7 @@ class AcousticTask:
         return known.to(self.device)
 
     def batches(self, epoch: int) -> Epoch:
-        """The training batches of an epoch."""
+        """Return the training batches of an epoch."""
         self.objective.begin_epoch(epoch)
         batches = self.train.training_epoch(epoch)
         train = self.config.train
@@ -168,7 +168,7 @@ class AcousticTask:
         return batches
 
     def loss(self, batch: Batch, generator: Generator) -> tuple[Tensor, int]:
-        """What is minimised, summed over the batch, in nats, and its number of tokens."""
+        """Return the loss of a batch, summed, in nats, and its number of tokens."""
         batch = batch.to(self.device)
         views = self.objective.show(batch, self.augment, generator)
         outputs, num_frames = self.model.from_log_mel(*views)
@@ -178,32 +178,30 @@ class AcousticTask:
         return losses.total, sum(len(example.tokens) for example in batch.examples)
 
     def describe(self, batch: Batch) -> str:
-        """Ids of the utterances."""
+        """Return the ids of the utterances."""
         return ", ".join(example.utterance.id for example in batch.examples)
 
     def seconds(self, batch: Batch) -> float:
-        """Seconds of audio, as recorded."""
+        """Return the seconds of audio, as recorded."""
         return sum(example.utterance.duration for example in batch.examples)
 
     def report(self) -> dict[str, float]:
-        """Share of blank frames, probability of all other tokens in a frame, and share of the
-        references' tokens that is emitted.
-        """
+        """Return the coach's figures: blank_rate, nonblank_prob, emitted (see StepSums)."""
         return self.coach.report()
 
     def state(self) -> dict[str, Any]:
-        """What the coach counted, of JSON types: with it `report` goes on after a resume."""
+        """Return the coach's counts, in JSON types: `report` goes on with them after a resume."""
         return self.coach.state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """The inverse of `state`."""
+        """Restore what `state` returned."""
         self.coach.restore(state)
 
     def validate(self, model: AcousticModel) -> dict[str, float]:
-        """CTC loss for a token, greedy WER and CER, over the shares of all processes.
+        """Return CTC loss per token, WER and CER of greedy decoding, over all processes.
 
-        By 'error' the best epoch is chosen: the WER, or what tells more of a beam search's: the
-        phones' error where they are read, the MMI loss where it is taught.
+        The best epoch is chosen by 'error': the greedy WER, or the phone error rate if phones are
+        learned, or the MMI loss if MMI is used. The latter two tell more about a beam search.
         """
         trigram = self.objective.trigram
         result = validate(model, self.valid, GreedyDecoder(self.vocabulary), trigram)

@@ -1,10 +1,10 @@
 """The training loop: batches, steps of the optimizer, validation, checkpoints that resume exactly.
 
-What is trained, and how it is judged, is the business of a `Task`: asr.objective has that of the
-acoustic model, asr.training that of the language model. Every epoch has batches, steps of the
-learner, and a validation of the averaged weights, which writes the log and best/. last/ is saved
-after each epoch and every few minutes within one: a run that was stopped at any moment, by a signal
-or by SIGKILL, goes on to the very bits of one that was not.
+A `Task` says what is trained and how it is judged: asr.objective has the task of the acoustic
+model, asr.training that of the LSTM language model. Every epoch trains on its batches, then
+validates the EMA (exponential moving average) of the weights, and writes the log and best/. last/
+is saved after each epoch and every few minutes within one. A run that was stopped at any moment, by
+a signal or by SIGKILL, resumes to the same bits as a run that was never stopped.
 """
 
 import copy
@@ -25,13 +25,13 @@ from torch import Generator, Tensor, nn
 from asr._progress import progress, say
 from asr.checkpoint import Checkpoint, load_newest, restore_parameters, save_checkpoint
 from asr.config import TrainConfig
-from asr.distributed import Group
+from asr.distributed import ProcessGroup
 from asr.errors import CheckpointError, TrainingError
 from asr.training import StopRequest, Tally, TrainLog
 
 
 class Batches(Protocol):
-    """The batches of one epoch; None: an empty share of one."""
+    """The batches of one epoch; None is an empty share of a batch."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
@@ -39,48 +39,48 @@ class Batches(Protocol):
 
     @property
     def padding(self) -> float:
-        """Share of the batches that is padding."""
+        """The share of the batches that is padding."""
 
 
 class Task(Protocol):
-    """A model, its data and its judge."""
+    """A model with its data, its loss and its validation."""
 
     @property
     def model(self) -> nn.Module:
-        """What is trained; parameters that need no gradient stay as they are."""
+        """The model to train; parameters that need no gradient stay as they are."""
 
     def batches(self, epoch: int) -> Batches:
-        """The training batches of an epoch, the same for the same epoch."""
+        """Return the training batches of an epoch, the same ones for the same epoch."""
 
     def loss(self, batch: Any, generator: Generator) -> tuple[Tensor, int]:
-        """Summed loss over a batch, and the number of tokens in it."""
+        """Return the summed loss of a batch, and the number of tokens in it."""
 
     def describe(self, batch: Any) -> str:
-        """Names of what is in the batch, for messages."""
+        """Name the contents of a batch, for messages."""
 
     def seconds(self, batch: Any) -> float:
-        """Amount of data in the batch: seconds of audio, or tokens of text."""
+        """Return the amount of data in a batch: seconds of audio, or tokens of text."""
 
     def report(self) -> dict[str, float]:
-        """Figures gathered while training since the last call."""
+        """Return the figures gathered in training since the last call."""
 
     def validate(self, model: Any) -> dict[str, float]:
-        """Figures on held-out data; 'loss' and 'error' (lower is better) among them."""
+        """Return figures on held-out data, with 'loss' and 'error' (lower is better) among them."""
 
 
 @runtime_checkable
 class Counting(Protocol):
-    """A task whose reports follow from counts that a resumed run must go on with."""
+    """A task whose reports follow from counts, which a resumed run must continue."""
 
     def state(self) -> dict[str, Any]:
-        """What was gathered since the last report, of JSON types."""
+        """Return the counts since the last report, in JSON types."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """The inverse of `state`."""
+        """Restore what `state` returned."""
 
 
 class Learner:
-    """AdamW with warm-up and cosine decay, gradient clipping, a moving average of the weights."""
+    """AdamW with warm-up, cosine decay, gradient clipping, and an EMA of the weights."""
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self.model = model
@@ -90,19 +90,18 @@ class Learner:
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self.step = 0  # updates so far, those that were skipped included
+        self.step = 0  # updates so far, skipped ones included
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.model.parameters()).device
 
     def begin_step(self, done: float) -> float:
-        """Set the gradient to zero, and the learning rate to that of a share of training done.
+        """Zero the gradients; set and return the learning rate for the share of training done.
 
-        The rate, which is returned: a linear warm-up over steps, times a cosine from 1 to
-        final_lr_fraction over `done`. There is a gradient even in a process that will have no
-        data: processes sum theirs.
+        The rate is a linear warm-up over steps, times a cosine from 1 to final_lr_fraction over
+        `done`. Gradients are zeros, not None, even in a process without data: processes sum theirs.
         """
         low = self.config.final_lr_fraction
         decay = low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done))
@@ -116,7 +115,7 @@ class Learner:
         return rate
 
     def gradients(self) -> list[Tensor]:
-        """The gradient of each parameter that is not frozen."""
+        """Return the gradient of each parameter that is not frozen."""
         return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
 
     def clip(self) -> Tensor:
@@ -125,7 +124,7 @@ class Learner:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move the weights; let their average follow, closely at first, when they move fast."""
+        """Update the weights, then their EMA, whose decay is smaller in the first steps."""
         self.optimizer.step()
         decay = min(self.config.ema_decay, self.step / (10 + self.step))
         averaged: list[Tensor] = list(self.average.parameters())
@@ -133,7 +132,7 @@ class Learner:
         torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """All state but `step`, in named groups."""
+        """Return the whole state except `step`, in named groups of tensors."""
         states: Iterable[tuple[int, dict[str, Tensor]]] = self.optimizer.state_dict()[
             "state"
         ].items()
@@ -144,11 +143,11 @@ class Learner:
         }
 
     def restore(self, tensors: dict[str, dict[str, Tensor]], step: int, source: str) -> None:
-        """The inverse of `tensors`.
+        """Restore what `tensors` returned.
 
         Raises:
             CheckpointError: names or shapes differ.
-            KeyError, ValueError: no such tensors.
+            KeyError, ValueError: tensors are missing.
         """
         restore_parameters(self.model, tensors["model"], source)
         restore_parameters(self.average, tensors["average"], source)
@@ -162,19 +161,19 @@ class Learner:
 
 T = TypeVar("T")
 
-PATIENCE = 20  # steps in a row that may be skipped for a loss or gradient that is not finite
+PATIENCE = 20  # steps in a row that may be skipped because loss or gradient is not finite
 
 
 class Trainer:
-    """Trains a task into an experiment folder."""
+    """A trainer of one task, which writes an experiment folder."""
 
     def __init__(
         self,
         task: Task,
         config: TrainConfig,
         folder: Path,
-        group: Group,
-        rate: str = "audio_s_per_s",  # the figure of data learnt from in a second
+        group: ProcessGroup,
+        rate: str = "audio_s_per_s",  # name of the figure 'amount of data per second'
     ) -> None:
         self.task = task
         self.group = group
@@ -182,31 +181,31 @@ class Trainer:
         self.folder = folder
         self.rate = rate
         self.learner = Learner(task.model, config)
-        self.epoch = 0  # at work, from 0
+        self.epoch = 0  # the epoch in progress, from 0
         self.tally = Tally()  # of this epoch
         self.skipped_in_a_row = 0
-        self.best: tuple[float, float] | None = None  # validation error; loss where it is equal
+        self.best: tuple[float, float] | None = None  # validation error, and loss to break a tie
         self.spent_s = 0.0  # on the epochs before this one
         self.saved_at_s = time.perf_counter()
 
     @property
-    def speaks(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process, of all in the group, writes files and messages."""
         return self.group.rank == 0
 
     def run(self) -> signal.Signals | None:
-        """Train all epochs that remain, or until a signal asks to stop; return that signal.
+        """Train the remaining epochs, or until a signal asks to stop; return that signal.
 
         Raises:
             TrainingError: the loss or the gradient was not finite for PATIENCE steps in a row.
             CheckpointError: a checkpoint cannot be written.
         """
-        log = TrainLog(self.folder, self.epoch) if self.speaks else None
+        log = TrainLog(self.folder, self.epoch) if self.is_main else None
         with StopRequest() as stop, log or nullcontext():
             while self.epoch < self.config.epochs:
                 figures = self._train_epoch(stop)
                 if figures is None:
-                    return stop.signal or signal.SIGTERM  # another process of the group was asked
+                    return stop.signal or signal.SIGTERM  # where another process got the signal
                 figures |= self._validate()
                 if log:
                     log.write(self.epoch, self.learner.step, figures)
@@ -216,13 +215,13 @@ class Trainer:
         return None
 
     def resume(self) -> None:
-        """Go on after the last checkpoint that is whole.
+        """Continue from the newest checkpoint that is whole.
 
         Raises:
-            CheckpointError: no checkpoint that is whole, or one that does not fit.
+            CheckpointError: no checkpoint is whole, or it does not fit.
         """
         checkpoint, refused = load_newest(self.folder / "last")
-        if refused and self.speaks:
+        if refused and self.is_main:
             say(f"{refused}; going on from the checkpoint before it")
         try:
             self._restore(checkpoint)
@@ -242,18 +241,18 @@ class Trainer:
             self.epoch = state["epoch"] + 1
         if isinstance(self.task, Counting) and "task" in state:
             self.task.restore(state["task"])
-        if self.speaks and state.get("processes", self.group.size) != self.group.size:
+        if self.is_main and state.get("processes", self.group.size) != self.group.size:
             say(
-                f"{state['processes']} processes before, {self.group.size} now: the result is "
-                "as good as that of a run never stopped, but not the same to the bit"
+                f"{state['processes']} processes before, {self.group.size} now: the result will be "
+                "as good as without the stop, but not the same to the bit"
             )
 
     def _train_epoch(self, stop: StopRequest) -> dict[str, float] | None:
-        """Train what is left of the epoch; None: a process was asked to stop, and all is saved."""
+        """Train the rest of the epoch; return None if a signal asked to stop and all is saved."""
         self.task.model.train()
         batches = self.task.batches(self.epoch)
         title = f"epoch {self.epoch + 1}/{self.config.epochs}"
-        bar = progress(batches[self.tally.position :], title, shown=self.speaks)
+        bar = progress(batches[self.tally.position :], title, shown=self.is_main)
         since = time.perf_counter()
         for some in chunks(bar, self.config.accumulate):
             stopping = self._step(some, len(batches), stop.signal is not None)
@@ -273,10 +272,10 @@ class Trainer:
         }
 
     def _step(self, batches: list[Any], epoch_batches: int, stop: bool) -> bool:
-        """One step of the learner on some batches; whether any process has been asked to stop.
+        """Train on some batches in one step; return whether any process was asked to stop.
 
-        All sums, like the gradient, are of whole batches: of the shares of all processes. They
-        come from the device together, the only time in a step that the program waits for it.
+        All sums, like the gradient, are over whole batches: over the shares of all processes. They
+        are copied from the device together; only then does a step wait for the device.
         """
         learner, tally = self.learner, self.tally
         done = (self.epoch + tally.position / epoch_batches) / self.config.epochs
@@ -297,9 +296,9 @@ class Trainer:
         return bool(stops)
 
     def _backward(self, batches: list[Any]) -> Tensor:
-        """Leave the gradient of the summed loss; return loss, tokens, amount of data, and a zero.
+        """Compute the gradient of the summed loss; return loss, tokens, amount of data, and a zero.
 
-        Dropout follows from the seed of a batch's generator too: no random state outlives a batch.
+        Dropout follows from the seed of a batch's generator, too: no random state outlives a batch.
         """
         sums = torch.zeros(4, device=self.learner.device)
         tokens, amount = 0, 0.0
@@ -316,7 +315,7 @@ class Trainer:
         return sums
 
     def _skip(self, batches: list[Any]) -> None:
-        """Count a step that was not made, and name what was in it: each process its own share."""
+        """Count a skipped step and name its utterances: each process those of its own share."""
         self.tally.skipped += 1
         self.skipped_in_a_row += 1
         own = [self.task.describe(batch) for batch in batches if batch is not None]
@@ -330,14 +329,14 @@ class Trainer:
             )
 
     def _validate(self) -> dict[str, float]:
-        """Judge the average; add the time of the epoch, and of this, to what was spent."""
+        """Validate the EMA of the weights; add the epoch's time and this time to the time spent."""
         since = time.perf_counter()
         figures = {f"valid_{k}": v for k, v in self.task.validate(self.learner.average).items()}
         self.spent_s += self.tally.elapsed_s + time.perf_counter() - since
         return figures
 
     def _save_epoch(self, figures: dict[str, float]) -> None:
-        """Save the epoch that is done, and its average as best/ if there was no better one."""
+        """Save the finished epoch, and the EMA of the weights in best/ if no epoch was better."""
         judged = (figures["valid_error"], figures["valid_loss"])
         better = self.best is None or judged < self.best
         if better:
@@ -347,8 +346,8 @@ class Trainer:
         self._save_last(figures=figures)
 
     def _save_last(self, **state: Any) -> None:
-        """Save what is needed to go on; this one and the one before it are kept."""
-        if self.speaks:
+        """Save everything that a resume needs; this checkpoint and the one before it are kept."""
+        if self.is_main:
             checkpoint = Checkpoint(self.learner.tensors(), self._state(**state))
             save_checkpoint(self.folder / "last", checkpoint, keep=True)
         self.saved_at_s = time.perf_counter()
@@ -366,7 +365,7 @@ class Trainer:
         }
 
     def _say_stopped(self, epoch_batches: int) -> None:
-        if self.speaks:
+        if self.is_main:
             say(
                 f"stopped after step {self.learner.step} (batch {self.tally.position} of "
                 f"{epoch_batches} of epoch {self.epoch + 1}), saved; --resume goes on from here"
@@ -380,11 +379,11 @@ class Trainer:
 
 
 def chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    """Lists of so many items; the last one can be shorter."""
+    """Yield lists of `size` items; the last one can be shorter."""
     while chunk := list(islice(items, size)):
         yield chunk
 
 
 def seeded(*numbers: int) -> Generator:
-    """A generator whose stream follows from these numbers alone."""
+    """Return a generator whose stream depends on these numbers alone."""
     return Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from asr.ctc import ctc_loss
 from asr.data import Frames, Loader, make_examples
-from asr.distributed import Group
+from asr.distributed import ProcessGroup
 from asr.lexicon import Pronunciations
 from asr.manifest import read_manifest
 from asr.objective import AcousticTask
@@ -22,7 +22,7 @@ VOCABULARY = Vocabulary.from_texts(["A B C"])
 
 def task_of(
     manifest: Path,
-    group: Group = Group(),  # noqa: B008
+    group: ProcessGroup = ProcessGroup(),  # noqa: B008
     spoken: Pronunciations | None = None,
     **train: int,
 ) -> AcousticTask:
@@ -103,8 +103,10 @@ def test_validation_of_phones_is_what_epochs_are_chosen_by(tones: Path, tmp_path
 
 def test_validation_of_shares_adds_up(tones: Path, monkeypatch: pytest.MonkeyPatch):
     found: list[Tensor] = []
-    monkeypatch.setattr(Group, "sum", lambda group, tensors: found.append(tensors[0].clone()))
-    for group in (Group(), Group(0, 2), Group(1, 2)):
+    monkeypatch.setattr(
+        ProcessGroup, "sum", lambda group, tensors: found.append(tensors[0].clone())
+    )
+    for group in (ProcessGroup(), ProcessGroup(0, 2), ProcessGroup(1, 2)):
         task = task_of(tones, group)
         task.validate(task.model)
     torch.testing.assert_close(found[1] + found[2], found[0], rtol=1e-5, atol=1e-5)

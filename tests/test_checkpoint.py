@@ -116,7 +116,7 @@ def test_an_index_that_was_changed_is_refused(folder: Path):
     assert load_checkpoint(folder).state == {"epoch": 3}
     index["state"]["epoch"] = 4
     path.write_text(json.dumps(index))
-    with pytest.raises(CheckpointError, match=r"checkpoint\.json: damaged, its sha256 is another"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.json: damaged, its sha256 differs"):
         load_checkpoint(folder)
 
 

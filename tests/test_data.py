@@ -23,7 +23,7 @@ from asr.data import (
     plan_batches,
     trainable,
 )
-from asr.distributed import Group
+from asr.distributed import ProcessGroup
 from asr.errors import AudioError, TrainingError, VocabularyError
 from asr.features import Mfcc
 from asr.lexicon import Pronunciations
@@ -38,7 +38,7 @@ def examples_of(manifest: Path) -> list[Example]:
     return make_examples(read_manifest(manifest), Normalizer(), VOCABULARY)
 
 
-def loader_of(manifest: Path, config: Config, group: Group = Group()) -> Loader:  # noqa: B008
+def loader_of(manifest: Path, config: Config, group: ProcessGroup = ProcessGroup()) -> Loader:  # noqa: B008
     return Loader(examples_of(manifest), Frames(config), config, group)
 
 
@@ -212,7 +212,7 @@ def test_phones_of_a_batch_are_padded(tones: Path, spoken: Pronunciations):
     config = small_config()
     examples = make_examples(read_manifest(tones), Normalizer(), VOCABULARY, spoken)
     assert {bool(item.phones) for item in examples} == {True, False}  # some say C
-    for batch in Loader(examples, Frames(config), config, Group()).in_order():
+    for batch in Loader(examples, Frames(config), config, ProcessGroup()).in_order():
         assert batch is not None
         assert batch.num_phones.tolist() == [len(item.phones) for item in batch.examples]
         assert batch.phones.shape == (len(batch.examples), max(batch.num_phones))
@@ -290,7 +290,8 @@ def test_shares_of_a_group_make_up_the_batches_of_one_process(tones: Path, size:
     config = small_config(augment={"speeds": [0.9, 1.1]})
     whole = ids(list(loader_of(tones, config).training_epoch(1)))
     shares = [
-        list(loader_of(tones, config, Group(rank, size)).training_epoch(1)) for rank in range(size)
+        list(loader_of(tones, config, ProcessGroup(rank, size)).training_epoch(1))
+        for rank in range(size)
     ]
     for position, batch in enumerate(whole):
         parts = [share[position] for share in shares]
@@ -299,7 +300,7 @@ def test_shares_of_a_group_make_up_the_batches_of_one_process(tones: Path, size:
 
 def test_an_empty_share_is_none(tones: Path):
     config = small_config(data={"batch_s": 3.0})
-    shares = list(loader_of(tones, config, Group(7, 8)).training_epoch(1))
+    shares = list(loader_of(tones, config, ProcessGroup(7, 8)).training_epoch(1))
     assert None in shares
 
 

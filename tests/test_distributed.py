@@ -20,7 +20,7 @@ from asr.checkpoint import load_checkpoint
 from asr.cli.train import main
 from asr.config import TrainConfig
 from asr.data import Epoch
-from asr.distributed import Group, start_processes, threads
+from asr.distributed import ProcessGroup, start_processes, threads
 from asr.errors import TrainingError
 from asr.train import Trainer
 
@@ -37,13 +37,13 @@ def test_so_many_threads_inside_the_block_alone():
 
 def test_a_group_of_one_sums_nothing():
     tensor = torch.tensor([1.0, 2.0])
-    Group().sum([tensor])
+    ProcessGroup().sum([tensor])
     assert tensor.tolist() == [1.0, 2.0]
 
 
 def test_one_process_starts_no_other():
     with start_processes(1, "asr.no_such_module", []) as group:
-        assert group == Group(0, 1)
+        assert group == ProcessGroup(0, 1)
     assert "RANK" not in os.environ
 
 
@@ -122,7 +122,7 @@ def train_on_numbers(out: Path, accumulate: int) -> int:
 class NumbersTask:
     """Learns a square; of a batch of numbers, each process takes every size-th one."""
 
-    def __init__(self, group: Group) -> None:
+    def __init__(self, group: ProcessGroup) -> None:
         torch.manual_seed(0)
         self.group = group
         self.model = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))

@@ -12,12 +12,12 @@ from torch.nn.functional import ctc_loss, kl_div
 from asr.config import TrainConfig
 from asr.ctc import frames_needed
 from asr.data import Batch, Frames, Loader, make_examples
-from asr.distributed import Group
+from asr.distributed import ProcessGroup
 from asr.errors import ConfigError
 from asr.lexicon import Pronunciations
 from asr.manifest import read_manifest
 from asr.mmi import log_denominator, log_prior, mmi_loss, token_trigram
-from asr.objective import AcousticTask, Losses, Objective, disagreement
+from asr.objective import AcousticTask, Losses, Objective, consistency_loss
 from asr.text import Normalizer, Vocabulary
 from asr.train import seeded
 
@@ -161,7 +161,7 @@ def test_divergence_of_two_frames_by_hand():
     # D(p|q) = 0.5 ln(0.5 / 0.9) + 0.5 ln(0.5 / 0.1) = 0.5108; D(q|p) = 0.3681 nats
     p, q = [0.5, 0.5], [0.9, 0.1]
     log_probs = torch.tensor([[p, p], [q, p]], dtype=torch.float64).log()
-    found = disagreement(log_probs, torch.tensor([2, 2]))
+    found = consistency_loss(log_probs, torch.tensor([2, 2]))
     assert found.item() == pytest.approx((0.5108256 + 0.3680642) / 2)
 
 
@@ -171,8 +171,8 @@ def test_frames_behind_the_end_do_not_count():
     for row, count in zip(changed, frames.tolist(), strict=True):
         row[count:] = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]).log_softmax(0)
     changed.requires_grad_()
-    loss = disagreement(changed, frames)
-    torch.testing.assert_close(loss, disagreement(log_probs, frames))
+    loss = consistency_loss(changed, frames)
+    torch.testing.assert_close(loss, consistency_loss(log_probs, frames))
     for gradient, count in zip(gradients(loss, [changed])[0], frames.tolist(), strict=True):
         assert gradient[:count].all()
         assert not gradient[count:].any()
@@ -181,7 +181,7 @@ def test_frames_behind_the_end_do_not_count():
 def test_a_view_is_not_moved_by_being_a_target():
     """So the gradient is minus the other view's probabilities, and half of that for the mean."""
     log_probs, frames = make_outputs(2)[0], frames_of(2)
-    (gradient,) = gradients(disagreement(log_probs, frames), [log_probs])
+    (gradient,) = gradients(consistency_loss(log_probs, frames), [log_probs])
     other = torch.cat(views_of(log_probs.detach())[::-1])
     valid = torch.arange(FRAMES) < frames[:, None]
     torch.testing.assert_close(gradient, -other.exp() / 2 * valid[:, :, None])
@@ -193,7 +193,7 @@ def test_a_view_is_not_moved_by_being_a_target():
         for view, target in ((first, second), (second, first))
     )
     assert isinstance(both, Tensor)
-    torch.testing.assert_close(both, disagreement(log_probs, frames))
+    torch.testing.assert_close(both, consistency_loss(log_probs, frames))
     assert not torch.allclose(gradients(both, [log_probs])[0], gradient)
 
 
@@ -201,10 +201,10 @@ def test_a_view_is_not_moved_by_being_a_target():
 def test_views_that_agree_cost_nothing_and_others_do(seed: int, same: bool):
     first, other = (make_outputs(1, seed + extra)[0].detach() for extra in (0, 1))
     log_probs = torch.cat([first, first if same else other])
-    cost = disagreement(log_probs, frames_of(2)).item()
+    cost = consistency_loss(log_probs, frames_of(2)).item()
     assert cost == 0 if same else cost > 1
     swapped = torch.cat(views_of(log_probs)[::-1])
-    assert disagreement(swapped, frames_of(2)).item() == pytest.approx(cost)
+    assert consistency_loss(swapped, frames_of(2)).item() == pytest.approx(cost)
 
 
 @given(
@@ -250,7 +250,7 @@ def task_of(manifest: Path, spoken: Pronunciations | None, **train: float) -> Ac
     config = small_config(train=train, augment=NOISY)
     torch.manual_seed(0)
     examples = make_examples(read_manifest(manifest), Normalizer(), VOCABULARY, spoken)
-    loader = Loader(examples, Frames(config), config, Group())
+    loader = Loader(examples, Frames(config), config, ProcessGroup())
     num_phones = len(spoken.phones) if spoken else 0
     return AcousticTask(config, VOCABULARY, loader, loader, "cpu", num_phones=num_phones)
 

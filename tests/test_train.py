@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from asr.checkpoint import load_checkpoint, save_checkpoint
 from asr.config import Config, TrainConfig
 from asr.data import Frames, Loader, make_examples
-from asr.distributed import Group
+from asr.distributed import ProcessGroup
 from asr.errors import CheckpointError, TrainingError
 from asr.manifest import read_manifest
 from asr.objective import AcousticTask
@@ -75,7 +75,7 @@ class PairTask(LineTask):
 
 def line_trainer(folder: Path, task: LineTask, **config: Any) -> Trainer:
     defaults = {"epochs": 1, "warmup_steps": 0, "learning_rate": 0.1}
-    task.trainer = Trainer(task, TrainConfig(**{**defaults, **config}), folder, Group())
+    task.trainer = Trainer(task, TrainConfig(**{**defaults, **config}), folder, ProcessGroup())
     return task.trainer
 
 
@@ -298,9 +298,11 @@ def tones_trainer(manifest: Path, folder: Path, config: Config) -> Trainer:
     vocabulary = Vocabulary.from_texts(["A B C"])
     examples = make_examples(read_manifest(manifest), Normalizer(), vocabulary)
     frames = Frames(config)
-    train, valid = (Loader(part, frames, config, Group()) for part in (examples, examples[:5]))
+    train, valid = (
+        Loader(part, frames, config, ProcessGroup()) for part in (examples, examples[:5])
+    )
     task = AcousticTask(config, vocabulary, train, valid, "cpu")
-    return Trainer(task, config.train, folder, Group())
+    return Trainer(task, config.train, folder, ProcessGroup())
 
 
 def test_tones_are_learnt(tones: Path, tmp_path: Path):

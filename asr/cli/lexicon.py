@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from asr.cli.run import run
 
 if TYPE_CHECKING:
-    from asr.lexicon import Pronounced
+    from asr.lexicon import PronouncedWords
     from asr.manifest import Utterance
 
 _MANIFEST = ".jsonl"
@@ -22,24 +22,24 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="asr-lexicon",
-        description="Find the pronunciations of words in DICT, and guess those of words that it "
-        "lacks by a joint n-gram model of its letters and phones.",
+        description="Find the pronunciations of words in DICT; guess them for words that it lacks, "
+        "by a joint n-gram model of letters and phones trained on DICT.",
     )
     parser.add_argument(
-        "dictionary", metavar="DICT", help="lines of a word and its phones, as cmudict.dict"
+        "dictionary", metavar="DICT", help="a word and its phones a line, such as cmudict.dict"
     )
     parser.add_argument(
         "sources",
         metavar="SOURCE",
         nargs="+",
-        help="what holds the words: a manifest (.jsonl), an n-gram model (.bin, .arpa), or text or "
-        "lines 'WORD COUNT', plain, .gz or .xz; - is standard input",
+        help="where the words are: a manifest (.jsonl), an n-gram model (.bin, .arpa), or a text "
+        "or lines 'WORD COUNT', plain, .gz or .xz; - is standard input",
     )
     parser.add_argument(
         "--out",
         required=True,
-        help="lexicon to write, for --lexicon of other commands; a name in .jsonl: the manifest "
-        "given, with phones in place of words, for training",
+        help="lexicon to write, for --lexicon of other commands; with a name in .jsonl, write the "
+        "given manifest with phones in place of words instead, for training",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object with counts")
     arguments = parser.parse_args(argv)
@@ -68,17 +68,18 @@ def _lexicon(arguments: argparse.Namespace) -> int:
 
 
 def _check_names(sources: Sequence[str], out: str) -> None:
+    """Raise if --out is a manifest and SOURCE is not one manifest."""
     from asr.errors import ConfigError
 
     if out.endswith(_MANIFEST) and (len(sources) > 1 or not sources[0].endswith(_MANIFEST)):
         raise ConfigError(
-            f"--out is {out}, a manifest in phones: give it one manifest in {_MANIFEST} as SOURCE, "
-            "or another name, such as lexicon.txt"
+            f"--out is {out}, a manifest in phones: give one manifest in {_MANIFEST} as SOURCE, or "
+            "another --out, such as lexicon.txt"
         )
 
 
 def _words(source: str) -> Iterator[str]:
-    """The words of a source; those of transcripts and texts as a model is taught them."""
+    """Yield the words of a source; transcripts and texts are normalised as in training."""
     from asr.lm import load_lm, read_sentences
     from asr.manifest import read_manifest
     from asr.text import Normalizer
@@ -98,11 +99,12 @@ def _words(source: str) -> Iterator[str]:
 
 
 def _without_count(words: list[str]) -> list[str]:
-    """A line of text, or the word alone of a line 'WORD COUNT'."""
+    """Return the words of a line, without the count of a line 'WORD COUNT'."""
     return words[:1] if len(words) == 2 and words[1].isdecimal() else words
 
 
-def _write_lexicon(path: str, found: "Pronounced") -> None:
+def _write_lexicon(path: str, found: "PronouncedWords") -> None:
+    """Write a word and one of its pronunciations a line, sorted by word."""
     from asr.lm import created
 
     with created(path) as file:
@@ -111,8 +113,8 @@ def _write_lexicon(path: str, found: "Pronounced") -> None:
                 file.write(f"{word} {' '.join(phones)}\n".encode())
 
 
-def _write_manifest(source: str, path: str, found: "Pronounced") -> None:
-    """Write the utterances all of whose words have a pronunciation."""
+def _write_manifest(source: str, path: str, found: "PronouncedWords") -> None:
+    """Write the utterances whose words all have a pronunciation."""
     from asr._progress import say
     from asr.manifest import read_manifest, write_manifest
 
@@ -120,11 +122,11 @@ def _write_manifest(source: str, path: str, found: "Pronounced") -> None:
     spoken = [*filter(None, (_in_phones(utterance, found) for utterance in utterances))]
     write_manifest(path, spoken)
     if left_out := len(utterances) - len(spoken):
-        say(f"{path}: {left_out} utterances are left out, with words of no known pronunciation")
+        say(f"{path}: {left_out} utterances are left out, with words that have no pronunciation")
 
 
-def _in_phones(utterance: "Utterance", found: "Pronounced") -> "Utterance | None":
-    """The utterance with the first pronunciation of each word; None where a word has none."""
+def _in_phones(utterance: "Utterance", found: "PronouncedWords") -> "Utterance | None":
+    """Return an utterance in phones, each word in its first pronunciation; None if one has none."""
     from dataclasses import replace
 
     from asr.text import Normalizer
@@ -136,7 +138,8 @@ def _in_phones(utterance: "Utterance", found: "Pronounced") -> "Utterance | None
     return replace(utterance, text=" ".join(phones))
 
 
-def _report(out: str, found: "Pronounced") -> None:
+def _report(out: str, found: "PronouncedWords") -> None:
+    """Report how many words were found, guessed and left out."""
     from asr._progress import say
 
     say(f"{out}: {len(found.pronunciations)} words, {len(found.guessed)} of them guessed")

@@ -1,4 +1,4 @@
-"""asr-lm: n-gram and LSTM language models."""
+"""asr-lm: estimate, prune, convert and measure n-gram and LSTM language models."""
 
 import argparse
 import json
@@ -17,8 +17,8 @@ from asr.lm import UNITS
 if TYPE_CHECKING:
     from asr.lm import NgramModel, Perplexity
 
-PRUNE_HELP = "leave out n-grams that raise the perplexity by less than this share, such as 1e-8"
-OUT_HELP = "file to write, in the format of its name: .arpa, .arpa.gz, .arpa.xz or .bin"
+PRUNE_HELP = "leave out n-grams that lower the perplexity by less than this share, such as 1e-8"
+OUT_HELP = "file to write; its name gives the format: .arpa, .arpa.gz, .arpa.xz or .bin"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         "asr-lm",
         usage="asr-lm COMMAND ...",
         description="Make, measure and convert language models.",
-        epilog="asr-lm COMMAND --help says more.",
+        epilog="asr-lm COMMAND --help explains a command.",
     )
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=", ".join(COMMANDS))
     command = parser.parse_args(words[:1]).command
@@ -44,19 +44,23 @@ def train(words: list[str]) -> int:
     parser.add_argument("--out", required=True, help=OUT_HELP)
     parser.add_argument("--order", type=int, default=3, help="words of the longest n-gram, 1 to 6")
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--vocab", metavar="FILE", help="the words to know, one a line")
-    limit.add_argument("--vocab-size", type=int, metavar="N", help="know the N most frequent words")
+    limit.add_argument("--vocab", metavar="FILE", help="the words of the model, one a line")
+    limit.add_argument("--vocab-size", type=int, metavar="N", help="keep the N most frequent words")
     parser.add_argument(
         "--min-count",
         type=int,
         nargs="+",
         default=[],
         metavar="N",
-        help="leave out n-grams that occur less often; a number for each order",
+        help="leave out n-grams that occur less often than N times; one number for each order",
     )
     parser.add_argument("--prune", type=float, default=0.0, metavar="THRESHOLD", help=PRUNE_HELP)
     parser.add_argument(
-        "--memory-mb", type=int, default=2000, metavar="N", help="for sorting (default: 2000)"
+        "--memory-mb",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="for sorting (default: 2000)",
     )
     return run("asr-lm", lambda: _train(parser.parse_intermixed_args(words)))
 
@@ -83,7 +87,7 @@ def prune(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "asr-lm prune",
         description="Leave out n-grams that hardly change what a model predicts. asr-lm train "
-        "--prune chooses better: it knows the text.",
+        "--prune chooses better, because it knows the training text.",
     )
     parser.add_argument("lm", metavar="LM", help="ARPA or binary model")
     parser.add_argument("--threshold", type=float, required=True, help=PRUNE_HELP)
@@ -98,16 +102,16 @@ def _prune(arguments: argparse.Namespace) -> int:
 
 
 def convert(words: list[str]) -> int:
-    """Write a model in another format."""
+    """Write a language model in another format."""
     parser = argparse.ArgumentParser(
         "asr-lm convert",
-        description="Write an n-gram model in another format, or an LSTM as one small file of 8 "
-        "bits a weight, which rescores without torch.",
+        description="Write an n-gram model in another format, or an LSTM as one small file with 8 "
+        "bits for each weight, which rescores without torch.",
     )
     parser.add_argument("lm", metavar="LM", help="ARPA or binary model, or folder of an LSTM")
-    parser.add_argument("--out", required=True, help=f"{OUT_HELP}; of an LSTM: .npz")
+    parser.add_argument("--out", required=True, help=f"{OUT_HELP}; for an LSTM: .npz")
     parser.add_argument(
-        "--quantize", action="store_true", help="a smaller .bin, with probabilities of 8 bits"
+        "--quantize", action="store_true", help="write a smaller .bin, with 8-bit probabilities"
     )
     return run("asr-lm", lambda: _convert(parser.parse_args(words)))
 
@@ -137,7 +141,7 @@ def perplexity(words: list[str]) -> int:
         "asr-lm perplexity", description="Print how well a model predicts texts."
     )
     parser.add_argument(
-        "lm", metavar="LM", help="ARPA or binary model, or folder of an LSTM, which knows its unit"
+        "lm", metavar="LM", help="ARPA or binary model, or folder of an LSTM (--unit is ignored)"
     )
     add_texts(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -158,7 +162,7 @@ def _perplexity(arguments: argparse.Namespace) -> int:
 
 
 def measure(lm: str, texts: Sequence[str], unit: str) -> "Perplexity":
-    """Perplexity of an n-gram model, or of the LSTM of an experiment folder."""
+    """Measure the perplexity of an n-gram model, or of the LSTM in an experiment folder."""
     from asr.lm import read_sentences
 
     if Path(lm).is_dir():
@@ -184,12 +188,12 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
         "--unit",
         choices=UNITS,
         default="word",
-        help="what counts as a word of the model (default: word)",
+        help="unit of the model (default: word)",
     )
 
 
 def write(out: str, make: "Callable[[], NgramModel]", quantized: bool = False) -> int:
-    """Make a model and write it; a name without a format is found before the work."""
+    """Make a model and write it; a name in an unknown format is refused before the work."""
     from asr.lm import saver
 
     save = saver(out, quantized)

@@ -20,35 +20,40 @@ if TYPE_CHECKING:
 
     from asr.checkpoint import Tokens
     from asr.data import Example, LeftOut
-    from asr.distributed import Group
+    from asr.distributed import ProcessGroup
     from asr.lexicon import Pronunciations
     from asr.train import Trainer
 
-M = TypeVar("M")  # what is trained on, and with
+M = TypeVar("M")  # the data that `prepare` returns and `train` takes
 
-LAUNCHING = """Several processes share each batch: train.processes=N starts them on this machine; or
-torchrun --nproc-per-node N -m asr.cli.train CONF ..., also on several machines."""
+LAUNCHING = """Several processes can share each batch: train.processes=N starts them on this
+machine; torchrun --nproc-per-node N -m asr.cli.train CONF ... starts them also on several."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser("asr-train", description=__doc__, epilog=LAUNCHING)
-    parser.add_argument("conf", type=Path, help="TOML file, such as conf/blstm_ctc.toml")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument("--train", type=Path, required=True, help="manifest to learn from")
-    parser.add_argument("--valid", type=Path, required=True, help="manifest to choose epochs by")
-    parser.add_argument("--out", type=Path, required=True, help="experiment folder")
-    parser.add_argument("--resume", action="store_true", help="go on where the last checkpoint is")
+    parser.add_argument("--valid", type=Path, required=True, help="manifest that chooses the epoch")
+    add_run(parser, "conf/blstm_ctc.toml")
     parser.add_argument(
-        "--init", type=Path, metavar="MODEL", help="begin with the weights of this model folder"
+        "--init", type=Path, metavar="MODEL", help="fine-tune: begin with this model's weights"
     )
     parser.add_argument(
         "--lexicon",
         type=Path,
-        help="dictionary, such as asr-lexicon writes: learn phones beside the tokens; default: "
-        "that of --init, if it has one",
+        help="dictionary, such as asr-lexicon writes; makes the model learn phones beside the "
+        "tokens (default: the lexicon of --init, if it has one)",
     )
     return parser
+
+
+def add_run(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add the arguments of any training run: configuration, experiment folder, --resume."""
+    parser.add_argument("conf", type=Path, help=f"TOML file, such as {example}")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.add_argument("--out", type=Path, required=True, help="experiment folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    """Check what can be checked at once, then train."""
+    """Read and check the configuration, then train."""
     config = load_config(arguments.conf, arguments.overrides)
     return launch_training(
         config, arguments, words, module="asr.cli.train", prepare=prepare, train=train
@@ -73,26 +78,28 @@ def launch_training(
     *,
     module: str,
     prepare: "Callable[[Config, argparse.Namespace], M]",
-    train: "Callable[[Config, Path, bool, M, Group], int]",
+    train: "Callable[[Config, Path, bool, M, ProcessGroup], int]",
     split: bool = False,
 ) -> int:
-    """Train in one process or several, which run `python -m module words`; the exit status.
+    """Train in one process or several (`python -m module words`); return the exit status.
 
-    `split` is that of `share_cores`.
+    `split` is an argument of `share_cores`.
 
     Raises:
         ConfigError: --out holds an experiment that is not to be resumed.
     """
-    first = os.environ.get("RANK", "0") == "0"  # of the group that torchrun made, or of ours
-    # All of them look whether there is a checkpoint before they meet, and none writes before.
+    first = os.environ.get("RANK", "0") == "0"  # in the group of torchrun, or in one started here
+    # Every process looks for a checkpoint before the group forms; none writes before that.
     started = is_started(arguments.out)
     if started and not arguments.resume:
-        raise ConfigError(f"--out {arguments.out}: holds an experiment; add --resume, or another")
+        raise ConfigError(
+            f"--out {arguments.out}: holds an experiment; add --resume, or give another --out"
+        )
     if arguments.resume and not started and first:
         say(f"--resume: nothing was saved in {arguments.out} yet; starting from the beginning")
     arguments.resume = started
 
-    # Waiting threads must sleep: spinning ones take the core from the thread that loads data.
+    # Waiting threads must sleep: if they spin, they take the core from the thread that loads data.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
     import torch
 
@@ -111,25 +118,25 @@ def launch_training(
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What is trained on, judged on and written with."""
+    """The data to train and validate on, and the vocabulary."""
 
     train: "list[Example]"
     left_out: "LeftOut"
     valid: "list[Example]"
     vocabulary: Vocabulary
-    pronunciations: "Pronunciations | None"  # where phones are learned as well
-    init: Path | None  # the model whose weights to begin with
+    pronunciations: "Pronunciations | None"  # None: no phones are learned
+    init: Path | None  # the model to begin with
 
     @property
     def words_tokens(self) -> Vocabulary:
-        """What words are read from."""
+        """The tokens from which a beam search reads words: phones, if they are learned."""
         return self.pronunciations.phones if self.pronunciations else self.vocabulary
 
 
 def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
-    """Read the manifests, and match transcripts and vocabulary."""
+    """Read the manifests, choose the vocabulary and encode the transcripts."""
     from asr.data import make_examples, trainable
-    from asr.training import adapted_vocabulary
+    from asr.training import extended_vocabulary
 
     train_set, valid_set = read_manifest(arguments.train), read_manifest(arguments.valid)
     normalizer = Normalizer(**vars(config.text))
@@ -138,7 +145,7 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
     if arguments.resume:
         vocabulary = resumed_vocabulary(arguments.out, config)
     elif init:
-        vocabulary = adapted_vocabulary(init, texts, config)
+        vocabulary = extended_vocabulary(init, texts, config)
     elif config.train.freeze:
         raise ConfigError(
             f"train.freeze is {config.train.freeze} without --init; give the model whose layers "
@@ -156,7 +163,7 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
 def _pronunciations(
     arguments: argparse.Namespace, init: Path | None, normalizer: Normalizer
 ) -> "Pronunciations | None":
-    """Those of --lexicon, or else those of the model that goes on or is begun with, if any."""
+    """Read the pronunciations of --lexicon, or else of the model to resume or begin with."""
     from asr.decode import has_phones
     from asr.lexicon import Pronunciations
 
@@ -167,9 +174,9 @@ def _pronunciations(
 
 
 def train(
-    config: Config, folder: Path, resume: bool, material: TrainingData, group: "Group"
+    config: Config, folder: Path, resume: bool, material: TrainingData, group: "ProcessGroup"
 ) -> int:
-    """Train this process's share; the exit status."""
+    """Train on this process's share of the data; return the exit status."""
     from asr.data import Frames, Loader
     from asr.distributed import choose_device
     from asr.objective import AcousticTask
@@ -186,17 +193,17 @@ def train(
         num_phones=len(spoken.phones) if spoken else 0,
         trigram=_known_trigram(config, folder if resume else material.init, material),
     )
-    told = []
+    messages = []
     if material.init:
         phones = spoken.phones if spoken else None
-        told.append(start_from(material.init, task.model, material.vocabulary, phones))
+        messages.append(start_from(material.init, task.model, material.vocabulary, phones))
     if spoken:
-        told.append(_tell_unspoken(material.train, spoken))
+        messages.append(_utterances_without_phones(material.train, spoken))
     if group.rank == 0:
-        for line in filter(None, told):
+        for line in filter(None, messages):
             say(line)
         if not resume:
-            _keep(spoken, task.objective.trigram, folder)
+            _write_phones_and_trigram(spoken, task.objective.trigram, folder)
     hours = sum(example.utterance.duration for example in material.train) / 3600
     return run_trainer(
         Trainer(task, config.train, folder, group),
@@ -208,26 +215,31 @@ def train(
 
 
 def _known_trigram(config: Config, model: Path | None, material: TrainingData) -> "Tensor | None":
-    """That of the model that goes on or is begun with, if MMI is to teach."""
+    """Return the trigram of the model to resume or begin with, if MMI is used and it has one."""
     from asr.training import known_trigram
 
     return known_trigram(model, material.words_tokens) if config.train.mmi else None
 
 
-def _tell_unspoken(examples: "Sequence[Example]", spoken: "Pronunciations") -> str:
-    """Which utterances teach no phones; nothing where all do."""
+def _utterances_without_phones(examples: "Sequence[Example]", spoken: "Pronunciations") -> str:
+    """Return a message about utterances without phones; empty if all have phones."""
     without = [example for example in examples if not example.phones]
     words = dict.fromkeys(word for example in without for word in spoken.lacks(example.text))
     if not without:
         return ""
     return (
         f"{len(without)} of {len(examples)} utterances teach no phones: the lexicon lacks "
-        f"{len(words)} of their words ({', '.join([*words][:3])}); asr-lexicon guesses such"
+        f"{len(words)} of their words ({', '.join([*words][:3])}); asr-lexicon can guess them"
     )
 
 
-def _keep(spoken: "Pronunciations | None", trigram: "Tensor | None", folder: Path) -> None:
-    """Write what a new experiment has; else what a run left goes, which ended before it saved."""
+def _write_phones_and_trigram(
+    spoken: "Pronunciations | None", trigram: "Tensor | None", folder: Path
+) -> None:
+    """Write the pronunciations and the trigram of a new experiment.
+
+    Such files of an earlier run, which ended before its first checkpoint, are removed.
+    """
     from asr.checkpoint import TRIGRAM, save_trigram
     from asr.lexicon import LEXICON
 
@@ -242,12 +254,12 @@ def _keep(spoken: "Pronunciations | None", trigram: "Tensor | None", folder: Pat
 def run_trainer(
     trainer: "Trainer", config: Config, vocabulary: "Tokens", *, resume: bool, data: str
 ) -> int:
-    """Make or go on with the experiment, say what is trained on which data; the exit status."""
+    """Create or resume the experiment, report what is trained, train; return the exit status."""
     from asr.checkpoint import create_experiment
 
     if resume:
         trainer.resume()
-    if trainer.speaks:
+    if trainer.is_main:
         create_experiment(trainer.folder, config, vocabulary)
         parameters = list(trainer.task.model.parameters())
         weights = sum(parameter.numel() for parameter in parameters) / 1e6
@@ -261,12 +273,12 @@ def run_trainer(
 
 
 def is_started(folder: Path) -> bool:
-    """Whether the folder holds a checkpoint, whole or not."""
+    """Return whether the folder holds a checkpoint, whole or not."""
     return any(path for which in ("last", "best") for path in (folder / which).glob("*.json"))
 
 
 def resumed_vocabulary(folder: Path, config: Config) -> Vocabulary:
-    """The vocabulary of an experiment that is to go on as it began, for more epochs if wanted."""
+    """Return the vocabulary of an experiment; check that this configuration can resume it."""
     from asr.checkpoint import check_resumed, load_experiment
 
     check_resumed(folder, config)

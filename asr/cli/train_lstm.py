@@ -8,27 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.run import run
-from asr.cli.train import launch_training, run_trainer
+from asr.cli.train import add_run, launch_training, run_trainer
 from asr.config import Config, load_config
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asr.distributed import Group
+    from asr.distributed import ProcessGroup
     from asr.lm import LmVocabulary
-    from asr.training import Corpus
+    from asr.training import EncodedText
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser("asr-lm train-lstm", description=__doc__)
-    parser.add_argument("conf", type=Path, help="TOML file, such as conf/lstm_lm.toml")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument(
         "--train", nargs="+", required=True, metavar="TEXT", help="one sentence a line; .gz, .xz"
     )
-    parser.add_argument("--valid", required=True, metavar="TEXT", help="text to choose epochs by")
-    parser.add_argument("--out", type=Path, required=True, help="experiment folder")
-    parser.add_argument("--resume", action="store_true", help="go on where the last checkpoint is")
+    parser.add_argument(
+        "--valid", required=True, metavar="TEXT", help="text that chooses the epoch"
+    )
+    add_run(parser, "conf/lstm_lm.toml")
     return parser
 
 
@@ -40,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    """Check what can be checked at once, then train in one process or several."""
+    """Read and check the configuration, then train in one process or several."""
     config = load_config(arguments.conf, arguments.overrides)
     if config != Config(lm=config.lm, train=config.train):
         raise ConfigError(f"{arguments.conf}: a language model has the sections [lm] and [train]")
@@ -53,38 +52,38 @@ def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         module="asr.cli.train_lstm",
         prepare=prepare,
         train=train,
-        split=True,  # most of a step is one product, with all words of the vocabulary
+        split=True,  # most of a step is one large product, with the whole vocabulary
     )
 
 
 @dataclass(frozen=True)
 class LmTrainingData:
-    """What is trained on, judged on and told apart."""
+    """The texts to train and validate on, and the vocabulary."""
 
-    train: "Corpus"
-    valid: "Corpus"
+    train: "EncodedText"
+    valid: "EncodedText"
     vocabulary: "LmVocabulary"
 
 
 def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
-    """Read the texts; a run that goes on keeps its vocabulary."""
+    """Read the texts; a resumed run keeps its vocabulary."""
     from asr.checkpoint import check_resumed
     from asr.lm import LmVocabulary
-    from asr.training import make_vocabulary, read_corpus
+    from asr.training import encode_texts, make_vocabulary
 
     if arguments.resume:
         check_resumed(arguments.out, config)
         vocabulary = LmVocabulary.load(arguments.out / "tokens.txt", config.lm.unit)
     else:
         vocabulary = make_vocabulary(arguments.train, config.lm)
-    train, valid = (read_corpus(p, vocabulary) for p in (arguments.train, [arguments.valid]))
+    train, valid = (encode_texts(p, vocabulary) for p in (arguments.train, [arguments.valid]))
     return LmTrainingData(train, valid, vocabulary)
 
 
 def train(
-    config: Config, folder: Path, resume: bool, material: LmTrainingData, group: "Group"
+    config: Config, folder: Path, resume: bool, material: LmTrainingData, group: "ProcessGroup"
 ) -> int:
-    """Train this process's share; the exit status."""
+    """Train on this process's share of the data; return the exit status."""
     from asr.distributed import choose_device
     from asr.train import Trainer
     from asr.training import LanguageTask

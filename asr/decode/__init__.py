@@ -1,4 +1,4 @@
-"""Decoders: log-probabilities to words, alternatives, times and confidences."""
+"""Decoders: from log-probabilities to words, alternatives, times and confidences."""
 
 import lazy_loader
 

@@ -3,7 +3,7 @@
     decoder = BeamDecoder(vocabulary, lm=load_lm("lm.bin"))
     best, *others = decoder.decode(log_probs, nbest=10)
 
-What is known of the language is prepared once; every utterance or stream has a search of its own.
+The knowledge of the language is prepared once; every utterance or stream has a search of its own.
 Shapes: T frames, V tokens; token 0 is the blank. Probabilities are natural logarithms.
 """
 
@@ -44,21 +44,21 @@ from asr.lm import NgramModel
 from asr.text import Vocabulary
 
 _BLOCK = 256  # frames between two looks at the room left in the tree
-_MOST_PATHS = 1000  # to look at for hypotheses: many say the same, by other pronunciations
-_MANY_NODES = 2**21  # a tree so large is rid of what the beam no longer needs
+_MOST_PATHS = 1000  # to look at for hypotheses: many have the same words, in other pronunciations
+_MANY_NODES = 2**21  # a tree of more nodes is rid of those that the beam no longer needs
 
 
 class BeamDecoder:
-    """Decodes utterances with one vocabulary, language model, lexicon and list of hotwords.
+    """A beam search decoder with one vocabulary, language model, lexicon and list of hotwords.
 
     Args:
         vocabulary: tokens of the acoustic model.
         config: weights and thresholds.
-        lm: n-gram model over words, or over characters where it knows the token <space>.
+        lm: n-gram model over words, or over characters if it knows the token <space>.
         lexicon: words and their spellings; by default all words of the language model that the
-            vocabulary can write, or without a word model the vocabulary's words, or any string.
-        hotwords: words and phrases to be preferred, written as the model writes text. A word that
-            lexicon and language model lack is added to the lexicon.
+            vocabulary can write; without a model over words, the vocabulary's words, or any string.
+        hotwords: words and phrases to prefer, written as the model writes text. Words that the
+            lexicon lacks are added to it.
 
     Raises:
         DecoderError: a hotword cannot be spelled, or a setting does not fit the vocabulary.
@@ -81,7 +81,7 @@ class BeamDecoder:
         self.most_candidates = self.config.beam_size * _most_children(self.knowledge)
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
-        """The best hypotheses of an utterance, float (T, V), best first: at least one.
+        """Return the best hypotheses of an utterance, float (T, V), best first: at least one.
 
         Raises:
             ValueError: log_probs is not (T, V), or holds NaN.
@@ -93,12 +93,12 @@ class BeamDecoder:
     def decode_all(
         self, utterances: Iterable[NDArray[np.float32]], nbest: int = 1, threads: int | None = None
     ) -> list[list[Hypothesis]]:
-        """Decode several utterances, on all cores unless told otherwise."""
+        """Decode several utterances, in as many threads as there are cores by default."""
         with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
             return list(pool.map(lambda log_probs: self.decode(log_probs, nbest), utterances))
 
     def reweighted(self, lm_weight: float, word_score: float) -> "BeamDecoder":
-        """The same decoder with other weights; what it knows is shared."""
+        """Return this decoder with other weights; language model and lexicon are shared."""
         other = copy(self)
         other.config = replace(self.config, lm_weight=lm_weight, word_score=word_score)
         other.knowledge = reweighted(self.knowledge, other.config)
@@ -107,13 +107,14 @@ class BeamDecoder:
     def start(self, *, remember: bool = False) -> "BeamSearch":
         """Begin an utterance or stream that arrives in parts.
 
-        Where prefixes are recombined, it finds few hypotheses beside the best, unless it remembers.
+        With recombination the search keeps few alternatives, unless `remember` makes it keep a
+        lattice.
         """
         return BeamSearch(self, remember=remember)
 
 
 class BeamSearch:
-    """One utterance or stream: `advance` by what arrives, look at `hypotheses` at any time."""
+    """The search of one utterance or stream: `advance` by frames, ask for `hypotheses` any time."""
 
     def __init__(self, decoder: BeamDecoder, *, remember: bool = False) -> None:
         self.decoder = decoder
@@ -128,7 +129,7 @@ class BeamSearch:
         )
 
     def advance(self, log_probs: NDArray[np.float32]) -> None:
-        """Go on over float (T, V) natural-log probabilities; parts give what the whole gives.
+        """Go on over float (T, V) natural-log probabilities; parts give the result of the whole.
 
         Raises:
             ValueError: log_probs is not (T, V), or holds NaN.
@@ -146,9 +147,10 @@ class BeamSearch:
             advance(self.decoder.knowledge, self.state, frames[begin : begin + _BLOCK])
 
     def hypotheses(self, nbest: int = 1) -> list[Hypothesis]:
-        """The best hypotheses if the utterance ended here, best first; the search can go on.
+        """Return the best hypotheses if the utterance ended here, best first; the search can go on.
 
-        Where the lexicon allows no hypothesis to end here, unfinished words are taken as spelled.
+        If the lexicon allows no hypothesis to end here, unfinished words are returned as spelled so
+        far.
         """
         found: dict[tuple[str, ...], Hypothesis] = {}
         for path in islice(self._paths(nbest), _MOST_PATHS):
@@ -159,7 +161,7 @@ class BeamSearch:
         return list(found.values())
 
     def _paths(self, nbest: int) -> Iterator[LatticePath]:
-        """Ends of the beam, and what was merged on the way to them, best first."""
+        """Yield the paths that end in the beam, and those merged into them, best first."""
         knowledge = self.decoder.knowledge
         used = int(self.state.counts[SLOTS])
         words, totals = np.empty(used, np.int32), np.empty(used)
@@ -182,7 +184,7 @@ class BeamSearch:
         return best_first(self.state, ends)
 
     def _trace(self, path: LatticePath) -> Hypothesis:
-        """Words on a path, their tokens, and where those are."""
+        """Return the words on a path, their tokens and their spans."""
         nodes = self.state.nodes[list(path.nodes)]
         separator = self.decoder.knowledge.weights.separator
         tokens, words, spans, begin = nodes[:, TOKEN].tolist(), list[int](), list[Span](), 0
@@ -207,7 +209,7 @@ class BeamSearch:
 
 
 def _most_children(knowledge: Knowledge) -> int:
-    """How many children a prefix can have in one frame, at most."""
+    """Return the largest number of children that a prefix can have in one frame."""
     trie = knowledge.trie
     words = np.diff(trie.first_word)
     below = np.concatenate(([0], np.cumsum(words)))[trie.first_child]
@@ -218,8 +220,8 @@ def _most_children(knowledge: Knowledge) -> int:
 def compile_search() -> None:
     """Compile the frame loop, or load it from the cache that an earlier process left.
 
-    numba keeps it beside the package, or in the user's cache folder where that cannot be written;
-    NUMBA_CACHE_DIR moves it. Files there are renamed into place, so processes do not disturb one
+    numba keeps the cache beside the package, or in the user's cache folder if it cannot write
+    there; NUMBA_CACHE_DIR moves it. Files are renamed into place, so processes do not disturb one
     another.
     """
     if not is_cached(advance):

@@ -1,11 +1,11 @@
-"""How sure each word of a transcript is: a confidence that is right as often as it says.
+"""Calibrated confidences of words: of the words with confidence p, a share of p is right.
 
     words = spoken_words(log_probs, decoder.decode(log_probs, nbest=20), frame_s, c)
 
-Two things tell right words from wrong ones: whether the other hypotheses of the decoder agree, and
-how improbable the best path through the text is around the word. A Calibration `c`, fitted to
-transcribed speech, makes a probability of them. It serves the model and decoder that it was fitted
-to: with another language model it can be far off.
+Two features tell right words from wrong ones: whether the other hypotheses of the decoder agree,
+and how improbable the best path through the text is around the word. A Calibration `c`, fitted to
+transcribed speech, turns them into a probability. It is valid for the model and decoder to which
+it was fitted: with another language model it can be far off.
 
 Shapes: W words of the best hypothesis, T frames, V tokens. Logarithms are natural.
 """
@@ -30,9 +30,9 @@ from asr.scoring import align
 from asr.text import BLANK
 
 _FILE = "calibration.json"
-_DOUBT = 1e-3  # probability that is left for what no hypothesis says, for N is never all
-_LEAST_SURPRISE = 1e-3  # nats a token; below it all words are equally plain
-_LARGEST_LOGIT = 30.0  # its probability is still less than one
+_DOUBT = 1e-3  # probability left for texts that are not in the N-best list
+_LEAST_SURPRISE = 1e-3  # nats per token; words below it are equally plain
+_LARGEST_LOGIT = 30.0  # the largest at which the probability is still less than one
 _RIDGE = 1.0
 _NEWTON_STEPS = 50
 
@@ -107,7 +107,7 @@ def word_features(
 
 
 def _said_too(words: Sequence[str], other: Sequence[str]) -> NDArray[np.bool_]:
-    """Which of the words another hypothesis has as well, (W,).
+    """Return which of the words another hypothesis has as well, (W,).
 
     `asr.scoring.alignment.align`, which knows of alternatives, takes 70 times as long.
     """
@@ -120,7 +120,7 @@ def _said_too(words: Sequence[str], other: Sequence[str]) -> NDArray[np.bool_]:
 def _surprises(
     log_probs: NDArray[np.float32], best: Hypothesis, alignment: Alignment, frame_s: float
 ) -> NDArray[np.float64]:
-    """Nats a token, (W,), that the best path costs around each word."""
+    """Return the nats per token, (W,), that the best path costs around each word."""
     labels = np.full(len(log_probs), BLANK)
     for (first, end), token in zip(alignment.spans, best.tokens, strict=True):
         labels[first:end] = token
@@ -137,9 +137,9 @@ def _surprises(
 
 @dataclass(frozen=True)
 class Calibration:
-    """From the features of words to the probability that they are right, by a logistic function.
+    """A logistic function from the features of a word to the probability that it is right.
 
-    As it is made without arguments, that is the posterior probability among the hypotheses.
+    The default is the posterior probability among the hypotheses.
     """
 
     bias: float = 0.0
@@ -148,10 +148,11 @@ class Calibration:
 
     @classmethod
     def fit(cls, features: ArrayLike, correct: ArrayLike) -> "Calibration":
-        """Fit to words of which is known whether they are right: logistic regression.
+        """Fit to words that are known to be right or wrong: logistic regression.
 
-        Where more agreement would mean less confidence, agreement is left out: a mapping never
-        falls with the posterior. From few words little is concluded, from none the default.
+        If the confidence would fall with the posterior, the posterior is left out: a calibration
+        never falls with it. Few words move the result little from the default; without words it is
+        the default.
 
         Args:
             features: (W, 2), as `word_features` gives them.
@@ -184,7 +185,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, weights: Any) -> "Calibration":
-        """The inverse of as_dict.
+        """Make a calibration of what as_dict returned.
 
         Raises:
             CheckpointError: other keys, or weights that no fit gives.
@@ -201,7 +202,7 @@ class Calibration:
 
 
 def load_calibration(model: Path) -> Calibration | None:
-    """The calibration kept with a model, if there is one.
+    """Load the calibration kept with a model; None if there is none.
 
     Raises:
         CheckpointError: the file is not one that save_calibration writes.
@@ -216,7 +217,7 @@ def load_calibration(model: Path) -> Calibration | None:
 
 
 def save_calibration(model: Path, calibration: Calibration) -> None:
-    """Keep a calibration with a model.
+    """Save a calibration with a model.
 
     Raises:
         CheckpointError: its folder cannot be written.

@@ -1,11 +1,16 @@
-"""Forced alignment: where in a recording each token of its known text is.
+"""Forced alignment: the frames of each token of a known text.
 
-The most probable CTC path that writes the tokens, by the Viterbi algorithm over the lattice blank,
-t1, blank, t2, blank ... (Graves et al. 2006, section 4.1, with the maximum in place of the sum).
+It finds the most probable CTC path that writes the tokens, by the Viterbi algorithm over the states
+blank, t1, blank, t2, blank ... (Graves et al. 2006, section 4.1, with the maximum in place of the
+sum).
 
 Time grows with T * U, memory with U * sqrt(T): the first pass keeps the scores before every
-sqrt(T)-th frame; the way back goes through the frames between once more, block by block, and only
-through the few states from which it can come.
+sqrt(T)-th frame. The second pass goes backward, block by block; it computes the scores within a
+block again, only for the few states that can lead to the path already found.
+
+Shapes: T frames, V tokens, U tokens of the text, S = 2U + 3 states; token 0 is the blank. States 0
+and 1 are never entered: with them, every other state has one that lies two before it. Of the other
+states, the even ones emit blanks, the odd ones tokens.
 
 Shapes: T frames, V tokens, U tokens of the text, S = 2U + 3 states; token 0 is the blank. States 0
 and 1 are never entered: with them, every other state has one that lies two before it. Of the
@@ -26,7 +31,7 @@ from asr.errors import CheckpointError, TextError, VocabularyError
 from asr.formats import Word
 from asr.text import BLANK, Vocabulary
 
-TAIL_S = 0.06  # a word goes on so long after its last token, by the ends of 162 espeak-ng words
+TAIL_S = 0.06  # a word lasts so long after its last token; from the ends of 162 espeak-ng words
 _FIRST = 2  # the state of the blank before all tokens
 
 
@@ -39,8 +44,8 @@ class Alignment:
 
 
 class _Lattice(NamedTuple):
-    labels: NDArray[np.int64]  # (S,) what a state emits
-    skips: NDArray[np.float64]  # (S,) 0 where it may follow the state two before it, else -inf
+    labels: NDArray[np.int64]  # (S,) the token or blank that a state emits
+    skips: NDArray[np.float64]  # (S,) 0 if a state may follow the state two before it, else -inf
 
 
 def forced_alignment(log_probs: NDArray[np.float32], tokens: Sequence[int]) -> Alignment:
@@ -57,7 +62,7 @@ def forced_alignment(log_probs: NDArray[np.float32], tokens: Sequence[int]) -> A
         ValueError: log_probs is not 2-D.
     """
     _check(log_probs, np.array(tokens, np.int64))
-    # of one layout, and writeable: numba would compile once more for any other
+    # one layout, and writeable, because numba would compile anew for any other
     log_probs = np.require(log_probs, np.float32, ["C", "W"])
     lattice = _lattice(tokens)
     block = isqrt(len(log_probs)) or 1
@@ -80,7 +85,7 @@ def align_words(
     Args:
         log_probs: float32 (T, V), natural-log probabilities.
         tokens: U ids in 1..V-1: characters with spaces between words, or whole words.
-        vocabulary: what the tokens are.
+        vocabulary: of the tokens.
         frame_s: seconds from one frame to the next.
 
     Raises:
@@ -96,10 +101,10 @@ def timed_words(
 ) -> tuple[Word, ...]:
     """Return the words of a text, aligned by its tokens, with times and confidence.
 
-    A word starts with the first frame of its first token. CTC puts a token into few frames, with
-    blanks after it, so a word goes on after its last token: at most TAIL_S, and no further than to
-    where the next token of the text starts, which may be a space. Its confidence is the mean over
-    its tokens of the highest probability that each has within its frames.
+    A word starts with the first frame of its first token. CTC emits a token in few frames, with
+    blanks after it, so a word goes on after its last token: by at most TAIL_S, and at most to the
+    start of the next token of the text, which may be a space. Its confidence is the mean over its
+    tokens of the highest probability that each has within its frames.
     """
     frames = alignment.spans.tolist()
     limits = [first for first, _ in frames[1:]] + [len(log_probs)]
@@ -118,13 +123,14 @@ def timed_words(
 
 
 def _check(log_probs: NDArray[np.float32], tokens: NDArray[np.int64]) -> None:
+    """Raise unless the tokens can be aligned with the frames."""
     if log_probs.ndim != 2:
         raise ValueError(f"log_probs has {log_probs.ndim} axes; it must be (T, V)")
     num_frames, num_tokens = log_probs.shape
     unknown = tokens[(tokens <= BLANK) | (tokens >= num_tokens)]
     if len(unknown):
         raise VocabularyError(f"id {unknown[0]} is no token; allowed: 1..{num_tokens - 1}")
-    # as asr.ctc.frames_needed, which cannot be had without torch
+    # the same as asr.ctc.frames_needed, which needs torch
     needed = len(tokens) + np.count_nonzero(tokens[1:] == tokens[:-1])
     if needed > num_frames:
         raise TextError(
@@ -132,13 +138,14 @@ def _check(log_probs: NDArray[np.float32], tokens: NDArray[np.int64]) -> None:
             "another's, or the recording cut short?"
         )
     if np.isnan(log_probs).any():
-        raise CheckpointError("the log-probabilities hold NaN; use a checkpoint from before that")
+        raise CheckpointError("the log-probabilities hold NaN; use an earlier checkpoint")
 
 
 def _lattice(tokens: Sequence[int]) -> _Lattice:
+    """Return the states of a text."""
     labels = np.full(_FIRST + 1 + 2 * len(tokens), BLANK, np.int64)
     labels[_FIRST + 1 :: 2] = tokens
-    skips = np.full(len(labels), -np.inf)  # but the blank between tokens that differ may be skipped
+    skips = np.full(len(labels), -np.inf)  # only the blank between different tokens can be skipped
     skips[_FIRST + 3 :: 2][labels[_FIRST + 3 :: 2] != labels[_FIRST + 1 : -2 : 2]] = 0.0
     return _Lattice(labels, skips)
 
@@ -147,10 +154,10 @@ def _lattice(tokens: Sequence[int]) -> _Lattice:
 def _forward(
     log_probs: NDArray[np.float32], lattice: _Lattice, block: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The scores (T / block, S) before each block of frames, and (S,) after the last frame.
+    """Return the scores (T / block, S) before each block of frames, and (S,) after the last frame.
 
-    A path climbs by at most two states a frame: states that it cannot have reached, and those from
-    which it could no longer reach the end, are left out.
+    A path climbs by at most two states a frame. So states that no path has reached yet are left
+    out, and states from which no path can reach the end any more.
     """
     labels, skips = lattice
     num_frames, last = len(log_probs), len(labels) - 1
@@ -177,7 +184,7 @@ def _trace(
     block: int,
     end: int,
 ) -> NDArray[np.int64]:
-    """The state (T,) in each frame of the best path that ends in the state `end`."""
+    """Return the state (T,) in each frame of the best path that ends in the state `end`."""
     states = np.empty(len(log_probs), np.int64)
     for row in range(len(kept) - 1, -1, -1):
         frames = log_probs[row * block : (row + 1) * block]
@@ -214,6 +221,6 @@ def _advance(
 
 @numba.njit(cache=True, nogil=True)
 def _copy(source: NDArray[np.float64], target: NDArray[np.float64]) -> None:
-    """As `target[:] = source`, which takes numba seconds to compile."""
+    """Copy an array; `target[:] = source` takes numba seconds to compile."""
     for i in range(len(source)):
         target[i] = source[i]

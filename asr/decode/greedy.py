@@ -31,13 +31,13 @@ def best_path(log_probs: NDArray[np.float32]) -> list[int]:
 
 
 class GreedyDecoder:
-    """The best path alone: no language model, no alternatives."""
+    """A decoder that returns the best path alone: no language model, no alternatives."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
-        """The one hypothesis, scored by its best path, whatever nbest is."""
+        """Return the one hypothesis, scored by its best path, whatever nbest is."""
         tokens = best_path(log_probs)
         log_prob = float(log_probs.max(axis=1, initial=-np.inf).sum())
         return [Hypothesis.of_tokens(tokens, self.vocabulary, log_prob)]

@@ -1,8 +1,8 @@
-"""Words and phrases to be preferred, as one automaton: its cost does not grow with their number.
+"""Preferred words and phrases as one automaton, whose cost does not grow with their number.
 
-Aho and Corasick 1975 over tokens. Each token of a phrase that has been matched from its start adds
-the boost; what was added is taken back when the phrase breaks off, and stays when it is complete.
-With a separator between words, phrases begin and end with words.
+Source: Aho and Corasick 1975, here over tokens. Each token that continues a phrase from its start
+adds the boost. When the phrase breaks off, the boosts are taken back; when it is complete, they
+stay. With a separator between words, phrases begin and end at word boundaries.
 """
 
 from collections.abc import Sequence
@@ -18,20 +18,20 @@ START = 0  # nothing matched
 
 
 class HotwordArrays(NamedTuple):
-    """States are beginnings of phrases; read only."""
+    """The automaton as arrays; its states are beginnings of phrases; read only."""
 
     next_state: NDArray[np.int32]  # (states, V)
-    partial: NDArray[np.float32]  # (states,) boost of the unfinished phrase
-    complete: NDArray[np.float32]  # (states,) boost of the phrases that end here
+    partial: NDArray[np.float32]  # (states,) boosts of the unfinished phrase
+    complete: NDArray[np.float32]  # (states,) boosts of all phrases that end here
 
 
 def build_hotwords(
     phrases: Sequence[tuple[int, ...]], boost: float, separator: int, num_tokens: int
 ) -> HotwordArrays:
-    """The automaton of phrases, given as token ids with separators between their words.
+    """Build the automaton of phrases, given as token ids with separators between their words.
 
     Args:
-        phrases: none has a separator at its start or end.
+        phrases: without separators at their start or end.
         boost: natural-log score of each token of a phrase, separators within it included.
         separator: the token between words; BLANK where there is none.
         num_tokens: V.
@@ -53,13 +53,13 @@ def build_hotwords(
 
 
 def most_gain(hotwords: HotwordArrays) -> float:
-    """The most that one token adds."""
+    """Return the largest score that one token can add."""
     after = hotwords.complete[hotwords.next_state] + hotwords.partial[hotwords.next_state]
     return float((after - hotwords.partial[:, None]).max())
 
 
 def begin(hotwords: HotwordArrays, separator: int) -> int:
-    """The state before the first word."""
+    """Return the state before the first word."""
     return START if separator == BLANK else int(hotwords.next_state[START, separator])
 
 
@@ -69,16 +69,16 @@ def _automaton(
     complete: NDArray[np.float64],
     num_tokens: int,
 ) -> HotwordArrays:
-    """Add to the trie where each state goes on for the tokens that break its phrase off."""
+    """Add to the trie the transitions for tokens that break a phrase off."""
     next_state = np.zeros((len(children), num_tokens), np.int32)
-    level = [(START, START)]  # states, each with the longest other one that its tokens end in
+    level = [(START, START)]  # states, each with that of the longest proper suffix of its tokens
     while level:
         deeper = []
         for state, other in level:
             if state != START:
                 next_state[state] = next_state[other]
                 complete[state] += complete[other]
-                if not children[state]:  # complete: nothing is left to be taken back but `other`'s
+                if not children[state]:  # complete: only the boosts of `other` can be taken back
                     partial[state] = partial[other]
             for token, child in children[state].items():
                 deeper.append((child, int(next_state[state, token])))

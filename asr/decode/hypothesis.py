@@ -1,4 +1,4 @@
-"""What a decoder finds, and what every decoder can do."""
+"""The hypotheses that decoders return, and the protocol of all decoders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,25 +10,27 @@ from numpy.typing import NDArray
 
 from asr.text import Vocabulary
 
-Span = tuple[int, int]  # first place, and the one after the last
-NBEST = 20  # hypotheses to draw confidences from; with more nothing was gained
+Span = tuple[int, int]  # the first index, and the one after the last
+NBEST = 20  # hypotheses to compute confidences from; more of them gained nothing
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What may have been said. Scores are natural logarithms, comparable within an utterance."""
+    """A possible transcript. Scores are natural logarithms, comparable within an utterance."""
 
     words: tuple[str, ...]
     tokens: tuple[int, ...]  # of the most probable spelling, separators included
-    spans: tuple[Span, ...]  # where among the tokens each word is
-    acoustic: float  # log-probability of all paths, of all spellings that were found
-    score: float  # the same with language model, word scores and hotwords
+    spans: tuple[Span, ...]  # the tokens of each word
+    acoustic: float  # log-probability of all paths, over all spellings that were found
+    score: float  # acoustic, and the scores of language model, words and hotwords
 
     @classmethod
     def of_tokens(
         cls, tokens: Sequence[int], vocabulary: Vocabulary, log_prob: float
     ) -> "Hypothesis":
-        """What tokens say in the vocabulary's own units: spaces separate words, or each is one.
+        """Make a hypothesis of tokens in the vocabulary's own units.
+
+        Spaces separate words, or each token is a word.
 
         Raises:
             VocabularyError: an id is the blank or outside the vocabulary.
@@ -44,13 +46,14 @@ class Hypothesis:
 
 
 class Decoder(Protocol):
-    """From log-probabilities to hypotheses."""
+    """A decoder of log-probabilities."""
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
-        """The best hypotheses of an utterance, float (T, V), best first: at least one."""
+        """Return the best hypotheses of an utterance, float (T, V), best first: at least one."""
 
 
 def _word_spans(tokens: Sequence[int], vocabulary: Vocabulary) -> list[Span]:
+    """Return the spans of the words among the tokens."""
     if vocabulary.unit == "word":
         return [(place, place + 1) for place in range(len(tokens))]
     spaces = [place for place, token in enumerate(tokens) if vocabulary.tokens[token] == " "]

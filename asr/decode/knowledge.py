@@ -1,4 +1,4 @@
-"""What a search must know, from what a user gives: language model, lexicon, hotwords, weights."""
+"""The preparation of a search: language model, lexicon, hotwords and weights as arrays."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -13,7 +13,7 @@ from asr.decode.search import LM_OFF, LM_ON_TOKENS, LM_ON_WORDS, Knowledge, Weig
 from asr.decode.settings import DecoderConfig
 from asr.errors import DecoderError
 from asr.lexicon import Lexicon, build_trie
-from asr.lm import ROOT as NO_CONTEXT, NgramArrays, NgramModel
+from asr.lm import EMPTY_CONTEXT, NgramArrays, NgramModel
 from asr.text import BLANK, SPACE_TOKEN, Vocabulary
 
 
@@ -24,7 +24,7 @@ def gather_knowledge(
     lexicon: Lexicon | None,
     hotwords: Sequence[str],
 ) -> tuple[Knowledge, tuple[str, ...], tuple[int, int]]:
-    """Return it, the words of the lexicon, and the first states of language model and hotwords.
+    """Return the arrays, the words of the lexicon, and the first states of LM and hotwords.
 
     Raises:
         DecoderError: a hotword cannot be spelled, or a setting does not fit the vocabulary.
@@ -33,7 +33,7 @@ def gather_knowledge(
     unit = lm_unit(lm)
     if unit == LM_ON_TOKENS and vocabulary.unit != "character":
         raise DecoderError(
-            "the language model is over characters, and what is read of the model is not; give "
+            "the language model is over characters, but the acoustic model's tokens are not; give "
             "one over words"
         )
     if lexicon is None:
@@ -60,19 +60,22 @@ def gather_knowledge(
         lm_of_word,
         lm_of_token,
     )
-    first_state = lm.begin if lm else NO_CONTEXT
+    first_state = lm.begin if lm else EMPTY_CONTEXT
     return knowledge, lexicon.words, (first_state, begin(boosted, separator))
 
 
 def lm_unit(lm: NgramModel | None) -> int:
-    """Whether a language model is over words, or over tokens: then it knows <space>."""
+    """Return LM_OFF, LM_ON_TOKENS for a language model that knows <space>, or LM_ON_WORDS."""
     if lm is None:
         return LM_OFF
     return LM_ON_TOKENS if SPACE_TOKEN in lm else LM_ON_WORDS
 
 
 def _lexicon_of(lm: NgramModel | None, vocabulary: Vocabulary) -> Lexicon:
-    """All words of a model that the vocabulary can write; without one those of the vocabulary."""
+    """Return the words of a language model that the vocabulary can write.
+
+    Without a language model, they are the words of the vocabulary itself, if its units are words.
+    """
     if lm is None:
         own = vocabulary.tokens[1:] if vocabulary.unit == "word" else ()
         return Lexicon.of_words(own, vocabulary)[0]
@@ -92,7 +95,7 @@ def _lexicon_of(lm: NgramModel | None, vocabulary: Vocabulary) -> Lexicon:
 def _spellings(
     phrase: list[str], lexicon: Lexicon, vocabulary: Vocabulary, separator: int
 ) -> list[tuple[int, ...]]:
-    """All token sequences of a phrase."""
+    """Return all token sequences of a phrase."""
     between = () if separator == BLANK else (separator,)
     spelled: list[tuple[int, ...]] = []
     options = []
@@ -115,7 +118,7 @@ def _spellings(
 def _in_language_model(
     words: tuple[str, ...], lm: NgramModel | None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Ids and unigram log-probabilities of the lexicon's words; 0 without a model."""
+    """Return ids and unigram log-probabilities of the lexicon's words; 0 without a model."""
     if lm is None:
         return np.zeros(len(words), np.int32), np.zeros(len(words), np.float32)
     ids = lm.word_ids(words)
@@ -123,13 +126,14 @@ def _in_language_model(
 
 
 def _tokens_in_language_model(vocabulary: Vocabulary, lm: NgramModel | None) -> NDArray[np.int32]:
+    """Return the ids of the tokens in a language model; 0 without one."""
     if lm is None:
         return np.zeros(len(vocabulary), np.int32)
     return lm.word_ids([SPACE_TOKEN if token == " " else token for token in vocabulary.tokens])
 
 
 def reweighted(knowledge: Knowledge, config: DecoderConfig) -> Knowledge:
-    """The same with lm_weight and word_score of a configuration."""
+    """Return the arrays with lm_weight and word_score of another configuration."""
     weights = knowledge.weights
     if weights.lm_unit == LM_OFF:
         return knowledge
@@ -146,13 +150,14 @@ def _weights(
     anything: bool,
     hotwords: HotwordArrays,
 ) -> Weights:
+    """Return the numbers by which the search scores and prunes."""
     unit = lm_unit(lm)
     return Weights(
         float(config.beam_threshold),
         float(config.token_threshold),
         float(config.lm_weight),
-        float(config.word_score) if lm else 0.0,  # it makes up for what a model costs
-        0.0 if anything else float(config.oov_score),  # no lexicon lacks a word
+        float(config.word_score) if lm else 0.0,  # it makes up for a language model's cost
+        0.0 if anything else float(config.oov_score),  # without a lexicon, no word is OOV
         float(lm.arrays.prob[1 + lm.unk]) if lm is not None and unit == LM_ON_WORDS else 0.0,
         most_gain(hotwords),
         separator,

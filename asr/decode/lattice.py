@@ -1,8 +1,9 @@
-"""Hypotheses that a search gave up for better ones with the same future, found again.
+"""Alternatives from the lattice of prefixes that lost to better ones with the same future.
 
-Where a prefix lost to another one, all that followed the winner could have followed the loser, for
-scores that differ by a constant from then on. So the hypotheses of a beam and the losses on their
-ways are a lattice, from which the best come out one by one.
+Two prefixes with the same future score any continuation alike. So every continuation of the winner
+is also one of the loser, and its score differs by a constant. The hypotheses in the beam and the
+losers that were merged into them therefore form a lattice, from which the best paths come one by
+one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,16 +18,16 @@ from asr.decode.search import NODES, PARENT, BeamState
 
 @dataclass(frozen=True)
 class LatticePath:
-    """A way through the tree of prefixes; scores are natural logarithms."""
+    """A path through the tree of prefixes; scores are natural logarithms."""
 
     score: float  # all together
     acoustic: float
     nodes: tuple[int, ...]  # from the first token on
-    last_word: int  # that its end completes, if it does
+    last_word: int  # the word that its end completes, or NO_WORD
 
 
 def path_to(state: BeamState, node: int) -> tuple[int, ...]:
-    """The nodes from the first token to a node."""
+    """Return the nodes from the first token to a node."""
     path = []
     while node:
         path.append(node)
@@ -35,14 +36,16 @@ def path_to(state: BeamState, node: int) -> tuple[int, ...]:
 
 
 def best_first(state: BeamState, ends: Sequence[LatticePath]) -> Iterator[LatticePath]:
-    """Yield paths that end in a beam, and those that lost to them, best first.
+    """Yield paths that end in the beam, and paths that replace parts of them by losers, best first.
 
-    A path that took the way of a loser goes on to losses on that way alone: so each comes once. No
-    way has a prefix twice. Most ways are never asked for: one is followed when its turn has come.
+    Once a path has taken a loser's prefix, it takes further losers only within that prefix, so each
+    path comes once. No path visits a prefix twice. A path is built when its turn comes, as most are
+    never asked for.
     """
     losers = _losers(state)
-    order = count()  # of equal scores the first
-    # A path, its nodes that are open to losses, and 0; or one whose first nodes a loser takes over.
+    order = count()  # breaks ties: first come, first served
+    # An entry: a path, how many of its nodes a loser may replace, and 0; or a path, how many of its
+    # nodes the loser replaces, and the loser.
     heap = [(-end.score, next(order), end, len(end.nodes), 0) for end in ends]
     heapify(heap)
     while heap:
@@ -56,13 +59,13 @@ def best_first(state: BeamState, ends: Sequence[LatticePath]) -> Iterator[Lattic
         for place, winner in enumerate(path.nodes[:open_until], start=1):
             for loser in losers.get(winner, ()):
                 if place < len(path.nodes) and path.nodes[place] < state.met[loser]:
-                    continue  # it went on before they met
+                    continue  # the path left the winner before the loser met it
                 score = path.score + float(state.margin[loser])
                 heappush(heap, (-score, next(order), path, place, loser))
 
 
 def _detour(state: BeamState, path: LatticePath, place: int, way: tuple[int, ...]) -> LatticePath:
-    """A path whose first `place` nodes are the way of one that lost to them."""
+    """Return a path with its first `place` nodes replaced by `way`, the path to a loser."""
     loser, winner = way[-1], path.nodes[place - 1]
     margin = float(state.margin[loser])
     language = float(state.score[loser] - state.score[winner])
@@ -75,7 +78,7 @@ def _detour(state: BeamState, path: LatticePath, place: int, way: tuple[int, ...
 
 
 def _losers(state: BeamState) -> dict[int, list[int]]:
-    """By node, those that lost to it; none where they were not remembered."""
+    """Return, by node, the nodes that lost to it; nothing if they were not remembered."""
     losers: dict[int, list[int]] = {}
     if len(state.merged):
         merged = state.merged[: state.counts[NODES]]

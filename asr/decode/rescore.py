@@ -1,4 +1,4 @@
-"""N-best rescoring: a slower language model has a word on what a fast search found."""
+"""N-best rescoring: a slower language model also scores the hypotheses of a fast search."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,11 +19,11 @@ class Scorer(Protocol):
     """A language model of whole sentences, such as asr.lm.lstm_scorer.LstmScorer."""
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """Natural-log probability of each sentence, its end included."""
+        """Return the natural-log probability of each sentence, its end included."""
 
 
 class Rescorer:
-    """A decoder whose hypotheses another model scores too.
+    """A decoder whose hypotheses are scored by another language model, too.
 
     Args:
         decoder: finds the hypotheses.
@@ -37,23 +37,24 @@ class Rescorer:
         self.config = config
 
     def decode(self, log_probs: NDArray[np.float32], nbest: int = 1) -> list[Hypothesis]:
-        """The best of the rescored hypotheses of an utterance, float (T, V), best first."""
+        """Return the best rescored hypotheses of an utterance, float (T, V), best first."""
         found = self.decoder.decode(log_probs, max(nbest, self.config.nbest))
         scores = self.scorer.score([hypothesis.text for hypothesis in found])
         rescored = [self._with(h, score) for h, score in zip(found, scores, strict=True)]
         return sorted(rescored, key=lambda hypothesis: -hypothesis.score)[:nbest]
 
     def _with(self, hypothesis: Hypothesis, score: float) -> Hypothesis:
+        """Return a hypothesis with the score of the second model added."""
         gain = self.config.rescore_weight * score
         gain += self.config.rescore_word_score * len(hypothesis.words)
         return replace(hypothesis, score=hypothesis.score + gain)
 
 
 def rescored(decoder: "BeamDecoder", lstm: Path | None, config: DecoderConfig) -> Decoder:
-    """A decoder whose hypotheses an LSTM scores too, where there is one and it has a weight.
+    """Return a decoder that rescores by an LSTM, or the decoder itself without LSTM or weight.
 
     Raises:
-        LanguageModelError, CheckpointError: the LSTM is none, or damaged.
+        LanguageModelError, CheckpointError: the file is not an LSTM, or damaged.
     """
     if not lstm or not config.rescore_weight:
         return decoder

@@ -1,16 +1,18 @@
-"""CTC prefix beam search: the compiled loop over frames, and all that it calls.
+"""CTC prefix beam search: the compiled loop over frames, and everything that it calls.
 
 A prefix is a node of a growing tree: the prefix of its parent and one token more. Its acoustic
 probability is summed over all paths that merge to it, in two parts: paths that end in a blank, and
 paths that end in its last token (Graves and Jaitly 2014, algorithm 1; Hannun et al. 2014). A node
 adds its `score` to that: language model, words, hotwords, and a look-ahead to the best word that
-its unfinished one can become. Prefixes stay apart as long as their tokens or words differ, so the
-sums are exact for what the beam holds. Where there is a language model, of prefixes with the same
-future the best alone can be kept ("Recombination" below).
+its unfinished word can become. Prefixes stay apart as long as their tokens or words differ, so the
+sums are exact for the prefixes in the beam. With a language model, prefixes with the same future
+can be reduced to the best one ("Recombination" below).
 
-numba keeps the compiled loop in a cache that looks at the file of a kernel alone. That is one more
-reason why all kernels of the search stand in this file; those that it shares with others are in
-asr/lm/arrays.py and asr/lexicon/trie.py.
+numba keeps the compiled loop in a cache that looks only at a kernel's own file. For that reason,
+too, all kernels of the search stand in this file; the shared ones are in asr/lm/arrays.py and
+asr/lexicon/trie.py.
+
+Shapes: T frames, V tokens, B hypotheses in the beam. Probabilities are natural logarithms.
 
 Shapes: T frames, V tokens, B hypotheses in the beam. Probabilities are natural logarithms.
 """
@@ -27,23 +29,23 @@ from asr.lexicon import NO_NODE, ROOT, TrieArrays, find_child, has_children, wor
 from asr.lm import NgramArrays, query
 from asr.text import BLANK
 
-NO_WORD, OOV = constant(-1), constant(-2)  # ends no word, or one that the lexicon lacks
+NO_WORD, OOV = constant(-1), constant(-2)  # in place of a word: none, or one the lexicon lacks
 LM_OFF, LM_ON_WORDS, LM_ON_TOKENS = range(3)
 
 # Columns of a node. The first six are fixed when it is made.
 PARENT, TOKEN, WORD, SPELLED, LM_STATE, HOTWORD, FIRST_CHILD, SIBLING, SLOT = range(9)
 NODE_COLUMNS = 9
 FIXED = 6
-KNOWN = FIXED  # column of a candidate: the node it had before it left the beam, or -1
+KNOWN = FIXED  # column of a candidate: its node if it was in the beam before, or -1
 
 NEVER = -math.inf
-_NEAREST = 10.0  # what loses by more is forgotten
+_NEAREST = 10.0  # a prefix that loses by more is not kept as an alternative
 _NO_TOKEN = constant(BLANK)
-_FACTOR = constant(6364136223846793005)  # of Knuth's linear congruential generator
+_FACTOR = constant(6364136223846793005)  # multiplier of Knuth's linear congruential generator
 
 
 class Weights(NamedTuple):
-    """What is added up, and what is dropped; see asr.decode.beam.DecoderConfig."""
+    """The weights and thresholds of a search; see asr.decode.settings.DecoderConfig."""
 
     beam_threshold: float
     token_threshold: float
@@ -60,18 +62,18 @@ class Weights(NamedTuple):
 
 
 class Knowledge(NamedTuple):
-    """What a search knows of its language; read only."""
+    """What a search knows of the language, as arrays; read only."""
 
     weights: Weights
     lm: NgramArrays
     trie: TrieArrays
     hotwords: HotwordArrays
-    lm_of_word: NDArray[np.int32]  # (words of the lexicon,) their ids in the language model
-    lm_of_token: NDArray[np.int32]  # (V,) the same of tokens, for a model over characters
+    lm_of_word: NDArray[np.int32]  # (words of the lexicon,) ids in the language model
+    lm_of_token: NDArray[np.int32]  # (V,) ids in a language model over characters
 
 
 class Extension(NamedTuple):
-    """One token more: the word it ends, if any, where in the lexicon it leads, and its paths."""
+    """A prefix longer by a token: the word it ends, if any, its node of the lexicon, its paths."""
 
     token: Index
     word: Index
@@ -80,36 +82,36 @@ class Extension(NamedTuple):
 
 
 class BeamState(NamedTuple):
-    """What a search has found so far. How much of each is in use, counts say."""
+    """The state of a search. `counts` says how much of each array is in use."""
 
     nodes: NDArray[np.int64]  # (capacity, NODE_COLUMNS)
-    score: NDArray[np.float64]  # (capacity,) all but the acoustic log-probability
-    ended: NDArray[np.float64]  # (capacity, 3) word that ended a node last, its score, next state
+    score: NDArray[np.float64]  # (capacity,) all scores but the acoustic log-probability
+    ended: NDArray[np.float64]  # (capacity, 3) last word that a child ended, its score, next state
     slots: NDArray[np.int64]  # (B,) the nodes in the beam
     blank: NDArray[np.float64]  # (B,) paths that end in a blank
     token: NDArray[np.float64]  # (B,) paths that end in the node's token
-    sums: NDArray[np.float64]  # (B,) both together
-    next_blank: NDArray[np.float64]  # (B,) the same after the frame at hand
+    sums: NDArray[np.float64]  # (B,) all paths
+    next_blank: NDArray[np.float64]  # (B,) the same three after the current frame
     next_token: NDArray[np.float64]
     next_sums: NDArray[np.float64]
-    candidates: NDArray[np.int64]  # (most, FIXED + 1) nodes that are not in the beam
+    candidates: NDArray[np.int64]  # (most, FIXED + 1) prefixes that are not in the beam
     candidate_scores: NDArray[np.float64]  # (most, 2) acoustic log-probability and score
     totals: NDArray[np.float64]  # (2, B + most) of slots and candidates; room to sort them
-    # What loses to a prefix with the same future: (0,) where all are kept, or none is remembered.
+    # Losers to prefixes with the same future: (0,) without recombination, or if not remembered.
     futures: NDArray[np.int64]  # (2**k,) hash table of slots and candidates
-    lost_to: NDArray[np.int64]  # (B + most,) the slot or candidate that was better, or -1
+    lost_to: NDArray[np.int64]  # (B + most,) the better slot or candidate, or -1
     lost_by: NDArray[np.float64]  # (B + most,) the difference of their totals, at most 0
     places: NDArray[np.int64]  # (B + most,) nodes of slots and candidates, or -1
     merged: NDArray[np.int64]  # (capacity,) the node that a node lost to, or -1
-    margin: NDArray[np.float64]  # (capacity,) by how much: at most 0
-    met: NDArray[np.int64]  # (capacity,) how many nodes there were then
-    kept: NDArray[np.int64]  # (V,) tokens that the frame at hand makes worth a try
+    margin: NDArray[np.float64]  # (capacity,) the difference of their totals then, at most 0
+    met: NDArray[np.int64]  # (capacity,) the number of nodes then
+    kept: NDArray[np.int64]  # (V,) tokens to try in the current frame
     counts: NDArray[np.int64]  # how many of nodes, slots, candidates and kept are in use
-    cutoff: NDArray[np.float64]  # (1,) total below which nothing of the frame at hand is kept
+    cutoff: NDArray[np.float64]  # (1,) lowest total to keep in the current frame
 
 
 NODES, SLOTS, CANDIDATES, KEPT = range(4)  # places in counts
-_OF_NODES = ("nodes", "score", "ended", "merged", "margin", "met")  # with a row for each
+_OF_NODES = ("nodes", "score", "ended", "merged", "margin", "met")  # arrays with a row for each
 
 
 # The loop over frames ---------------------------------------------------------------------------
@@ -125,13 +127,13 @@ def advance(knowledge: Knowledge, state: BeamState, log_probs: NDArray[np.float3
         for slot in range(state.counts[SLOTS]):
             _expand(knowledge, state, frame, slot)
         if len(state.futures) > 0:
-            thin_out(state)
+            recombine(state)
         _select(state)
 
 
 @inlined
 def _keep_tokens(weights: Weights, state: BeamState, frame: NDArray[np.float32]) -> None:
-    """The tokens a frame makes worth a try, most probable first: one, and all above a threshold."""
+    """Keep the tokens above a threshold, or else the best one, most probable first."""
     kept, best = 0, 1
     for token in range(1, len(frame)):
         if frame[token] > frame[best]:
@@ -151,9 +153,9 @@ def _keep_tokens(weights: Weights, state: BeamState, frame: NDArray[np.float32])
 
 @inlined
 def _stay(weights: Weights, state: BeamState, frame: NDArray[np.float32]) -> None:
-    """All paths that lead to the prefixes in the beam: blanks, repeats, and from their parents.
+    """Add up the paths to the prefixes in the beam: blanks, repeats, and paths from their parents.
 
-    Sets the cutoff: what is worse cannot be among the best, as a full beam of these is better.
+    Sets the cutoff: a lower total cannot be among the best, as these alone can fill the beam.
     """
     slots = state.counts[SLOTS]
     best, worst = NEVER, -NEVER
@@ -177,9 +179,10 @@ def _stay(weights: Weights, state: BeamState, frame: NDArray[np.float32]) -> Non
 
 @inlined
 def _paths(state: BeamState, slot: Index, token: Index) -> float:
-    """Log-probability of the paths to a slot that another token can follow.
+    """Return the log-probability of the paths to a slot that another token can follow.
 
-    A repeat without a blank between is no new token, so then only those that end in a blank.
+    A repeat is a new token only after a blank, so for a repeat only paths that end in a blank
+    count.
     """
     if token == state.nodes[state.slots[slot], TOKEN]:
         return float(state.blank[slot])
@@ -190,7 +193,7 @@ def _paths(state: BeamState, slot: Index, token: Index) -> float:
 def _expand(
     knowledge: Knowledge, state: BeamState, frame: NDArray[np.float32], slot: Index
 ) -> None:
-    """All prefixes that are one token longer than that of a slot and may be among the best."""
+    """Propose all prefixes that are one token longer than a slot's and may be among the best."""
     node, separator = state.slots[slot], knowledge.weights.separator
     spell, end = most_gains(knowledge, state.nodes[node, SPELLED])
     total = state.sums[slot] + state.score[node]
@@ -202,17 +205,17 @@ def _expand(
             if acoustic > NEVER:
                 _follow(knowledge, state, node, token, acoustic)
         elif token != separator and (separator == BLANK or frame[token] < frame[separator]):
-            break  # what follows is less probable, and no separator
+            break  # the remaining tokens are less probable, and none is the separator
 
 
 @inlined
 def _follow(
     knowledge: Knowledge, state: BeamState, node: Index, token: Index, acoustic: float
 ) -> None:
-    """The children of a prefix for a token: one for each word it ends, and one for what is none.
+    """Propose the children of a prefix by a token: one for each word it ends, one for no word.
 
-    A separator ends all words that are spelled so, or what the lexicon lacks. Without a separator
-    the last token of a word does, and the word may be the beginning of a longer one.
+    A separator ends every word with this spelling, or a word that the lexicon lacks. Without a
+    separator the last token of a word ends it, and the word may be the beginning of a longer one.
     """
     trie, separator = knowledge.trie, knowledge.weights.separator
     ends, before = token == separator, state.nodes[node, SPELLED]
@@ -268,9 +271,9 @@ def _propose(knowledge: Knowledge, state: BeamState, node: Index, extension: Ext
 def _gain(
     knowledge: Knowledge, state: BeamState, node: Index, extension: Extension
 ) -> tuple[float, Index]:
-    """Score of an extension of a node, and the language model's next state.
+    """Return the score of an extension of a node, and the language model's next state.
 
-    That of a word is kept: a prefix tries to end it anew in every frame until it succeeds.
+    The score of a word is kept: a prefix tries to end it in every frame until it succeeds.
     """
     before = state.nodes[node, LM_STATE]
     if extension.word == NO_WORD:
@@ -316,14 +319,14 @@ def _select(state: BeamState) -> None:
 
 @inlined
 def log_add(a: float, b: float) -> float:
-    """log(exp(a) + exp(b))."""
+    """Return log(exp(a) + exp(b))."""
     high, low = max(a, b), min(a, b)
     return high if low == NEVER else high + math.log1p(math.exp(low - high))
 
 
 @inlined
 def known_child(state: BeamState, node: Index, token: Index, word: Index) -> Index:
-    """The child that a node already has for a token that ends a word, or none; -1 without one."""
+    """Return the child that a node already has for a token and the word it ends; -1 without one."""
     child = np.int64(state.nodes[node, FIRST_CHILD])
     while child >= 0 and (state.nodes[child, TOKEN] != token or state.nodes[child, WORD] != word):
         child = np.int64(state.nodes[child, SIBLING])
@@ -341,7 +344,7 @@ def occupy(state: BeamState, node: Index, blank: float, token: float, both: floa
 
 @inlined
 def node_of(state: BeamState, place: Index) -> Index:
-    """The node of a candidate, made if it never was in the beam."""
+    """Return the node of a candidate; make it if it was never in the beam."""
     candidates, nodes = state.candidates, state.nodes
     node = np.int64(candidates[place, KNOWN])
     if node < 0:
@@ -362,7 +365,7 @@ def node_of(state: BeamState, place: Index) -> Index:
 
 @inlined
 def nth_largest(state: BeamState, count: Index, n: Index) -> float:
-    """The n-th largest of the first `count` totals by Hoare's selection; NEVER without so many."""
+    """Return the n-th largest of `count` totals (Hoare's selection); NEVER if count <= n."""
     if count <= n:
         return NEVER
     work = state.totals[1]
@@ -397,7 +400,7 @@ def nth_largest(state: BeamState, count: Index, n: Index) -> float:
 def word_gain(
     knowledge: Knowledge, lm_state: Index, token: Index, word: Index
 ) -> tuple[float, Index]:
-    """Score of a token (BLANK: none) and of the word it ends; the model's next state."""
+    """Return the score of a token (BLANK: none) and the word it ends, and the LM's next state."""
     gain, weights = 0.0, knowledge.weights
     if weights.lm_unit == LM_ON_TOKENS and token != BLANK:
         log_prob, lm_state = query(knowledge.lm, lm_state, np.int64(knowledge.lm_of_token[token]))
@@ -415,7 +418,7 @@ def word_gain(
 
 @inlined
 def look_ahead(knowledge: Knowledge, spelled: Index) -> float:
-    """What the best word that begins as spelled can be expected to add, by its unigram."""
+    """Return the expected score of the best word that begins as spelled, from its unigram."""
     weights = knowledge.weights
     if spelled == NO_NODE:
         return weights.oov_score + weights.lm_weight * weights.unknown_log_prob
@@ -424,10 +427,10 @@ def look_ahead(knowledge: Knowledge, spelled: Index) -> float:
 
 @inlined
 def most_gains(knowledge: Knowledge, spelled: Index) -> tuple[float, float]:
-    """The most that a token can add to a score: within a word, and where it ends one.
+    """Return the largest scores that a token can add: within a word, and where it ends one.
 
-    A language model never adds, and look-ahead grows nowhere but where a word ends, or where one
-    that the lexicon lacks is cheaper than the rest of those it has.
+    A language model never adds. Look-ahead grows only where a word ends, or where a word that the
+    lexicon lacks is cheaper than the rest of its words.
     """
     weights, ahead = knowledge.weights, look_ahead(knowledge, spelled)
     spell = 0.0
@@ -441,7 +444,7 @@ def most_gains(knowledge: Knowledge, spelled: Index) -> tuple[float, float]:
 
 @inlined
 def hotword_gain(hotwords: HotwordArrays, state: Index, token: Index) -> tuple[float, Index]:
-    """What a token adds for phrases that it begins, goes on with, ends or breaks off."""
+    """Return the score of a token for phrases that it begins, continues, ends or breaks off."""
     following = np.int64(hotwords.next_state[state, token])
     gain = hotwords.complete[following] + hotwords.partial[following]
     return gain - hotwords.partial[state], following
@@ -449,21 +452,21 @@ def hotword_gain(hotwords: HotwordArrays, state: Index, token: Index) -> tuple[f
 
 # Recombination ----------------------------------------------------------------------------------
 #
-# Two prefixes with the same last token, place in the lexicon, state of the language model and state
-# of the hotwords gain the same by whatever follows. So the one that is behind cannot win any more,
-# and would crowd out what is truly different: with a trigram model and phones, a beam of 100 finds
-# what took more than 1,500 without (recipes/librispeech/LOG.md). One thing is lost: paths may still
-# arrive at the loser, in other frames than at the winner.
+# Two prefixes have the same future if they share the last token, the node of the lexicon, the state
+# of the language model and that of the hotwords: every continuation scores the same after both. So
+# the worse one cannot win any more, and would only crowd out different hypotheses: with a trigram
+# model and phones, a beam of 100 finds what a beam of more than 1,500 finds without recombination
+# (recipes/librispeech/LOG.md). One thing is lost: later paths that merge into the loser alone.
 #
 # Source: Ney and Ortmanns 2000, 'Progress in dynamic programming search for LVCSR', Proc. IEEE.
 # An entry is one of the beam's slots, or a candidate behind them.
 
 
 @inlined
-def thin_out(state: BeamState) -> None:
-    """Of slots and candidates with the same future keep the best: what follows is equal for all.
+def recombine(state: BeamState) -> None:
+    """Keep the best of slots and candidates with the same future; mark the others as losers.
 
-    Others would crowd out what is truly different. The table of futures is no larger than needed.
+    The table of futures is no larger than needed.
     """
     slots, totals = state.counts[SLOTS], state.totals[0]
     entries = slots + state.counts[CANDIDATES]
@@ -488,7 +491,7 @@ def thin_out(state: BeamState) -> None:
 
 @inlined
 def _row_of_future(state: BeamState, entry: Index, mask: Index) -> Index:
-    """The row of `futures` for entries with the future of this one: a hash table, open addressing.
+    """Return the row of `futures` for the future of an entry: a hash table with open addressing.
 
     The factors are those of xxHash; any large odd ones would do.
     """
@@ -504,7 +507,7 @@ def _row_of_future(state: BeamState, entry: Index, mask: Index) -> Index:
 
 @inlined
 def _future(state: BeamState, entry: Index) -> tuple[Index, Index, Index, Index]:
-    """All that the scores of what may follow a slot or candidate depend on."""
+    """Return everything that the scores of later tokens depend on, for a slot or candidate."""
     slots = state.counts[SLOTS]
     row = state.nodes[state.slots[entry]] if entry < slots else state.candidates[entry - slots]
     return row[TOKEN], row[SPELLED], row[LM_STATE], row[HOTWORD]
@@ -512,9 +515,10 @@ def _future(state: BeamState, entry: Index) -> tuple[Index, Index, Index, Index]
 
 @inlined
 def remember_losers(state: BeamState, slots: Index, entries: Index) -> None:
-    """Keep what lost to a prefix that is still in the beam: it may be an alternative later.
+    """Keep prefixes that lost to one that is still in the beam: they may be alternatives later.
 
-    `state.places` are the nodes of all entries that have one. As many nodes as there are slots.
+    `state.places` holds the nodes of all entries that have one. At most as many losers are kept as
+    there are slots.
     """
     room = len(state.slots)
     for entry in range(entries):
@@ -527,7 +531,7 @@ def remember_losers(state: BeamState, slots: Index, entries: Index) -> None:
         to = state.places[winner]
         if margin > -_NEAREST and to >= 0 and state.nodes[to, SLOT] >= 0:
             node = state.places[entry] if entry < slots else node_of(state, entry - slots)
-            if state.merged[node] != to:  # else they met before
+            if state.merged[node] != to:  # otherwise the earlier meeting counts
                 state.merged[node], state.margin[node] = to, margin
                 state.met[node] = state.counts[NODES]
             room -= 1
@@ -542,13 +546,13 @@ def finish(
     state: BeamState,
     words: NDArray[np.int32],
     totals: NDArray[np.float64],
-    said: NDArray[np.int64],
+    texts: NDArray[np.int64],
 ) -> None:
-    """End every hypothesis of the beam, which stays as it is.
+    """End every hypothesis of the beam; the beam itself stays as it is.
 
-    Fills words (B,) with the word that its end completes, totals (B,) with acoustic and other
-    scores together, NEVER where it breaks off within a word and the vocabulary is not open, and
-    said (B,) with a number for all its words.
+    Fills words (B,) with the word that the end completes; totals (B,) with acoustic and other
+    scores together, NEVER for an unfinished word in a closed vocabulary; texts (B,) with a hash of
+    all words.
     """
     for slot in range(state.counts[SLOTS]):
         node = state.slots[slot]
@@ -562,13 +566,13 @@ def finish(
             gain += bonus
         gain -= hotwords.partial[hotword]
         gain -= look_ahead(knowledge, state.nodes[node, SPELLED])
-        words[slot], said[slot] = word, _number_of_words(knowledge, state, node, word)
+        words[slot], texts[slot] = word, _hash_of_words(knowledge, state, node, word)
         totals[slot] = state.sums[slot] + state.score[node] + gain
 
 
 @inlined
 def _last_word(knowledge: Knowledge, state: BeamState, node: Index) -> tuple[Index, float, Index]:
-    """The best word that a hypothesis can end with, its score, and the state after it."""
+    """Return the best word that can end a hypothesis, its score, and the state after it."""
     trie, spelled = knowledge.trie, state.nodes[node, SPELLED]
     lm_state = state.nodes[node, LM_STATE]
     if spelled == ROOT:
@@ -588,12 +592,10 @@ def _last_word(knowledge: Knowledge, state: BeamState, node: Index) -> tuple[Ind
 
 
 @inlined
-def _number_of_words(
-    knowledge: Knowledge, state: BeamState, node: Index, last_word: Index
-) -> Index:
-    """A number that hypotheses share if their words are the same: a hash of 64 bits.
+def _hash_of_words(knowledge: Knowledge, state: BeamState, node: Index, last_word: Index) -> Index:
+    """Return a hash of 64 bits of the words of a hypothesis.
 
-    Words that the lexicon lacks are the same if they are spelled so.
+    Words that the lexicon lacks are hashed by their spelling.
     """
     word, number = last_word, last_word - NO_WORD
     while node > 0:
@@ -618,15 +620,15 @@ def new_state(
     recombine: bool,
     remember: bool,
 ) -> BeamState:
-    """A beam of at most `size` prefixes and `most` candidates that holds the empty prefix.
+    """Make a beam of at most `size` prefixes and `most` candidates that holds the empty prefix.
 
     Args:
         size: B.
         most: candidates in one frame.
         num_tokens: V.
         start: the first states of language model and hotwords.
-        recombine: of prefixes with the same future, keep the best only.
-        remember: ... and what the others were.
+        recombine: keep only the best of prefixes with the same future.
+        remember: with `recombine`, keep the others as a lattice.
     """
     rows = 1 << (2 * (size + most) - 1).bit_length() if recombine else 0
     lm_state, hotword = start
@@ -660,7 +662,7 @@ def new_state(
 
 
 def make_room(state: BeamState, more: int) -> BeamState:
-    """The same state with room for so many more nodes."""
+    """Return the state with room for `more` further nodes."""
     needed = int(state.counts[NODES]) + more
     if needed <= len(state.nodes):
         return state
@@ -674,7 +676,7 @@ def make_room(state: BeamState, more: int) -> BeamState:
 
 
 def compact(state: BeamState) -> BeamState:
-    """The same state without the nodes that no prefix of the beam, or what lost to it, needs."""
+    """Return the state without nodes that neither a prefix in the beam nor a loser needs."""
     kept = np.zeros(state.counts[NODES], bool)
     kept[0] = True
     merged = state.merged[: len(kept)]

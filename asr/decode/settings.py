@@ -1,4 +1,4 @@
-"""How a beam search weighs and prunes; what was tuned is kept with the model, in decoder.json."""
+"""The weights and pruning thresholds of the beam search, kept in decoder.json with the model."""
 
 import difflib
 import json
@@ -13,26 +13,26 @@ from asr._json import parse_json, read_json
 from asr.errors import DecoderError
 from asr.text import PHONES
 
-LM = "lm.bin"  # the language model that comes with a model, in its folder
-LSTM = "lstm.npz"  # and one that rescores what is found with it
+LM = "lm.bin"  # the language model in a model's folder
+LSTM = "lstm.npz"  # the LSTM language model there, for rescoring
 _FILE = "decoder.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderConfig:
-    """Scores and thresholds are natural logarithms; `asr-evaluate --tune` finds the weights."""
+    """The settings of a beam search, in natural logarithms; `asr-evaluate --tune` finds weights."""
 
     lm_weight: float = 0.8  # of the n-gram model's log-probabilities
-    word_score: float = 1.0  # for each word, against the language model's love of few words
-    oov_score: float = -12.5  # for each word that the lexicon lacks, where they are allowed
+    word_score: float = 1.0  # for each word; makes up for the language model's bias to few words
+    oov_score: float = -12.5  # for each word that the lexicon lacks, with open_vocabulary
     open_vocabulary: bool = False  # whether words outside of the lexicon are allowed
     hotword_boost: float = 1.0  # for each token of a hotword
-    rescore_weight: float = 0.5  # of an LSTM's log-probabilities, where one rescores
-    rescore_word_score: float = 0.0  # for each word then, as two models love few words more
-    nbest: int = 50  # hypotheses that it rescores
-    beam_size: int = 100  # hypotheses kept
-    beam_threshold: float = 16.0  # ... and how far below the best one
-    recombine: bool = True  # keep the best only of those that the language model continues alike
+    rescore_weight: float = 0.5  # of an LSTM's log-probabilities in rescoring
+    rescore_word_score: float = 0.0  # for each word in rescoring, beside word_score
+    nbest: int = 50  # hypotheses to rescore
+    beam_size: int = 100  # most hypotheses to keep
+    beam_threshold: float = 16.0  # largest distance of a kept hypothesis from the best one
+    recombine: bool = True  # with a language model, keep only the best of those with one future
     token_threshold: float = -9.0  # log-probability below which a token is not tried
 
     def __post_init__(self) -> None:
@@ -91,25 +91,25 @@ _ALLOWED = {
 
 
 def included_lm(model: Path) -> Path | None:
-    """The language model in a model's folder: where there is one, a beam search is the default."""
+    """Return the language model in a model's folder, which makes beam search the default."""
     return model / LM if (model / LM).exists() else None
 
 
 def included_lstm(model: Path) -> Path | None:
-    """The LSTM in a model's folder, which rescores what is found with the language model there."""
+    """Return the LSTM in a model's folder, which rescores; None if there is none."""
     return model / LSTM if (model / LSTM).exists() else None
 
 
 def has_phones(model: Path) -> bool:
-    """Whether a model has an output over phones: then a beam search over words reads it."""
+    """Return whether a model has an output over phones, which a beam search over words reads."""
     return (model / PHONES).exists()
 
 
 def load_settings(model: Path) -> DecoderConfig:
-    """The settings kept with a model; the usual ones where there are none.
+    """Load the settings kept with a model; the default ones if there are none.
 
     Raises:
-        DecoderError: decoder.json is not what save_settings writes.
+        DecoderError: decoder.json is damaged, or holds a value that is not allowed.
     """
     path = model / _FILE
     if not path.exists():
@@ -122,7 +122,7 @@ def load_settings(model: Path) -> DecoderConfig:
 
 
 def save_settings(model: Path, config: DecoderConfig) -> None:
-    """Keep settings with a model.
+    """Save settings with a model.
 
     Raises:
         DecoderError: its folder cannot be written.

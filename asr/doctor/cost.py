@@ -13,7 +13,7 @@ import torch
 
 from asr.config import Config
 from asr.data import Batch, Example, Frames, Loader, plan_batches
-from asr.distributed import Group, threads
+from asr.distributed import ProcessGroup, threads
 from asr.doctor.finding import Finding
 from asr.doctor.steps import Stepper
 from asr.mmi import MOST_TOKENS, token_trigram
@@ -127,7 +127,7 @@ def make_batch(examples: Sequence[Example], config: Config, processes: int = 1) 
     """One batch of all these utterances, unchanged, or the share of the first process in it."""
     data = replace(config.data, batch_s=math.inf, cache="none")
     config = replace(config, data=data)
-    loader = Loader(examples, Frames(config), config, Group(size=processes))
+    loader = Loader(examples, Frames(config), config, ProcessGroup(size=processes))
     (batch,) = filter(None, loader.in_order())
     return batch
 

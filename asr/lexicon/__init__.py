@@ -1,4 +1,4 @@
-"""Pronunciations: dictionaries, guesses for other words, and the trie that a search walks."""
+"""Pronunciations: dictionaries, guesses for other words, and the trie that the search walks."""
 
 import lazy_loader
 

@@ -1,5 +1,5 @@
 from .dictionary import read_dictionary as read_dictionary
-from .guess import Pronounced as Pronounced, pronounce as pronounce
+from .guess import PronouncedWords as PronouncedWords, pronounce as pronounce
 from .pronunciations import LEXICON as LEXICON, Pronunciations as Pronunciations
 from .trie import (
     NO_NODE as NO_NODE,

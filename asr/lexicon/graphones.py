@@ -1,8 +1,8 @@
-"""Letters of words aligned with their phones: a word as a sequence of graphones.
+"""Alignment of the letters of words with their phones: a word as a sequence of graphones.
 
-A graphone is a few letters and the phones they stand for: one letter with none to two phones
-(e silent, x as K S), or two letters with one (sh as SH). Which are likely is learned from whole
-words by expectation maximisation; to begin with, all are equally so.
+A graphone is one or two letters with the phones they stand for: one letter with none to two phones
+(e silent, x as K S), or two letters with one phone (sh as SH). Their probabilities are learned from
+whole words by expectation maximisation, starting from equal ones.
 
 Source: Bisani & Ney 2008, "Joint-sequence models for grapheme-to-phoneme conversion", section 2.
 """
@@ -21,52 +21,53 @@ from asr.errors import LanguageModelError
 
 STEPS = ((1, 0), (1, 1), (1, 2), (2, 1))  # letters and phones of a graphone
 _ITERATIONS = 10  # of expectation maximisation
-_MOST_GRAPHONES = 10**8  # two numbers of 8 bytes for each
-_INSIDE = -1  # in place of a step where no graphone begins
+_MOST_GRAPHONES = 10**8  # each takes two numbers of 8 bytes
+_INSIDE = -1  # in place of a step, at a letter where no graphone begins
 
 
 class Graphone(NamedTuple):
-    """Letters, and the phones they stand for."""
+    """A few letters and the phones that they stand for."""
 
     letters: str
     phones: tuple[str, ...]
 
 
 class Sequences(NamedTuple):
-    """Sequences of symbols, one behind the other; i is symbols[starts[i] : starts[i + 1]]."""
+    """Concatenated sequences of symbols; sequence i is symbols[starts[i] : starts[i + 1]]."""
 
     symbols: NDArray[np.int64]
     starts: NDArray[np.int64]
 
 
-class Lattice(NamedTuple):
-    """All ways to align the words: what the kernels work on.
+class AlignmentLattice(NamedTuple):
+    """All alignments of the words with their phones: the arrays that the kernels work on.
 
-    `weight` has a graphone at [letter, second, last phone]: `second` is 0 for none, 1 + another
-    letter, or 1 + letters + the phone before the last one; the last axis is 0, or 1 + phone.
+    `weight` has a graphone at [letter, second, last phone]. `second` is 0 for none, 1 + another
+    letter, or 1 + letters + the phone before the last; the last axis is 0 for none, or 1 + phone.
     """
 
     words: Sequences
-    spoken: Sequences  # as many
+    spoken: Sequences  # the phones of each word
     weight: NDArray[np.float64]  # (letters, 1 + letters + phones, 1 + phones): probabilities
     counts: NDArray[np.float64]  # of the same shape: expected occurrences
-    share: NDArray[np.float64]  # (I, J, steps): of one word, as the next two; `_fill_share`
-    after: NDArray[np.float64]  # (I, J): weight of all ways from i letters and j phones to the end
-    reached: NDArray[np.float64]  # (I, J): probability that an alignment passes there
+    # Of the word at hand, after i of its letters and j of its phones:
+    share: NDArray[np.float64]  # (I, J, steps): probability of each next step; see `_fill_share`
+    after: NDArray[np.float64]  # (I, J): weight of all ways to the end
+    reached: NDArray[np.float64]  # (I, J): probability that an alignment passes here
 
 
 def align(pronunciations: Sequence[tuple[str, Sequence[str]]]) -> list[list[Graphone]]:
-    """Split words and their phones into graphones, each the likeliest after those before it.
+    """Split words and their phones into graphones; each is the likeliest after those before it.
 
     Args:
-        pronunciations: a word and its phones; a word as often as it has pronunciations.
+        pronunciations: pairs of a word and its phones, one pair for each pronunciation.
 
     Returns:
-        The graphones of each, in order; none where letters and phones cannot be aligned, as with
-        an abbreviation that is read out.
+        The graphones of each pair, in order; none if letters and phones cannot be aligned, as in
+        an abbreviation that is spelled out.
 
     Raises:
-        LanguageModelError: thousands of letters, as of a script that has no alphabet.
+        LanguageModelError: there are thousands of letters, as in a script without an alphabet.
     """
     lattice = _lattice(pronunciations)
     for _ in progress(range(_ITERATIONS), "aligning letters and phones"):
@@ -81,17 +82,18 @@ def align(pronunciations: Sequence[tuple[str, Sequence[str]]]) -> list[list[Grap
     ]
 
 
-def _lattice(pronunciations: Sequence[tuple[str, Sequence[str]]]) -> Lattice:
+def _lattice(pronunciations: Sequence[tuple[str, Sequence[str]]]) -> AlignmentLattice:
+    """Return the lattice of pronunciations, with equal weights."""
     letters, words = _encode([word for word, _ in pronunciations])
     phones, spoken = _encode([sequence for _, sequence in pronunciations])
     shape = (letters, 1 + letters + phones, 1 + phones)
     if math.prod(shape) > _MOST_GRAPHONES:
         raise LanguageModelError(
-            f"the dictionary has {letters} letters and {phones} phones, too many to learn which "
-            "belong together; give one of an alphabet, or words in one only"
+            f"the dictionary has {letters} letters and {phones} phones, too many to align; give a "
+            "dictionary of words in one alphabet"
         )
     places = [1 + int(np.diff(sequences.starts).max(initial=0)) for sequences in (words, spoken)]
-    return Lattice(
+    return AlignmentLattice(
         words,
         spoken,
         np.ones(shape),
@@ -103,7 +105,7 @@ def _lattice(pronunciations: Sequence[tuple[str, Sequence[str]]]) -> Lattice:
 
 
 def _encode(sequences: Sequence[Sequence[str]]) -> tuple[int, Sequences]:
-    """How many symbols occur, and the sequences as indices of them."""
+    """Return the number of different symbols, and the sequences as indices of them."""
     index: dict[str, int] = {}
     symbols = [index.setdefault(symbol, len(index)) for symbol in chain.from_iterable(sequences)]
     starts = np.cumsum([0, *map(len, sequences)])
@@ -111,7 +113,7 @@ def _encode(sequences: Sequence[Sequence[str]]) -> tuple[int, Sequences]:
 
 
 def _graphones(word: str, phones: Sequence[str], steps: Sequence[int]) -> list[Graphone]:
-    """The graphones of one word, from the steps that begin at its letters."""
+    """Return the graphones of a word, given the step that begins at each of its letters."""
     found = []
     j = 0
     for i, step in enumerate(steps):
@@ -123,8 +125,8 @@ def _graphones(word: str, phones: Sequence[str], steps: Sequence[int]) -> list[G
 
 
 @kernel
-def _expect(lattice: Lattice) -> None:
-    """Add up how often each graphone is to be expected in all alignments of all words."""
+def _expect(lattice: AlignmentLattice) -> None:
+    """Add up the expected occurrences of each graphone in all alignments of all words."""
     share, reached = lattice.share, lattice.reached
     for n in range(len(lattice.words.starts) - 1):
         num_letters, num_phones = _fill_share(lattice, n)
@@ -143,7 +145,7 @@ def _expect(lattice: Lattice) -> None:
 
 
 @kernel
-def _find_best(lattice: Lattice, steps: NDArray[np.int64]) -> None:
+def _find_best(lattice: AlignmentLattice, steps: NDArray[np.int64]) -> None:
     """Write the likeliest steps of each word, one after the other, to the letters they begin at."""
     for n in range(len(lattice.words.starts) - 1):
         num_letters, _ = _fill_share(lattice, n)
@@ -159,10 +161,10 @@ def _find_best(lattice: Lattice, steps: NDArray[np.int64]) -> None:
 
 
 @inlined
-def _fill_share(lattice: Lattice, n: Index) -> tuple[Index, Index]:
-    """Fill `share` for word n; return how many letters and phones it has.
+def _fill_share(lattice: AlignmentLattice, n: Index) -> tuple[Index, Index]:
+    """Fill `share` for word n; return its numbers of letters and phones.
 
-    share[i, j, step] is the probability of a step among those that go on from i letters and j
+    share[i, j, step] is the probability of a step among all steps that go on from i letters and j
     phones; all are 0 where none leads to the end.
     """
     share, after = lattice.share, lattice.after
@@ -187,9 +189,9 @@ def _fill_share(lattice: Lattice, n: Index) -> tuple[Index, Index]:
 
 @inlined
 def _place(
-    lattice: Lattice, n: Index, i: Index, j: Index, step: Index
+    lattice: AlignmentLattice, n: Index, i: Index, j: Index, step: Index
 ) -> tuple[Index, Index, Index]:
-    """Where `weight` has the graphone from letter i and phone j of word n."""
+    """Return the index in `weight` of the graphone from letter i and phone j of word n."""
     letters, phones = STEPS[step]
     letter, phone = lattice.words.starts[n] + i, lattice.spoken.starts[n] + j
     first, second, last = lattice.words.symbols[letter], np.int64(0), np.int64(0)

@@ -1,7 +1,7 @@
 """Pronunciations of words that a dictionary lacks: a joint n-gram model of letters and phones.
 
-The words of the dictionary become sequences of graphones, of which an n-gram model is estimated;
-the pronunciation of a new word is that of the likeliest sequence with its letters.
+The words of the dictionary become sequences of graphones, on which an n-gram model is estimated.
+The pronunciation of a new word is read from the most probable sequence that has its letters.
 
 Source: Bisani & Ney 2008, "Joint-sequence models for grapheme-to-phoneme conversion".
 """
@@ -28,9 +28,9 @@ _UNKNOWN = -2  # a letter that the dictionary lacks
 
 
 class GraphoneArrays(NamedTuple):
-    """Graphones sorted by their first letter; read only."""
+    """The graphones, sorted by their first letter; read only."""
 
-    second: NDArray[np.int64]  # (graphones,) the other letter; _NONE for one
+    second: NDArray[np.int64]  # (graphones,) the second letter; _NONE if there is one letter
     word: NDArray[np.int64]  # (graphones,) id in the language model
     first: NDArray[np.int64]  # (letters + 1,) graphones of letter i: first[i : i + 2]
 
@@ -38,35 +38,35 @@ class GraphoneArrays(NamedTuple):
 class Beam(NamedTuple):
     """The best hypotheses at each place of a word: before letter 0, before letter 1 and so on."""
 
-    size: NDArray[np.int64]  # (places,) hypotheses there are
-    score: NDArray[np.float64]  # (places, BEAM_SIZE)
+    size: NDArray[np.int64]  # (places,) number of hypotheses
+    score: NDArray[np.float64]  # (places, BEAM_SIZE), as the next three
     state: NDArray[np.int64]  # of the language model
     graphone: NDArray[np.int64]  # the last one
-    before: NDArray[np.int64]  # the hypothesis that it follows
+    before: NDArray[np.int64]  # the hypothesis, at its own place, that the last graphone extends
 
 
 @dataclass(frozen=True)
-class Pronounced:
+class PronouncedWords:
     """Words as a user wrote them, with their pronunciations."""
 
     pronunciations: dict[str, Sequence[Pronunciation]]  # the first is the usual one
-    guessed: tuple[str, ...]  # words among them that the dictionary lacks
-    left_out: tuple[str, ...]  # words that cannot be guessed from that dictionary
+    guessed: tuple[str, ...]  # words among them whose pronunciations are guessed
+    left_out: tuple[str, ...]  # other words, which cannot be guessed from the dictionary
 
 
 def pronounce(
     words: Iterable[str], dictionary: Mapping[str, Sequence[Pronunciation]]
-) -> Pronounced:
-    """Look words up in a dictionary, whatever their case, and guess those that it lacks.
+) -> PronouncedWords:
+    """Look words up in a dictionary, in any case, and guess those that it lacks.
 
     Raises:
-        LanguageModelError: words are to be guessed, and nothing can be learned from the dictionary.
+        LanguageModelError: there are words to guess, and the dictionary is no use for it.
     """
     words = tuple(dict.fromkeys(words))
     found = {w: dictionary[w.lower()] for w in words if w.lower() in dictionary}
     lacking = [word for word in words if word not in found]
     found |= _guesses(lacking, dictionary) if lacking else {}
-    return Pronounced(
+    return PronouncedWords(
         found,
         tuple(word for word in lacking if word in found),
         tuple(word for word in lacking if word not in found),
@@ -76,7 +76,7 @@ def pronounce(
 def _guesses(
     words: Sequence[str], dictionary: Mapping[str, Sequence[Pronunciation]]
 ) -> dict[str, Sequence[Pronunciation]]:
-    """The words for which there is a guess, with it."""
+    """Return the words that can be guessed, each with its guess."""
     guess = Pronouncer.train(dictionary)
     guesses = ((word, guess(word.lower())) for word in progress(words, "guessing pronunciations"))
     return {word: [phones] for word, phones in guesses if phones}
@@ -84,25 +84,25 @@ def _guesses(
 
 @dataclass(frozen=True, eq=False)
 class Pronouncer:
-    """Guesses how words are pronounced."""
+    """A guesser of pronunciations, trained on a dictionary."""
 
     lm: NgramModel
     graphones: tuple[Graphone, ...]  # sorted
 
     @classmethod
     def train(cls, dictionary: Mapping[str, Sequence[Pronunciation]]) -> "Pronouncer":
-        """Learn from the words of a dictionary and all their pronunciations.
+        """Train on all pronunciations of a dictionary.
 
         Raises:
-            LanguageModelError: no word can be aligned with its phones, or the script has no
-                alphabet.
+            LanguageModelError: no word can be aligned with its phones, or there are thousands of
+                letters.
         """
         spoken = [(word, phones) for word, several in dictionary.items() for phones in several]
         sequences = [sequence for sequence in align(spoken) if sequence]
         if not sequences:
             raise LanguageModelError(
                 f"none of the {len(dictionary)} words of the dictionary can be aligned with its "
-                "phones; give a dictionary with more words, of up to two phones a letter"
+                "phones; give a dictionary with more words, of at most two phones for each letter"
             )
         graphones = tuple(sorted(set(chain.from_iterable(sequences))))
         names = {graphone: _name(graphone) for graphone in graphones}
@@ -110,8 +110,10 @@ class Pronouncer:
         return cls(lm, graphones)
 
     def __call__(self, word: str) -> Pronunciation | None:
-        """The likeliest pronunciation; None for letters that the dictionary lacks, or does not
-        have so side by side.
+        """Return the likeliest pronunciation of a word; None if it cannot be guessed.
+
+        A word cannot be guessed if the dictionary lacks one of its letters, or this sequence of
+        letters.
         """
         letters = np.array([self._letters.get(letter, _UNKNOWN) for letter in word], np.int64)
         if _UNKNOWN in letters:
@@ -143,12 +145,12 @@ class Pronouncer:
 
 
 def _name(graphone: Graphone) -> str:
-    """The word of the language model."""
+    """Return the name of a graphone as a word of the language model."""
     return f"{graphone.letters} {' '.join(graphone.phones)}"
 
 
 def _new_beam(places: int, state: int) -> Beam:
-    """A beam with one hypothesis, of nothing."""
+    """Return a beam with one empty hypothesis."""
     table = (places, BEAM_SIZE)
     score, (states, graphone, before) = np.zeros(table), np.zeros((3, *table), np.int64)
     size = np.zeros(places, np.int64)
@@ -192,9 +194,10 @@ def _search(
 
 @inlined
 def _slot(beam: Beam, place: Index, score: float, state: Index) -> Index:
-    """Where a new hypothesis goes; _NONE where it is worse than what is there.
+    """Return the slot for a new hypothesis; _NONE if the hypotheses there are better.
 
-    Of two with one state, all continuations score the same, so only the better one stays.
+    Two hypotheses in the same state score the same continuations equally, so only the better one
+    stays.
     """
     worst = np.int64(0)
     for slot in range(beam.size[place]):

@@ -1,4 +1,4 @@
-"""Pronunciations that come with a model: its phones are taught by them, and read back to words."""
+"""Pronunciations that come with a model: targets of its phone output, and the way back to words."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,22 +22,22 @@ LEXICON = "lexicon.npz"
 
 @dataclass(frozen=True, eq=False)
 class Pronunciations:
-    """Words as transcripts have them, each with its pronunciations, the usual one first."""
+    """The pronunciations of words as transcripts spell them, the usual one first."""
 
     phones: Vocabulary
     lexicon: Lexicon
 
     @classmethod
     def read(cls, path: Path, normalizer: Normalizer) -> "Pronunciations":
-        """Read a dictionary, such as asr-lexicon writes; what is no single word is left out.
+        """Read a dictionary, such as asr-lexicon writes; entries of several words are left out.
 
         Raises:
-            LanguageModelError: it is none.
+            LanguageModelError: the file is not a dictionary, or has no single word.
         """
         entries, spoken = read_dictionary(path), dict[str, list[Pronunciation]]()
         for word, several in entries.items():
             normalised = normalizer(word)
-            if normalised and " " not in normalised:  # 'cause is not how CAUSE is said
+            if normalised and " " not in normalised:  # CAUSE is not read as 'cause is
                 spoken.setdefault(normalised, entries.get(normalised.lower(), several))
         phones = chain.from_iterable(chain.from_iterable(spoken.values()))
         try:
@@ -45,13 +45,13 @@ class Pronunciations:
         except VocabularyError as error:
             raise LanguageModelError(
                 f"{path}: no dictionary to learn phones from ({error}); give a word and its "
-                "phones a line"
+                "phones on each line"
             ) from error
         return cls(vocabulary, _lexicon(spoken, vocabulary))
 
     @classmethod
     def load(cls, folder: Path) -> "Pronunciations":
-        """The inverse of `save`.
+        """Load what `save` wrote.
 
         Raises:
             VocabularyError, DecoderError: a file is missing or damaged.
@@ -88,14 +88,14 @@ class Pronunciations:
             ) from error
 
     def among(self, lm: NgramModel) -> Lexicon:
-        """The pronunciations of the words of a language model.
+        """Return the pronunciations of the words of a language model.
 
         Raises:
-            DecoderError: it is over characters, or over quite other words.
+            DecoderError: the language model is over characters, or has none of the words.
         """
         if SPACE_TOKEN in lm:
             raise DecoderError(
-                "the language model is over characters, which phones are not; add --unit tokens"
+                "the language model is over characters, which are not phones; add --unit tokens"
             )
         lexicon = self.lexicon.among(lm)
         if not lexicon.words:
@@ -106,7 +106,7 @@ class Pronunciations:
         return lexicon
 
     def guessed(self, words: Iterable[str]) -> Lexicon:
-        """Pronunciations of these words, guessed from all others where they are not known.
+        """Return pronunciations of words, guessed where they are not known.
 
         Raises:
             DecoderError: a word has letters that no known word has.
@@ -114,7 +114,7 @@ class Pronunciations:
         from asr.lexicon.guess import pronounce  # 40 ms that only hotwords need
 
         words = tuple(words)
-        say(f"guessing how {', '.join(words[:3])} is said, from the whole lexicon: some seconds")
+        say(f"guessing how {', '.join(words[:3])} is pronounced, from the lexicon: some seconds")
         sounds = self.phones.tokens
         known = dict[str, list[Pronunciation]]()
         for word, row in zip(self.lexicon.word.tolist(), self.lexicon.tokens, strict=True):
@@ -129,7 +129,10 @@ class Pronunciations:
         return _lexicon(found.pronunciations, self.phones)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Ids of the phones of a text, each word said as usual; () where one is not known."""
+        """Return the ids of the phones of a text; () if a word has no pronunciation.
+
+        Each word has its usual pronunciation.
+        """
         rows = [self._usual.get(word) for word in text.split()]
         known = [row for row in rows if row is not None]
         if len(known) < len(rows) or not known:
@@ -138,18 +141,19 @@ class Pronunciations:
         return tuple(ids[ids > 0].tolist())
 
     def lacks(self, text: str) -> list[str]:
-        """Words of a text that have no pronunciation."""
+        """Return the words of a text that have no pronunciation."""
         return [word for word in text.split() if word not in self._usual]
 
     @cached_property
     def _usual(self) -> dict[str, int]:
-        """Rows of the first pronunciations."""
+        """The row of each word's first pronunciation."""
         found, rows = np.unique(self.lexicon.word, return_index=True)
         words = self.lexicon.words
         return {words[index]: row for index, row in zip(found.tolist(), rows.tolist(), strict=True)}
 
 
 def _lexicon(spoken: Mapping[str, Sequence[Pronunciation]], phones: Vocabulary) -> Lexicon:
+    """Return the lexicon of words with their pronunciations."""
     spellings = [
         (index, phones.encode(" ".join(one)))
         for index, several in enumerate(spoken.values())
@@ -159,10 +163,10 @@ def _lexicon(spoken: Mapping[str, Sequence[Pronunciation]], phones: Vocabulary) 
 
 
 def _unpacked(content: bytes, num_phones: int) -> Lexicon:
-    """The lexicon in a file that `Pronunciations.save` wrote.
+    """Return the lexicon in a file that `Pronunciations.save` wrote.
 
     Raises:
-        Exception: of many kinds, where it is another one.
+        Exception: of many kinds, if it is another file.
     """
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         words = tuple(file["words"].tobytes().decode().split("\n"))
@@ -170,5 +174,5 @@ def _unpacked(content: bytes, num_phones: int) -> Lexicon:
     if tokens.ndim != 2 or tokens.shape[:1] != word.shape:
         raise ValueError("its parts do not fit together")
     if min(word.min(), tokens.min()) < 0 or word.max() >= len(words) or tokens.max() >= num_phones:
-        raise ValueError("it speaks of words or phones that there are not")
+        raise ValueError("it refers to words or phones that do not exist")
     return Lexicon(words, word, tokens)

@@ -1,6 +1,6 @@
-"""Words and how they are spelled in tokens, as a trie that the search walks.
+"""Words with their spellings in tokens, as a trie that the search walks.
 
-A word may have several spellings (pronunciations), and several words the same one.
+A word may have several spellings (pronunciations), and several words may share one.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr._numba import Index, constant, find_sorted, inlined, read_only
-from asr.errors import DecoderError
-from asr.lexicon.dictionary import VARIANT
+from asr.errors import DecoderError, LanguageModelError
+from asr.lexicon.dictionary import read_entries
 from asr.text import Vocabulary
 
 ROOT = constant(0)
-NO_NODE = constant(-1)  # what find_sorted says, too
+NO_NODE = constant(-1)  # find_sorted returns it, too
 _UNKNOWN = -1  # in place of a token id
-_STRESS = "012"
+_STRESS = "012"  # digits of ARPAbet, at the end of a vowel
 
 
 class TrieArrays(NamedTuple):
-    """Nodes level by level, the children of each side by side and sorted by token; read only."""
+    """A trie by levels, the children of a node side by side and sorted by token; read only."""
 
     token: NDArray[np.int32]  # (nodes,) last token of a node's spelling
     first_child: NDArray[np.int32]  # (nodes + 1,) children of i: first_child[i : i + 2]
@@ -36,7 +36,7 @@ class TrieArrays(NamedTuple):
 
 @inlined
 def find_child(trie: TrieArrays, node: Index, token: Index) -> Index:
-    """The node that follows for a token; NO_NODE where none does, or `node` is none."""
+    """Return the child of a node by a token; NO_NODE if there is none, or `node` is NO_NODE."""
     if node == NO_NODE:
         return NO_NODE
     return find_sorted(trie.token, trie.first_child[node], trie.first_child[node + 1], token)
@@ -44,13 +44,13 @@ def find_child(trie: TrieArrays, node: Index, token: Index) -> Index:
 
 @inlined
 def has_children(trie: TrieArrays, node: Index) -> bool:
-    """Whether a longer spelling begins so."""
+    """Return whether a longer spelling begins with that of a node."""
     return bool(trie.first_child[node] < trie.first_child[node + 1])
 
 
 @inlined
 def words_spelled(trie: TrieArrays, node: Index) -> tuple[Index, Index]:
-    """Where in `trie.word` the words of a node begin and end."""
+    """Return the range of `trie.word` that holds the words spelled as a node; empty for NO_NODE."""
     if node == NO_NODE:
         return np.int64(0), np.int64(0)
     return np.int64(trie.first_word[node]), np.int64(trie.first_word[node + 1])
@@ -58,7 +58,7 @@ def words_spelled(trie: TrieArrays, node: Index) -> tuple[Index, Index]:
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
-    """Words, and their spellings: row i of `tokens`, padded with 0, spells word `word[i]`."""
+    """Words and their spellings: row i of `tokens`, padded with 0, spells word `word[i]`."""
 
     words: tuple[str, ...]
     word: NDArray[np.int32]  # (spellings,)
@@ -78,9 +78,10 @@ class Lexicon:
     def of_words(
         cls, words: Sequence[str], vocabulary: Vocabulary
     ) -> "tuple[Lexicon, tuple[str, ...]]":
-        """Spell different words with the vocabulary's own units; return what is left out beside it.
+        """Spell distinct words in the vocabulary's own units; return the words left out, too.
 
-        Left out is what it cannot write, such as an accented word of a language model.
+        A word is left out if the vocabulary cannot write it, such as an accented word of a language
+        model.
         """
         ids = {token: index for index, token in enumerate(vocabulary.tokens) if index}
         ids.pop(" ", None)  # it separates words
@@ -95,47 +96,45 @@ class Lexicon:
 
     @classmethod
     def load(cls, path: Path | str, vocabulary: Vocabulary) -> "Lexicon":
-        """Read lines of a word and its tokens, as the CMU dictionary has them, or of words alone.
+        """Read a lexicon in the format of the CMU dictionary, or a list of words.
 
-        A word alone is spelled by its characters. Lines that begin with ;;; and what follows a #
-        are comments; WORD(2) is another pronunciation of WORD. Stress digits are dropped where the
-        vocabulary has none; case follows the vocabulary's.
+        A word without tokens is spelled by its characters; comments and several pronunciations of
+        a word are marked as `read_entries` says. Stress digits are dropped where the vocabulary has
+        none; case follows the vocabulary's.
 
         Raises:
-            DecoderError: the file cannot be read, is empty, or holds what cannot be spelled.
+            DecoderError: the file cannot be read, is empty, or holds a word that cannot be spelled.
         """
-        try:
-            content = Path(path).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DecoderError(f"{path}: not a lexicon: {error}") from error
         ids = _TokenIds(vocabulary)
         index: dict[str, int] = {}
         spellings: dict[tuple[int, tuple[int, ...]], None] = {}  # in order, each once
-        for number, line in enumerate(ids.cased(content).splitlines(), start=1):
-            word, *tokens = line.split("#")[0].split() or [""]
-            if not word or word.startswith(";;;"):
-                continue
-            word = VARIANT.sub("", word)
-            spelled = tuple(map(ids.__getitem__, tokens or word))
-            if _UNKNOWN in spelled:
-                raise DecoderError(
-                    f"{path}: line {number}: {word} cannot be spelled with the model's tokens "
-                    f"({' '.join(tokens or word)}); take it out, or spell it otherwise"
-                )
-            spellings[index.setdefault(word, len(index)), spelled] = None
+        try:
+            for number, given, tokens in read_entries(path):
+                word = ids.cased(given)
+                symbols = list(map(ids.cased, tokens)) or list(word)
+                spelled = tuple(map(ids.__getitem__, symbols))
+                if _UNKNOWN in spelled:
+                    raise DecoderError(
+                        f"{path}: line {number}: {word} cannot be spelled with the model's tokens "
+                        f"({' '.join(symbols)}); take it out, or spell it otherwise"
+                    )
+                spellings[index.setdefault(word, len(index)), spelled] = None
+        except LanguageModelError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            raise DecoderError(f"{path}: not a lexicon: {reason}") from error
         if not index:
             raise DecoderError(f"{path}: no words; write a word a line, or a word and its tokens")
         return cls.of_spellings(tuple(index), tuple(spellings))
 
     def with_words(self, words: Iterable[str], vocabulary: Vocabulary) -> "Lexicon":
-        """This lexicon and the words it lacks, spelled with the vocabulary's own units."""
+        """Return this lexicon with the words it lacks, spelled in the vocabulary's own units."""
         lacking = [word for word in dict.fromkeys(words) if word not in self._index]
         if not lacking:
             return self
         return self.joined(Lexicon.of_words(lacking, vocabulary)[0])
 
     def joined(self, more: "Lexicon") -> "Lexicon":
-        """This lexicon and one of other words."""
+        """Return this lexicon joined with a lexicon of other words."""
         longest = max(self.tokens.shape[1], more.tokens.shape[1])
         tables = [
             np.pad(table, ((0, 0), (0, longest - table.shape[1])))
@@ -145,7 +144,7 @@ class Lexicon:
         return Lexicon(self.words + more.words, word, np.concatenate(tables))
 
     def among(self, words: Container[str]) -> "Lexicon":
-        """This lexicon without the words that are not among these."""
+        """Return this lexicon restricted to some words."""
         kept = np.array([word in words for word in self.words], np.bool_)
         renumbered = np.cumsum(kept, dtype=np.int32) - 1
         rows = kept[self.word]
@@ -153,7 +152,7 @@ class Lexicon:
         return Lexicon(left, renumbered[self.word[rows]], self.tokens[rows])
 
     def of(self, word: str) -> list[tuple[int, ...]]:
-        """All spellings of a word; none where it is unknown."""
+        """Return all spellings of a word; none if it is unknown."""
         if word not in self._index:
             return []
         rows = self.tokens[self.word == self._index[word]]
@@ -165,7 +164,7 @@ class Lexicon:
 
 
 def _table(words: Sequence[str], ids: dict[str, int]) -> NDArray[np.int32]:
-    """Token ids of the characters of words, (words, longest), padded with 0."""
+    """Return the token ids of the characters of words, (words, longest), padded with 0."""
     characters = np.frombuffer("".join(words).encode("utf-32-le"), np.uint32)
     of_character = np.full(int(characters.max(initial=0)) + 1, _UNKNOWN, np.int32)
     for token, index in ids.items():
@@ -176,14 +175,14 @@ def _table(words: Sequence[str], ids: dict[str, int]) -> NDArray[np.int32]:
 
 
 def _padded(flat: NDArray[np.int32], lengths: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Rows of these lengths, one behind the other, as a table padded with 0."""
+    """Turn concatenated rows of the given lengths into a table padded with 0."""
     table = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
     table[np.arange(table.shape[1]) < lengths[:, None]] = flat
     return table
 
 
 class _TokenIds(dict[str, int]):
-    """Token names to ids, as forgiving about case and stress as the vocabulary needs."""
+    """The ids of token names, with case and stress adapted to what the vocabulary has."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__((token, index) for index, token in enumerate(vocabulary.tokens) if index)
@@ -199,13 +198,14 @@ class _TokenIds(dict[str, int]):
 
 
 def build_trie(lexicon: Lexicon, log_probs: NDArray[np.float32]) -> TrieArrays:
-    """The trie of a lexicon; log_probs float (words,) are what look-ahead goes by."""
+    """Build the trie of a lexicon; the look-ahead comes from log_probs, float (words,)."""
     narrow = np.min_scalar_type(lexicon.tokens.max(initial=0)).newbyteorder(">")
-    rows = lexicon.tokens.astype(narrow)  # bytes of which sort as the numbers do
+    rows = lexicon.tokens.astype(narrow)  # whose bytes sort as the numbers do
     in_order = np.argsort(_as_one(rows), kind="stable") if rows.size else np.arange(len(rows))
     word, rows = lexicon.word[in_order], rows[in_order]
-    ends = np.zeros(len(word), np.int32)  # the node that each spelling has led to so far
-    tokens, parents, edges = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)], [1]  # of levels
+    ends = np.zeros(len(word), np.int32)  # the node that each spelling has reached so far
+    tokens, parents = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)]  # of the nodes of each level
+    edges = [1]  # the first node after each level
     going = np.arange(len(word))  # spellings that are longer than `depth`
     for depth in range(rows.shape[1]):
         going = going[rows[going, depth] > 0]
@@ -230,7 +230,7 @@ def build_trie(lexicon: Lexicon, log_probs: NDArray[np.float32]) -> TrieArrays:
 
 
 def _as_one(rows: NDArray[np.int32]) -> NDArray[np.bytes_]:
-    """Each row as one string of bytes."""
+    """Return each row as one string of bytes."""
     whole = np.ascontiguousarray(rows)
     return whole.view(f"S{whole.itemsize * whole.shape[1]}")[:, 0]
 
@@ -241,7 +241,10 @@ def _best_below(
     ends: NDArray[np.int32],
     log_probs: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """The best word at or below each node, from the deepest level up; edges are those of levels."""
+    """Return the log-probability of the best word at or below each node.
+
+    `edges` are the bounds of the levels, which are gone through from the deepest up.
+    """
     best = np.full(len(parent), -np.inf, np.float32)
     np.maximum.at(best, ends, log_probs)
     for begin, end in reversed(list(pairwise(edges))):

@@ -1,4 +1,4 @@
-"""Language models: n-grams (estimate, prune, store, query) and the LSTM."""
+"""Language models: n-gram models (estimate, prune, store, query) and LSTM models."""
 
 import lazy_loader
 

@@ -8,8 +8,8 @@ r"""ARPA files: the text format in which toolkits exchange back-off n-gram model
     ...
     \end\
 
-What is before \data\ is skipped; spaces or tabs separate fields. A probability of zero is
-customarily -99; -inf is read as -100.
+Everything before \data\ is skipped; spaces or tabs separate fields. A probability of zero is
+customarily written -99; -inf is read as -100.
 """
 
 import math
@@ -27,13 +27,13 @@ from asr.lm.files import created, opened
 from asr.lm.ngram import LOG_10, Level, NgramModel
 from asr.lm.trie import first_of_equal, lexicographic_order
 
-_LOWEST, _HIGHEST = -100.0, 99.0  # of log10 values: a float32 holds them and their sums
+_LOWEST, _HIGHEST = -100.0, 99.0  # log10 values that, like their sums, fit into a float32
 _LINES_AT_ONCE = 1 << 13
 _COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\s*")
 
 
 def read_arpa(path: Path | str) -> NgramModel:
-    """Read a model; the file may be packed by gzip or xz.
+    """Read a model from an ARPA file, which may be packed by gzip or xz.
 
     Raises:
         LanguageModelError: the file cannot be read, or is not well-formed.
@@ -47,7 +47,7 @@ def read_arpa(path: Path | str) -> NgramModel:
 
 
 def write_arpa(model: NgramModel, path: Path | str) -> None:
-    """Write a model; a name that ends in .gz or .xz makes a packed file.
+    """Write a model as an ARPA file, packed if the name ends in .gz or .xz.
 
     Raises:
         LanguageModelError: the file cannot be written.
@@ -65,7 +65,10 @@ def write_arpa(model: NgramModel, path: Path | str) -> None:
 
 
 def _lines(level: Level, names: NDArray[np.object_], *, highest: bool) -> Iterator[str]:
-    """The lines of many n-grams at a time; the highest order has no back-off weights."""
+    """Yield the lines of an order, many n-grams at a time.
+
+    The highest order has no back-off weights.
+    """
     order = level.words.shape[1]
     line = " ".join(["%.7g\t%s", *["%s"] * (order - 1)]) + ("\n" if highest else "\t%.7g\n")
     for start in range(0, len(level.words), _LINES_AT_ONCE):
@@ -77,12 +80,13 @@ def _lines(level: Level, names: NDArray[np.object_], *, highest: bool) -> Iterat
 
 
 def _log10(natural: NDArray[np.float32]) -> list[float]:
+    """Turn natural logarithms into decimal ones."""
     values: list[float] = (natural.astype(np.float64) / LOG_10 + 0.0).tolist()  # -0.0 becomes 0.0
     return values
 
 
 class _Reader:
-    """Reads a file from top to bottom."""
+    """A reader of ARPA files, which goes through a file from top to bottom."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.file, self.name = file, name
@@ -91,7 +95,7 @@ class _Reader:
         self.ids: dict[bytes, int] = {}
 
     def read(self) -> tuple[list[str], list[Level]]:
-        """Return the words, and the n-grams of each order."""
+        """Return the words and the n-grams of each order."""
         counts = self.header()
         levels = []
         for order, count in enumerate(counts, 1):
@@ -102,7 +106,7 @@ class _Reader:
         return self.words, levels
 
     def header(self) -> list[int]:
-        """Skip what comes before the counts, and return these."""
+        """Skip everything before the counts; return the counts."""
         while not self.line.endswith(b"\\data\\"):  # there may be a byte order mark before it
             if not self.advance():
                 self.fail("the file ends without a line \\data\\; give an ARPA file")
@@ -116,7 +120,7 @@ class _Reader:
         return counts
 
     def advance(self) -> bool:
-        """Go to the next line that is not blank; false at the end of the file."""
+        """Go to the next line that is not blank; return whether there is one."""
         for line in self.file:
             self.number += 1
             if stripped := line.strip():
@@ -126,6 +130,7 @@ class _Reader:
         return False
 
     def expect(self, heading: str) -> None:
+        """Raise unless the line read last is this heading."""
         if not self.line:
             self.fail(f"the file ends where {heading} is due; it is truncated, get the whole file")
         if self.line != heading.encode():
@@ -152,7 +157,7 @@ class _Reader:
         return Level(words, log_prob[ranking], backoff[ranking])
 
     def part(self, order: int, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """The next n-grams: ids (count, order), log-probabilities and back-off weights."""
+        """Read the next n-grams: ids (count, order), log-probabilities and back-off weights."""
         log10_prob, *words, log10_backoff = self.columns(order, count)
         if order == 1:
             self.add_words(words[0])
@@ -165,30 +170,30 @@ class _Reader:
         return part
 
     def columns(self, order: int, count: int) -> list[tuple[bytes, ...]]:
-        """The fields of the next lines, column by column; a missing back-off weight is 0."""
+        """Return the fields of the next lines, column by column; a missing back-off weight is 0."""
         rows = [line.split() for line in islice(self.file, count)]
         if set(map(len, rows)) - {order + 1, order + 2}:
             self.fail_for_fields(order, rows)
         if len(rows) < count:
             self.fail(f"the file ends among the {order}-grams; get the whole file", len(rows))
         columns = list(zip_longest(*rows, fillvalue=b"0"))
-        missing = order + 2 - len(columns)  # the last one, or all where there is no row
+        missing = order + 2 - len(columns)  # the last column, or all where there is no row
         return columns + [(b"0",) * count] * missing
 
     def fail_for_fields(self, order: int, rows: list[list[bytes]]) -> NoReturn:
-        """Complain about the first line with too few fields or too many."""
+        """Raise for the first line that has too few or too many fields."""
         allowed = (order + 1, order + 2)
         row, fields = next((i, row) for i, row in enumerate(rows, 1) if len(row) not in allowed)
         if not fields or fields[0].startswith(b"\\"):
             self.fail(f"the {order}-grams end; give as many as said after \\data\\", row)
         self.fail(
             f"{_shown(b' '.join(fields))} is no {order}-gram; give a log10 probability, "
-            f"{order} words and perhaps a log10 back-off weight",
+            f"{order} words and, if it is not 0, a log10 back-off weight",
             row,
         )
 
     def add_words(self, column: tuple[bytes, ...]) -> None:
-        """Give ids to the words of unigrams."""
+        """Give each word of the unigrams its id."""
         for i, word in enumerate(column):
             if self.ids.setdefault(word, len(self.words)) < len(self.words):
                 self.fail(f"{_shown(word)} is there a second time; remove one of the two", i + 1)
@@ -198,7 +203,7 @@ class _Reader:
                 self.fail(f"{_shown(word)} is not UTF-8; convert the file to UTF-8", i + 1)
 
     def find_words(self, columns: list[tuple[bytes, ...]]) -> NDArray[np.int32]:
-        """Turn words, a column for each place in the n-gram, into ids (count, order)."""
+        """Turn words, one column for each position in the n-gram, into ids (count, order)."""
         try:
             ids = [np.array([*map(self.ids.__getitem__, words)], np.int32) for words in columns]
         except KeyError as error:
@@ -215,7 +220,7 @@ class _Reader:
             values = np.array(list(map(float, fields)))
         except ValueError:
             values = np.array([_number(field) for field in fields])
-        wrong = ~(values <= highest)  # so that NaN is wrong
+        wrong = ~(values <= highest)  # true for NaN, too
         if wrong.any():
             row = int(np.argmax(wrong))
             shown = _shown(fields[row])
@@ -224,11 +229,12 @@ class _Reader:
         return natural
 
     def fail(self, problem: str, ahead: int = 0) -> NoReturn:
-        """Complain about the line read last, or one some lines ahead of it."""
+        """Raise for the line read last, or for a line some lines after it."""
         raise LanguageModelError(f"{self.name}: line {self.number + ahead}: {problem}")
 
 
 def _number(field: bytes) -> float:
+    """Return the number in a field; NaN where there is none."""
     try:
         return float(field)
     except ValueError:
@@ -236,5 +242,5 @@ def _number(field: bytes) -> float:
 
 
 def _shown(text: bytes) -> str:
-    """How a message quotes a part of the file."""
+    """Return a part of the file as an error message quotes it."""
     return repr(b" ".join(text.split())[:80].decode(errors="replace"))

@@ -1,11 +1,11 @@
-"""Binary n-gram models: a file whose arrays are used where they lie, mapped into memory.
+"""Binary n-gram models: files whose arrays are mapped into memory and used where they lie.
 
     8 bytes    the magic number
     2 x 4      version of the format, length of the header (little-endian)
     ...        the header in JSON: size of the file, ids, and of each array type, shape and offset
     ...        the arrays, each at a multiple of 64 bytes; the words are one, in UTF-8
 
-The arrays of a quantised file are smaller ones, which are turned into those when it is loaded.
+A quantised file holds smaller arrays (asr/lm/quantize.py), which are expanded when it is loaded.
 """
 
 import json
@@ -27,14 +27,14 @@ from asr.lm.ngram import NgramModel
 from asr.lm.quantize import dequantize, quantize
 
 VERSION = 1
-_MAGIC = b"\x93ASRNGRM"  # the first byte is no text
+_MAGIC = b"\x93ASRNGRM"  # no text file begins with this first byte
 _PREFIX = struct.Struct("<8sII")
 _ALIGNMENT = 64
 _DTYPES = ("|u1", "<i4", "<f4")
 
 
 def load_lm(path: Path | str) -> NgramModel:
-    """Load a binary or ARPA model, whichever the file is.
+    """Load an n-gram model, binary or ARPA, as the file's first bytes tell.
 
     Raises:
         LanguageModelError: the file cannot be read, or is neither.
@@ -44,13 +44,15 @@ def load_lm(path: Path | str) -> NgramModel:
             start = file.read(len(_MAGIC))
     except OSError as error:
         raise LanguageModelError(
-            f"{path}: cannot be read ({error.strerror}); give a model in ARPA or of asr-lm"
+            f"{path}: cannot be read ({error.strerror}); give a model, ARPA or of asr-lm"
         ) from error
     return read_binary(path) if start == _MAGIC else read_arpa(path)
 
 
 def saver(path: Path | str, quantized: bool = False) -> Callable[[NgramModel], None]:
-    """What writes a model to a file, in the format that its name ends in.
+    """Return a function that writes a model in the format of the file's name.
+
+    The name is checked at once, before the work of making a model.
 
     Raises:
         ConfigError: the name ends in something else, or ARPA is to be quantised.
@@ -66,7 +68,7 @@ def saver(path: Path | str, quantized: bool = False) -> Callable[[NgramModel], N
 
 
 def write_binary(model: NgramModel, path: Path | str, quantized: bool = False) -> None:
-    """Write a model for `read_binary`.
+    """Write a model as a file for `read_binary`.
 
     Raises:
         LanguageModelError: the file cannot be written.
@@ -93,9 +95,9 @@ def write_binary(model: NgramModel, path: Path | str, quantized: bool = False) -
 
 
 def read_binary(path: Path | str) -> NgramModel:
-    """Map a file into memory as a model; reading of its numbers waits until they are needed.
+    """Map a file into memory as a model; its numbers are read when they are first used.
 
-    The file's size is checked, and that its parts fit together, but not each number.
+    The size of the file and the fit of its parts are checked, single numbers are not.
 
     Raises:
         LanguageModelError: the file cannot be read, is of another version, or is damaged.
@@ -114,7 +116,10 @@ def read_binary(path: Path | str) -> NgramModel:
 
 
 def _model(content: mmap.mmap) -> NgramModel:
-    """The model in a file; errors of many kinds where the header is damaged."""
+    """Return the model in a file.
+
+    A damaged header raises errors of many kinds.
+    """
     header, start = _header(content)
     stored = {name: _array(content, start, **kind) for name, kind in header["arrays"].items()}
     words = tuple(stored.pop("words").tobytes().decode().split("\n"))
@@ -127,7 +132,7 @@ def _model(content: mmap.mmap) -> NgramModel:
 
 
 def _header(content: mmap.mmap) -> tuple[dict[str, Any], int]:
-    """The header of a file, and where the arrays begin."""
+    """Return the header of a file, and the offset at which the arrays begin."""
     if len(content) < _PREFIX.size:
         raise ValueError(f"it has {len(content)} bytes")
     magic, version, length = _PREFIX.unpack_from(content)
@@ -146,6 +151,7 @@ def _header(content: mmap.mmap) -> tuple[dict[str, Any], int]:
 def _array(
     content: mmap.mmap, start: int, dtype: str, shape: list[int], offset: int
 ) -> NDArray[Any]:
+    """Return one array of a file, not copied."""
     if dtype not in _DTYPES or offset < 0 or offset % _ALIGNMENT:
         raise ValueError(f"an array of type {dtype} at {offset}")
     flat: NDArray[Any] = np.frombuffer(content, dtype, math.prod(shape), start + offset)
@@ -153,7 +159,7 @@ def _array(
 
 
 def _fits(model: NgramModel, counts: list[int]) -> bool:
-    """Whether types, sizes and ids are those of a model."""
+    """Return whether types, sizes and ids are those of an n-gram model."""
     word, prob, suffix, first_child, backoff = model.arrays
     num_nodes = 1 + sum(counts)
     kinds = [(array.dtype.str, array.ndim) for array in model.arrays]

@@ -13,9 +13,9 @@ _RESERVED = {"<s>", "</s>"}
 
 
 def read_sentences(paths: Sequence[Path | str], unit: str = "word") -> Iterator[list[str]]:
-    """Iterate over the sentences of UTF-8 files, plain or packed by gzip or xz.
+    """Return an iterator over the sentences of UTF-8 files, plain or packed by gzip or xz.
 
-    Blank lines are skipped. The word <unk> stands for an unknown one.
+    Blank lines are skipped. The word <unk> in a text stands for an unknown word.
 
     Args:
         paths: files; `-` is standard input.
@@ -27,7 +27,7 @@ def read_sentences(paths: Sequence[Path | str], unit: str = "word") -> Iterator[
             is no sentence at all.
     """
     lines = (words for path in paths for _, words in _read(path))
-    sentences = map(_characters, lines) if unit == "character" else lines
+    sentences = (units_of(words, unit) for words in lines)
     first = next(sentences, None)
     if first is None:
         names = ", ".join(map(str, paths))
@@ -39,7 +39,7 @@ def read_words(path: Path | str) -> list[str]:
     """Read a list of words, one a line.
 
     Raises:
-        LanguageModelError: as of `read_sentences`; a line holds several words.
+        LanguageModelError: as `read_sentences` does, or a line holds several words.
     """
     words = []
     for number, line in _read(path):
@@ -54,7 +54,7 @@ def read_words(path: Path | str) -> list[str]:
 
 
 def _read(path: Path | str) -> Iterator[tuple[int, list[str]]]:
-    """Number and words of each line that is not blank."""
+    """Yield the number and the words of each line that is not blank."""
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             try:
@@ -65,12 +65,15 @@ def _read(path: Path | str) -> Iterator[tuple[int, list[str]]]:
                 ) from error
             if not _RESERVED.isdisjoint(words):
                 raise LanguageModelError(
-                    f"{path}: line {number}: holds <s> or </s>, which mark the ends of sentences "
-                    "by themselves; remove them"
+                    f"{path}: line {number}: holds <s> or </s>, which are put around each line "
+                    "automatically; remove them"
                 )
             if words:
                 yield number, words
 
 
-def _characters(words: list[str]) -> list[str]:
-    return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
+def units_of(words: list[str], unit: str) -> list[str]:
+    """Return words themselves, or their characters with SPACE_TOKEN between words."""
+    if unit == "character":
+        return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
+    return words

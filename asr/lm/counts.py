@@ -1,8 +1,8 @@
-"""How often each n-gram occurs in a text, in bounded memory.
+"""Counts of the n-grams of a text, in bounded memory.
 
 The text is read once and kept on disk as word ids. An n-gram is a pair of an (n - 1)-gram and a
-word: one int64 whatever n, and in sorted order the n-grams are sorted too. These keys are sorted
-chunk by chunk, and the sorted runs, kept on disk as well, are merged range by range.
+word: one int64 for any n, which sorts as the n-grams do. These keys are sorted chunk by chunk; the
+sorted runs are kept on disk and merged range by range.
 """
 
 import tempfile
@@ -28,16 +28,16 @@ _BYTES_PER_TOKEN = 64  # what sorting holds at once for each token of a chunk
 
 @dataclass(frozen=True, eq=False)
 class NgramCounts:
-    """The n-grams of one order that occur in a text, sorted lexicographically by word id."""
+    """The n-grams of one order in a text and their counts, sorted lexicographically by word id."""
 
     keys: NDArray[np.int64]  # (count,) ascending: context * num_words + word
-    counts: NDArray[np.int64]  # (count,) occurrences; of <s> none, for it is never predicted
+    counts: NDArray[np.int64]  # (count,) occurrences; 0 for <s>, which is never predicted
     suffix: NDArray[np.int64]  # (count,) index, one order below, of the n-gram less its first word
     num_words: int
 
     @property
     def context(self) -> NDArray[np.int64]:
-        """(count,) index, one order below, of each n-gram without its last word; 0 at order 1."""
+        """(count,) index of each n-gram's context, one order below; 0 at order 1."""
         return self.keys // self.num_words
 
     @property
@@ -59,16 +59,16 @@ def count_ngrams(
     Args:
         sentences: lists of words, read once.
         order: words of the longest n-gram.
-        vocabulary: the words to count, others being <unk>; None for all.
-        vocabulary_size: so many of the most frequent words instead.
-        memory_mb: for sorting; the n-grams found come on top, with 24 bytes each.
+        vocabulary: the words to count, all others being <unk>; None: all words.
+        vocabulary_size: count only this many words, the most frequent ones.
+        memory_mb: memory for sorting; each n-gram found takes 24 bytes more.
 
     Returns:
-        The words, <unk>, <s> and </s> first, then as given or by falling frequency; and the
+        The words (<unk>, <s> and </s>, then the others as given or by falling frequency), and the
         counts of each order.
 
     Raises:
-        LanguageModelError: no sentence, <s> or </s> within one, or a full temporary folder.
+        LanguageModelError: there is no sentence, <s> or </s> is in one, or the disk is full.
     """
     chunk = max(1, memory_mb * 2**20 // _BYTES_PER_TOKEN)
     with tempfile.TemporaryDirectory(prefix="asr-lm-", ignore_cleanup_errors=True) as folder:
@@ -78,15 +78,15 @@ def count_ngrams(
             return words, _Counter(tokens, len(words), Path(folder), chunk).count(order)
         except OSError as error:
             raise LanguageModelError(
-                f"{folder}: cannot be written ({error.strerror}); make room, or set TMPDIR to a "
-                "folder with some"
+                f"{folder}: cannot be written ({error.strerror}); make room, or set TMPDIR to "
+                "another folder"
             ) from error
 
 
 def _encode(
     sentences: Iterable[Sequence[str]], path: Path, chunk: int
 ) -> tuple[list[str], NDArray[np.int32]]:
-    """Write sentences as ids by first occurrence; return the words by id, and the ids on disk."""
+    """Write sentences as ids by first occurrence; return the words, and the ids on disk."""
     ids: defaultdict[str, int] = defaultdict(None, {word: i for i, word in enumerate(_RESERVED)})
     ids.default_factory = ids.__len__
     buffer = array("i")
@@ -94,7 +94,8 @@ def _encode(
         for number, sentence in enumerate(progress(sentences, "reading"), 1):
             if not _SET_AROUND.isdisjoint(sentence):
                 raise LanguageModelError(
-                    f"sentence {number} holds {BOS} or {EOS}; leave out what is set around it"
+                    f"sentence {number} holds {BOS} or {EOS}, which are added automatically; "
+                    "remove them"
                 )
             buffer.append(BOS_ID)
             buffer.extend(map(ids.__getitem__, sentence))
@@ -115,7 +116,7 @@ def _settle(
     vocabulary_size: int | None,
     chunk: int,
 ) -> list[str]:
-    """Choose the words, and replace the ids of the words found by theirs."""
+    """Choose the vocabulary and renumber the ids on disk by it; return its words."""
     if vocabulary is None:
         counts = _occurrences(tokens, len(found), chunk)[len(_RESERVED) :]
         frequent = np.argsort(-counts, kind="stable")[:vocabulary_size]
@@ -129,10 +130,10 @@ def _settle(
 
 
 class _Counter:
-    """Counts the n-grams of a text on disk, one order after the other.
+    """A counter of the n-grams of a text on disk, one order after the other.
 
-    `nodes` holds, for each position of the text, the index of the n-gram that starts there among
-    those of order n - 1 while order n is counted; -1 where it would leave its sentence.
+    While order n is counted, `nodes` holds, for each position of the text, the index among the
+    n-grams of order n - 1 of the one that starts there; -1 where it would leave its sentence.
     """
 
     def __init__(self, tokens: NDArray[np.int32], num_words: int, folder: Path, chunk: int) -> None:
@@ -163,19 +164,19 @@ class _Counter:
         return NgramCounts(keys, counts, suffix, self.num_words)
 
     def _extend(self, n: int, keys: NDArray[np.int64]) -> None:
-        """Let `nodes` be those of order n."""
+        """Set `nodes` to the n-grams of order n."""
         for part in _parts(len(self.tokens), self.chunk):
             of_part = self._keys(n, part)
             self.nodes[part][: len(of_part)] = np.where(of_part < 0, -1, keys.searchsorted(of_part))
 
     def _keys(self, n: int, part: slice) -> NDArray[np.int64]:
-        """Keys of the n-grams that start in a part of the text; -1 for none there."""
+        """Return the keys of the n-grams that start in a part of the text; -1 where none does."""
         last = self.tokens[part.start + n - 1 : part.stop + n - 1].astype(np.int64)
         context = self.nodes[part][: len(last)].astype(np.int64)
         return np.where((context < 0) | (last == BOS_ID), -1, context * self.num_words + last)
 
     def _run(self, n: int, part: slice) -> NDArray[np.int64]:
-        """Sort and count the n-grams of a part; the result, (2, count), lies on disk."""
+        """Sort and count the n-grams of a part; return them from disk, (2, count)."""
         keys = self._keys(n, part)
         path = self.folder / f"{part.start}.npy"
         np.save(path, np.stack(np.unique(keys[keys >= 0], return_counts=True)))
@@ -184,9 +185,9 @@ class _Counter:
 
 
 def _merge(runs: Sequence[NDArray[np.int64]], chunk: int) -> NDArray[np.int64]:
-    """Merge runs of sorted keys and their counts, (2, count); the counts of equal keys add up."""
-    # One key in `every` of a run is sampled. Between two borders lie as many samples as there are
-    # runs, and fewer than `every` further keys of each run: a chunk at most.
+    """Merge runs of sorted keys with counts, (2, count); the counts of equal keys are added up."""
+    # Every `every`-th key of a run is sampled. Between two borders lie as many samples as there are
+    # runs, and fewer than `every` further keys of each run: together at most a chunk.
     every = max(1, chunk // (2 * len(runs)))
     sample = np.sort(np.concatenate([run[0, ::every] for run in runs]))
     borders = sample[:: len(runs)][1:]
@@ -199,14 +200,14 @@ def _merge(runs: Sequence[NDArray[np.int64]], chunk: int) -> NDArray[np.int64]:
 
 
 def _add_equal(counted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sort keys with their counts, (2, count), and let each key occur once."""
+    """Sort keys with counts, (2, count), and add up the counts of equal keys."""
     keys, counts = counted[:, np.argsort(counted[0], kind="stable")]
     first = np.flatnonzero(np.diff(keys, prepend=-1))
     return np.stack([keys[first], np.add.reduceat(counts, first)])
 
 
 def _occurrences(tokens: NDArray[np.int32], num_words: int, chunk: int) -> NDArray[np.int64]:
-    """How often each id occurs."""
+    """Count how often each id occurs."""
     counts = np.zeros(num_words, np.int64)
     for part in _parts(len(tokens), chunk):
         counts += np.bincount(tokens[part], minlength=num_words)
@@ -214,5 +215,6 @@ def _occurrences(tokens: NDArray[np.int32], num_words: int, chunk: int) -> NDArr
 
 
 def _parts(length: int, chunk: int) -> Iterator[slice]:
+    """Yield the slices of a text, one for each chunk."""
     for start in range(0, length, chunk):
         yield slice(start, start + chunk)

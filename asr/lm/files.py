@@ -1,4 +1,4 @@
-"""Large files of language models and their texts: compressed or not, whole or not there."""
+"""Large files of language models and texts: packed or plain, and written whole or not at all."""
 
 import gzip
 import io
@@ -30,7 +30,7 @@ def opened(path: Path | str) -> Iterator[BinaryIO]:
     """Open a file for reading, `-` for standard input; gzip and xz are unpacked.
 
     Raises:
-        LanguageModelError: it cannot be read, or while it is read, turns out damaged.
+        LanguageModelError: the file cannot be read, or turns out damaged while it is read.
     """
     try:
         with ExitStack() as stack:
@@ -49,10 +49,10 @@ def opened(path: Path | str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def created(path: Path | str) -> Iterator[BinaryIO]:
-    """Create a file, compressed if its name ends in .gz or .xz; it gets its name once it is whole.
+    """Create a file, packed if its name ends in .gz or .xz; it gets its name once it is whole.
 
     Raises:
-        LanguageModelError: it cannot be written.
+        LanguageModelError: the file cannot be written.
     """
     compress = _COMPRESS.get(Path(path).suffix, lambda raw, _: nullcontext(raw))
     try:

@@ -1,9 +1,9 @@
 """Interpolated modified Kneser-Ney estimation of n-gram models.
 
 Sources: Chen & Goodman 1998 (the smoothing); Heafield et al. 2013 (counts of n-grams that begin
-with <s>, interpolation of the unigrams). Agrees with KenLM's lmplz but for two things: a word
-outside the vocabulary is the word <unk> with a count, and where the text is too small or too odd
-to estimate discounts, fixed ones are used without asking.
+with <s>, interpolation of the unigrams). Results agree with KenLM's lmplz, with two differences: a
+word outside the vocabulary is counted as the word <unk>, and where the text is too small or too odd
+to estimate discounts, fixed ones are used, for which lmplz needs an option.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,20 +32,20 @@ def estimate(
     prune_threshold: float = 0.0,
     memory_mb: int = 2000,
 ) -> NgramModel:
-    """Estimate a model of sentences.
+    """Estimate an n-gram model of sentences.
 
     Args:
         sentences: lists of words, read once.
         order: words of the longest n-gram, 1..6.
-        vocabulary: the words of the model, others being <unk>; None for all.
-        vocabulary_size: so many of the most frequent words instead.
-        min_counts: leave out n-grams that occur less often than this, a number an order, none
-            below the one before, the last for all higher orders. Words always stay.
-        prune_threshold: as in asr.lm.pruning, with contexts as frequent as they are in the text.
-        memory_mb: for sorting; the n-grams found come on top, with about 100 bytes each.
+        vocabulary: the words of the model, all others being <unk>; None: all words.
+        vocabulary_size: keep only this many words, the most frequent ones.
+        min_counts: leave out n-grams that occur less often than this: one number for each order,
+            never falling; the last holds for all higher orders. Words always stay.
+        prune_threshold: as in asr.lm.pruning, with the frequencies of contexts in this text.
+        memory_mb: memory for sorting; each n-gram found takes about 100 bytes more.
 
     Raises:
-        LanguageModelError: a setting out of its range, or a text that cannot be used.
+        LanguageModelError: a setting is out of its range, or the text cannot be used.
     """
     if not 1 <= order <= MAX_ORDER:
         raise LanguageModelError(f"order is {order}; allowed: 1..{MAX_ORDER}")
@@ -65,12 +65,15 @@ def estimate(
     )
     model = NgramModel.from_levels(words, _smooth(counted, thresholds))
     occurrence = _occurrence(counted, thresholds) if prune_threshold else None
-    del counted  # as large as the model, which pruning works on
+    del counted  # as large as the model, and not needed while that is pruned
     return prune(model, prune_threshold, occurrence)
 
 
 def _thresholds(min_counts: Sequence[int], order: int) -> list[int]:
-    """The least count of each order. It may not fall, or a context would be rarer than allowed."""
+    """Return the lowest count of each order; check that it never falls.
+
+    Otherwise an n-gram could stay whose context is left out.
+    """
     if len(min_counts) > order or list(min_counts) != sorted(min_counts):
         raise LanguageModelError(
             f"min_counts is {list(min_counts)}; give at most {order} numbers, none below the one "
@@ -81,7 +84,7 @@ def _thresholds(min_counts: Sequence[int], order: int) -> list[int]:
 
 
 def discounts(counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """What counts of 0, 1, 2, and 3 or more give up; None where that cannot be estimated.
+    """Estimate the discounts of counts 0, 1, 2, and 3 or more; None where that is impossible.
 
     Source: Chen & Goodman 1998, equation 26.
     """
@@ -90,21 +93,21 @@ def discounts(counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
         return None
     i = np.arange(1, 4)
     amounts = i - (i + 1) * n[1] / (n[1] + 2 * n[2]) * n[2:5] / n[1:4]
-    # a discount of 0 would leave nothing to words that were not seen
+    # a discount of 0 would leave no probability to unseen words
     return np.append(0.0, amounts) if (amounts > 0).all() else None
 
 
 def _smooth(counted: Sequence[NgramCounts], thresholds: Sequence[int]) -> list[Level]:
     """Turn counts into probabilities and back-off weights, from low orders to high."""
-    rows = [np.empty((1, 0), np.int32)]  # of the only n-gram of order 0
+    rows = [np.empty((1, 0), np.int32)]  # words of the only n-gram of order 0
     probs = [np.array([1 / (counted[0].num_words - 1)])]  # uniform, over all words but <s>
-    weights = []  # of the n-grams one order below
+    weights = []  # back-off weights of the n-grams one order below
     for n, (grams, least) in enumerate(zip(counted, thresholds, strict=True), 1):
         context = grams.context
         rows.append(np.column_stack([rows[-1][context], grams.word]))
         counts = grams.counts if n == len(counted) else _adjusted(grams, counted[n], rows[-1])
         discount = _discounts_of_order(n, counts)[np.minimum(counts, 3)]
-        left = np.where(grams.counts < least, counts, discount)  # to the lower order
+        left = np.where(grams.counts < least, counts, discount)  # given to the lower order
         total = np.bincount(context, counts, minlength=len(probs[-1]))
         weight = np.bincount(context, left, minlength=len(probs[-1]))
         weights.append(np.divide(weight, total, out=np.ones(len(total)), where=total > 0))
@@ -120,12 +123,16 @@ def _smooth(counted: Sequence[NgramCounts], thresholds: Sequence[int]) -> list[L
 def _adjusted(
     grams: NgramCounts, higher: NgramCounts, rows: NDArray[np.int32]
 ) -> NDArray[np.int64]:
-    """The number of different words before each n-gram; that of sentences where <s> begins it."""
+    """Count the different words before each n-gram.
+
+    An n-gram that begins with <s> keeps its count of occurrences.
+    """
     words_before = np.bincount(higher.suffix, minlength=len(rows))
     return np.where(rows[:, 0] == BOS_ID, grams.counts, words_before)
 
 
 def _discounts_of_order(n: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the discounts of an order, the fixed ones where they cannot be estimated."""
     found = discounts(counts)
     if found is None:
         found = np.array([0.0, *FALLBACK_DISCOUNTS])
@@ -134,7 +141,7 @@ def _discounts_of_order(n: int, counts: NDArray[np.int64]) -> NDArray[np.float64
 
 
 def _occurrence(counted: Sequence[NgramCounts], thresholds: Sequence[int]) -> NDArray[np.float64]:
-    """What share of the text's words each n-gram of the model is; all of them are the first."""
+    """Return the relative frequency of each n-gram of the model; 1 for the empty context."""
     total = counted[0].counts.sum()
     kept = [grams.counts[grams.counts >= n] for grams, n in zip(counted, thresholds, strict=True)]
     counts = np.concatenate([[total], *kept])
@@ -149,5 +156,6 @@ def _level(
     weights: NDArray[np.float64],
     keep: NDArray[np.bool_],
 ) -> Level:
+    """Return the n-grams of an order that are kept."""
     log_prob, backoff = (np.log(array[keep]).astype(np.float32) for array in (probs, weights))
     return Level(rows[keep], log_prob, backoff)

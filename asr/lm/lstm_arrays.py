@@ -1,8 +1,9 @@
-"""An LSTM language model as arrays: read without torch, and kept in a file of 8 bits a weight.
+"""LSTM language models as arrays: read without torch, stored with 8 bits a weight.
 
-The equations are those of asr/lstm.py and, for the softmax in classes, of Grave et al. 2017,
-'Efficient softmax approximation for GPUs'. Shapes: N histories, L layers, I inputs of a layer, H
-hidden cells.
+The equations are those of asr/lstm.py; the softmax in classes is from Grave et al. 2017, 'Efficient
+softmax approximation for GPUs'.
+
+Shapes: N histories, L layers, I inputs of a layer, H hidden cells.
 """
 
 import io
@@ -22,26 +23,26 @@ from asr.lm.vocabulary import BOUNDARY, LmVocabulary
 if TYPE_CHECKING:
     from asr.lm.neural import LstmLanguageModel
 
-Floats = NDArray[np.floating[Any]]  # of 32 bits
+Floats = NDArray[np.floating[Any]]  # 32 bits each
 
 _LARGEST = 127  # code of 8 bits
-_SCALE = ".scale"  # behind the name of a matrix: what the code 1 stands for in each row
+_SCALE = ".scale"  # suffix of a matrix's name: the weight that code 1 stands for, in each row
 
 
 @dataclass(frozen=True, eq=False)
 class LstmArrays:
-    """Weights under their names in asr.lm.neural.LstmLanguageModel, and the units they are of."""
+    """The weights of an LSTM language model under their names in torch, and its vocabulary."""
 
     vocabulary: LmVocabulary
     weights: Mapping[str, Floats]
 
     @classmethod
     def load(cls, path: Path) -> "LstmArrays":
-        """Read an experiment folder of `asr-lm train-lstm`, which takes torch, or a file of `save`.
+        """Load a file written by `save`, or (with torch) an experiment folder of asr-lm train-lstm.
 
         Raises:
             CheckpointError: not an experiment folder, or a damaged one.
-            LanguageModelError: an experiment of another kind, or not such a file.
+            LanguageModelError: an experiment of another kind, or another file.
         """
         if path.is_dir():
             from asr.lm.neural import load_lstm
@@ -60,11 +61,12 @@ class LstmArrays:
 
     @classmethod
     def of(cls, model: "LstmLanguageModel", vocabulary: LmVocabulary) -> "LstmArrays":
-        """Those of a model, which share its memory."""
+        """Return the arrays of a model; they share its memory."""
         return cls(vocabulary, {name: w.numpy() for name, w in model.state_dict().items()})
 
     @classmethod
     def _unpacked(cls, stored: dict[str, NDArray[Any]]) -> "LstmArrays":
+        """Return the model whose arrays, in 8 bits, a file holds."""
         tokens, unit = (stored.pop(name).tobytes().decode() for name in ("tokens", "unit"))
         scales = {name: stored.pop(name) for name in list(stored) if name.endswith(_SCALE)}
         weights = {
@@ -74,22 +76,22 @@ class LstmArrays:
         return cls(LmVocabulary(tuple(tokens.split("\n")), unit), weights)
 
     def _check(self) -> None:
-        """Let one token be read and another predicted, so that all parts meet.
+        """Score one token, so that parts that do not fit together raise an error.
 
         Raises:
-            Exception: of many kinds, where they do not fit.
+            Exception: of many kinds, if they do not fit.
         """
         known = {len(self.vocabulary), len(self.weights["embedding.weight"]), self._classes[-1]}
         if len(known) > 1:
             raise ValueError("its parts do not fit together")
-        behind = self.read(np.array([BOUNDARY]), self.start)
-        self.log_probs(behind[:, -1, 0].repeat(len(self._classes), 0), self._classes - 1)
+        state = self.read(np.array([BOUNDARY]), self.start)
+        self.log_probs(state[:, -1, 0].repeat(len(self._classes), 0), self._classes - 1)
 
     def save(self, path: Path) -> None:
         """Write a file that np.load reads without a pickle; matrices have 8 bits a weight.
 
         Raises:
-            LanguageModelError: it cannot be written.
+            LanguageModelError: the file cannot be written.
         """
         stored: dict[str, Any] = {
             "tokens": np.frombuffer("\n".join(self.vocabulary.tokens).encode(), np.uint8),
@@ -111,7 +113,7 @@ class LstmArrays:
         return np.zeros((1, layers, 2, self.weights["network.weight_hh_l0"].shape[1]), np.float32)
 
     def read(self, tokens: NDArray[np.int64], state: Floats) -> Floats:
-        """The state (N, L, 2, H) behind tokens (N,), given the one before them."""
+        """Return the state (N, L, 2, H) after tokens (N,), given the state before them."""
         weights, state = self.weights, state.copy()
         inputs = weights["embedding.weight"][tokens]  # (N, I)
         for layer in range(state.shape[1]):
@@ -125,7 +127,7 @@ class LstmArrays:
         return state
 
     def log_probs(self, hidden: Floats, tokens: NDArray[np.int64]) -> Floats:
-        """Log-probability (N,) of each token behind hidden states (N, H) of the last layer."""
+        """Return the log-probability (N,) of tokens after hidden states (N, H) of the top layer."""
         head = _log_softmax(hidden @ self.weights["softmax.head.weight"].T)
         own = np.searchsorted(self._classes, tokens, side="right")  # 0: the head's own tokens
         column = np.where(own == 0, tokens, self._classes[0] + own - 1)
@@ -139,14 +141,14 @@ class LstmArrays:
 
     @cached_property
     def _classes(self) -> NDArray[np.int64]:
-        """The ranks at which classes of rarer tokens begin, and the end of the last one."""
+        """The ranks at which the classes of rarer tokens begin, and the end of the last class."""
         tails = [len(w) for name, w in self.weights.items() if name.endswith(".1.weight")]
         first = len(self.weights["softmax.head.weight"]) - len(tails)
         return np.cumsum([first, *tails])
 
 
 def _sigmoid(values: Floats) -> Floats:
-    return (1 + np.tanh(values / 2)) / 2  # which, unlike exp, does not overflow
+    return (1 + np.tanh(values / 2)) / 2  # tanh, unlike exp, does not overflow
 
 
 def _log_softmax(values: Floats) -> Floats:

@@ -1,8 +1,8 @@
-"""Sentences scored by an LSTM language model, as rescoring asks for them.
+"""Sentence scores of an LSTM language model, for rescoring.
 
-The sentences of an N-best list differ in few places. So what is known behind a history is computed
-once, and histories that end in the same few units share it: it is that of the first sentence which
-has them, so of the best one. For lists of 50 that is a fifth of the steps.
+The sentences of an N-best list differ in few places. So the state after a history is computed once,
+and histories that end in the same few units share one state: that of the first, and so best,
+sentence in which they occur. For lists of 50 this leaves a fifth of the steps.
 """
 
 import math
@@ -16,18 +16,18 @@ from asr.lm.lstm_arrays import Floats, LstmArrays
 from asr.lm.vocabulary import BOUNDARY, UNKNOWN
 
 History = tuple[int, ...]  # the last tokens before a token
-Continuation = tuple[History, int]  # ... and the token
+Continuation = tuple[History, int]  # a history and the token after it
 
-LONGEST_HISTORY = {"word": 8, "character": 40}  # units; what came before is hardly heard
+LONGEST_HISTORY = {"word": 8, "character": 40}  # units; earlier ones hardly change a probability
 
 
 class LstmScorer:
-    """A Scorer of asr.decode.rescore.
+    """A scorer for asr.decode.rescore (see its protocol Scorer).
 
     Args:
         lstm: the model.
-        words: that texts have. Those which it lacks share the probability of <unk> evenly, else
-            each of them would have all of it, and rare words be likelier than common ones.
+        words: all words that texts can hold. The words that the model lacks share the probability
+            of <unk> evenly: if each had all of it, rare words would be likelier than common ones.
     """
 
     def __init__(self, lstm: LstmArrays, words: Iterable[str] = ()) -> None:
@@ -38,11 +38,11 @@ class LstmScorer:
 
     @classmethod
     def load(cls, path: Path, words: Iterable[str] = ()) -> "LstmScorer":
-        """Read a model as `LstmArrays.load` does, which says what it raises."""
+        """Load a model as `LstmArrays.load` does, with the same errors."""
         return cls(LstmArrays.load(path), words)
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """Log-probability of each text as a sentence, </s> included; the best text comes first."""
+        """Return the log-probability of each text as a sentence, </s> included; best text first."""
         vocabulary = self.lstm.vocabulary
         sentences = [vocabulary.encode(vocabulary.split(text)) for text in texts]
         walks = [self._steps(sentence) for sentence in sentences]
@@ -54,13 +54,13 @@ class LstmScorer:
         ]
 
     def _steps(self, sentence: Sequence[int]) -> list[Continuation]:
-        """Each token of a sentence behind its history."""
+        """Return each token of a sentence with its history."""
         read = (BOUNDARY, *sentence)
         ends = range(1, len(read))
         return [(read[max(0, end - self.longest) : end], read[end]) for end in ends]
 
     def _log_probs(self, walks: Sequence[Sequence[Continuation]]) -> dict[Continuation, float]:
-        """Of all steps of some sentences."""
+        """Return the log-probability of each different step of the sentences."""
         steps = list(dict.fromkeys(chain.from_iterable(walks)))
         if not steps:
             return {}
@@ -70,12 +70,12 @@ class LstmScorer:
         return dict(zip(steps, self.lstm.log_probs(hidden, tokens).tolist(), strict=True))
 
     def _states(self, walks: Sequence[Sequence[Continuation]]) -> dict[History, Floats]:
-        """The state (L, 2, H) behind each history, all sentences read side by side."""
+        """Return the state (L, 2, H) after each history; all sentences are read side by side."""
         states: dict[History, Floats] = {(): self.lstm.start[0]}
         before: Sequence[History] = [()] * len(walks)
         for steps in zip_longest(*walks, fillvalue=((), BOUNDARY)):
             histories = [history for history, _ in steps]
-            fresh = dict[History, History]()  # each with the history that it goes on from
+            fresh = dict[History, History]()  # new histories, each with the one that it continues
             for history, past in zip(histories, before, strict=True):
                 if history not in states:
                     fresh.setdefault(history, past)

@@ -1,12 +1,14 @@
-"""LSTM language models: how likely a sentence is, word by word or character by character.
+"""LSTM language models over words or characters.
 
-Sundermeyer, Schlueter and Ney 2012, 'LSTM neural networks for language modeling'. The softmax puts
-frequent units first and rare ones in classes with fewer weights (Grave et al. 2017, 'Efficient
-softmax approximation for GPUs'): it is exact, sums to one, and over 20,000 words costs a fraction
-of a plain softmax. Input and output share no weights, for its rows differ in width.
+Source: Sundermeyer, Schlueter and Ney 2012, 'LSTM neural networks for language modeling'. The
+softmax puts frequent units first and rare units in classes with fewer weights (Grave et al. 2017,
+'Efficient softmax approximation for GPUs'): it is exact, sums to one, and over 20,000 words costs a
+fraction of a plain softmax. Input and output share no weights, because the rows of its classes
+differ in width.
 
-Every sentence stands for itself: it starts behind <s> in a zero state and ends with </s>. Both are
+Every sentence stands for itself: it starts after <s> in a zero state and ends with </s>. Both are
 the token BOUNDARY, read as <s> and predicted as </s>. Probabilities are natural logarithms.
+
 Shapes: N sentences, U tokens (</s> included), E inputs, H hidden cells, V tokens. Batch first.
 """
 
@@ -26,23 +28,23 @@ from asr.errors import LanguageModelError
 from asr.lm.ngram import Perplexity
 from asr.lm.vocabulary import BOUNDARY, UNKNOWN, LmVocabulary
 
-SHORTLISTS = (2_000, 10_000)  # ranks at which the softmax begins a class of rarer units
-SENTENCES_AT_ONCE = 10_000  # of a text whose perplexity is measured
-ROWS, STEPS = 64, 64  # sentences and tokens that are scored at a time, which bounds memory
+SHORTLISTS = (2_000, 10_000)  # ranks at which a class of rarer units begins in the softmax
+SENTENCES_AT_ONCE = 10_000  # encoded at a time when perplexity is measured, which bounds memory
+ROWS, STEPS = 64, 64  # sentences and tokens scored at a time, which bounds memory
 
 LstmState = tuple[Tensor, Tensor]  # hidden and cell state, each (layers, N, H)
 
 
 @dataclass(frozen=True)
 class SentenceBatch:
-    """Padded sentences. tokens int64 (N, 1 + U), <s> first; num_tokens int64 (N,), without <s>."""
+    """Padded sentences: tokens int64 (N, 1 + U), <s> first; num_tokens int64 (N,), without <s>."""
 
     tokens: Tensor
     num_tokens: Tensor
 
     @classmethod
     def of(cls, sentences: Sequence[Sequence[int] | NDArray[np.int32]]) -> "SentenceBatch":
-        """Pad encoded sentences, each with BOUNDARY behind it."""
+        """Pad encoded sentences, each of which ends with BOUNDARY."""
         rows = [torch.tensor([BOUNDARY, *sentence]) for sentence in sentences]
         return cls(
             nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=BOUNDARY),
@@ -50,11 +52,11 @@ class SentenceBatch:
         )
 
     def to(self, device: torch.device) -> "SentenceBatch":
-        """The same batch on a device."""
+        """Return the batch on a device."""
         return SentenceBatch(self.tokens.to(device), self.num_tokens.to(device))
 
     def pieces(self, steps: int) -> "list[SentenceBatch]":
-        """The batch cut in time; the last token of a piece is the first of the next."""
+        """Cut the batch in time; the last token of a piece is the first token of the next."""
         return [
             SentenceBatch(
                 self.tokens[:, start : start + steps + 1],
@@ -65,7 +67,7 @@ class SentenceBatch:
 
 
 class LstmLanguageModel(nn.Module):
-    """Embedding, LSTM layers that look back only, softmax in classes by frequency."""
+    """A unidirectional LSTM between an embedding and a softmax in classes by frequency."""
 
     def __init__(self, config: LmConfig, vocabulary_size: int) -> None:
         super().__init__()
@@ -73,29 +75,30 @@ class LstmLanguageModel(nn.Module):
         between = config.dropout if config.layers > 1 else 0.0
         self.network = nn.LSTM(config.embedding, config.hidden, config.layers, dropout=between)
         self.dropout = nn.Dropout(config.dropout)
-        # A class of one unit costs nothing: a vocabulary below the first limit has a plain softmax.
+        # A class of one unit costs nothing: a vocabulary below the first rank has a plain softmax.
         cutoffs = sorted({min(rank, vocabulary_size - 1) for rank in SHORTLISTS})
         self.softmax = nn.AdaptiveLogSoftmaxWithLoss(config.hidden, vocabulary_size, cutoffs)
 
     def forward(self, tokens: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
-        """int64 (N, U) tokens, and the state before them, zero at the start of a sentence.
+        """Read int64 (N, U) tokens after a state; None is the zero state before a sentence.
 
         Returns:
-            float (N, U, H), what is known behind each token; and the state behind all of them.
+            The last layer's hidden state after each token, float (N, U, H); and the state at the
+            end.
         """
         inputs = self.dropout(self.embedding(tokens.T))  # (U, N, E): the kernels run time first
         hidden, state = self.network(inputs, state)
         return self.dropout(hidden.transpose(0, 1)), state
 
     def log_probs(self, tokens: Tensor, state: LstmState | None = None) -> tuple[Tensor, LstmState]:
-        """Log-probability (N, U, V) of every continuation behind each token, and the state."""
+        """Return log-probabilities (N, U, V) of all continuations of each token, and the state."""
         hidden, state = self(tokens, state)
         return self.softmax.log_prob(hidden.flatten(0, 1)).unflatten(0, tokens.shape), state
 
     def target_log_probs(
         self, batch: SentenceBatch, state: LstmState | None = None
     ) -> tuple[Tensor, LstmState]:
-        """Log-probability (N, U) of each token of a batch but <s>, zero in padding; the state."""
+        """Return log-probabilities (N, U) of all tokens but <s>, zero in padding; and the state."""
         hidden, state = self(batch.tokens[:, :-1], state)
         count = hidden.shape[1]
         valid = torch.arange(count, device=hidden.device) < batch.num_tokens[:, None]  # (N, U)
@@ -111,11 +114,11 @@ class LstmLanguageModel(nn.Module):
 def token_log_probs(
     model: LstmLanguageModel, sentences: Sequence[Sequence[int] | NDArray[np.int32]]
 ) -> list[NDArray[np.float32]]:
-    """Log-probability of each token of encoded sentences, </s> included.
+    """Return the log-probability of each token of encoded sentences, </s> included.
 
     Args:
         model: in evaluation mode.
-        sentences: ids, each with BOUNDARY behind it; of any number and length.
+        sentences: lists of ids that end with BOUNDARY; of any number and length.
     """
     device = next(model.parameters()).device
     order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
@@ -133,11 +136,13 @@ def token_log_probs(
 
 
 def load_lstm(folder: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
-    """The best model of an experiment folder, in evaluation mode on the CPU, and its vocabulary.
+    """Load the best model of an experiment folder, on the CPU, and its vocabulary.
+
+    The model is in evaluation mode.
 
     Raises:
         CheckpointError: not an experiment folder, no such checkpoint, or it does not fit.
-        LanguageModelError: an experiment of another kind.
+        LanguageModelError: the vocabulary is not that of a language model.
     """
     folder = Path(folder)
     config = read_config(folder).lm
@@ -150,14 +155,14 @@ def load_lstm(folder: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
 def lstm_perplexity(
     model: LstmLanguageModel, vocabulary: LmVocabulary, sentences: Iterable[Sequence[str]]
 ) -> Perplexity:
-    """Perplexity of a word, whatever the units of the model.
+    """Measure the perplexity of a word, whatever the units of the model.
 
-    Words it lacks are those that hold an unknown unit.
+    A word counts as unknown if it holds an unknown unit.
 
     Args:
         model: in evaluation mode.
-        vocabulary: of the model.
-        sentences: as `read_sentences` gives them for `vocabulary.unit`.
+        vocabulary: the model's.
+        sentences: as `read_sentences` returns them for `vocabulary.unit`.
 
     Raises:
         LanguageModelError: there is no sentence.

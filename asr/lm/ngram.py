@@ -1,9 +1,9 @@
 """Back-off n-gram models: words and arrays in one object, scores of sentences, perplexity.
 
-Probabilities are natural logarithms. Two things that files of other toolkits may lack are added,
+Probabilities are natural logarithms. Files of other toolkits may lack two things, which are added
 without a change to any probability that the file defines: the context of an n-gram (with the
-probability that backing off gives it, and back-off weight 1), and an unknown word (with
-probability 10^-100, which is KenLM's convention).
+probability that backing off gives it, and back-off weight 1), and an unknown word (with probability
+10^-100, as in KenLM).
 """
 
 import math
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from asr._numba import Index, kernel
 from asr._progress import say
 from asr.errors import LanguageModelError
-from asr.lm.arrays import ROOT, NgramArrays, query
+from asr.lm.arrays import EMPTY_CONTEXT, NgramArrays, query
 from asr.lm.trie import Level, link
 
 __all__ = ["BOS", "EOS", "LOG_10", "UNK", "Level", "NgramModel", "Perplexity", "perplexity"]
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"
-UNK_NAMES = (UNK, "<UNK>")  # the second is how some toolkits write it
+UNK_NAMES = (UNK, "<UNK>")  # some toolkits write the second
 LOG_10 = math.log(10.0)
 MISSING_UNK_LOG_PROB = -100.0 * LOG_10
 _SENTENCES_AT_ONCE = 10_000
@@ -32,7 +32,7 @@ _SENTENCES_AT_ONCE = 10_000
 
 @dataclass(frozen=True, eq=False)
 class NgramModel:
-    """A model of sentences. Word i of `words` has id i and node 1 + i of `arrays`."""
+    """A back-off n-gram model. Word i of `words` has id i and node 1 + i of `arrays`."""
 
     words: tuple[str, ...]
     arrays: NgramArrays
@@ -42,13 +42,13 @@ class NgramModel:
 
     @classmethod
     def from_levels(cls, words: Sequence[str], levels: Sequence[Level]) -> "NgramModel":
-        """Build a model from its n-grams, orders 1, 2 and so on.
+        """Build a model from its n-grams, level by level.
 
         Level 1 holds every word, in the order of `words`. Empty levels at the end are left out.
 
         Raises:
             LanguageModelError: <s> or </s> is not among the words.
-            ValueError: level 1 is not that of the words.
+            ValueError: level 1 does not hold every word in order.
         """
         if not np.array_equal(levels[0].words[:, 0], np.arange(len(words))):
             raise ValueError("level 1 must hold every word once, in the order of the words")
@@ -64,11 +64,11 @@ class NgramModel:
         return cls(words, arrays, unk, words.index(BOS), words.index(EOS))
 
     def levels(self) -> list[Level]:
-        """Return the n-grams: what `from_levels` was given, and what it added."""
+        """Return the n-grams of all orders, those that `from_levels` added included."""
         word, prob, _, first_child, backoff = self.arrays
-        rows = np.empty((1, 0), np.int32)  # of the root
+        rows = np.empty((1, 0), np.int32)  # the words of the empty context: none
         levels = []
-        for above, (start, end) in zip(self._starts, pairwise(self._starts[1:]), strict=False):
+        for above, (start, end) in zip(self.starts, pairwise(self.starts[1:]), strict=False):
             children = np.diff(first_child[above : start + 1])
             rows = np.column_stack([np.repeat(rows, children, axis=0), word[start:end]])
             weights = backoff[start:end] if end <= len(backoff) else np.zeros_like(prob[start:end])
@@ -78,38 +78,38 @@ class NgramModel:
     @property
     def order(self) -> int:
         """Words of the longest n-gram."""
-        return len(self._starts) - 2
+        return len(self.starts) - 2
 
     @property
     def counts(self) -> list[int]:
         """Number of n-grams of each order."""
-        return [end - start for start, end in pairwise(self._starts[1:])]
+        return [end - start for start, end in pairwise(self.starts[1:])]
 
     @property
     def begin(self) -> int:
         """The state at the start of a sentence."""
-        return 1 + self.bos if self.order > 1 else ROOT
+        return 1 + self.bos if self.order > 1 else EMPTY_CONTEXT
 
     def word_id(self, word: str) -> int:
-        """Return the id of a word; that of <unk> for a word the model lacks."""
+        """Return the id of a word, or the id of <unk> for a word that the model lacks."""
         return self._ids.get(word, self.unk)
 
     def __contains__(self, word: object) -> bool:
-        """Whether a word, or a token such as </s>, is one of the model's."""
+        """Return whether the model has a word, or a token such as </s>."""
         return word in self._ids
 
     def word_ids(self, words: Sequence[str]) -> NDArray[np.int32]:
-        """Return `word_id` of each word, (words,)."""
+        """Return the id of each word as `word_id` does, (words,)."""
         return np.fromiter(map(self._ids.get, words, repeat(self.unk)), np.int32, len(words))
 
     def score(self, words: Sequence[str], *, eos: bool = True) -> list[float]:
-        """Log-probability of each word of a sentence, and of </s> after them."""
+        """Return the log-probability of each word of a sentence, and of </s> after them."""
         ids = [*self.word_ids(words), *[self.eos] * eos]
         scores: list[float] = self._score_ids(ids).tolist()
         return scores
 
     def _score_ids(self, ids: list[int]) -> NDArray[np.float64]:
-        """Log-probability of each id in sentences that end in </s>, one behind the other."""
+        """Return the log-probability of each id of concatenated sentences that end in </s>."""
         scores = np.empty(len(ids))
         _score(self.arrays, self.begin, self.eos, np.array(ids, np.int32), scores)
         return scores
@@ -119,9 +119,9 @@ class NgramModel:
         return {word: i for i, word in enumerate(self.words)}
 
     @cached_property
-    def _starts(self) -> list[int]:
-        """The first node of each order, 0 first, and the end of the last."""
-        starts = [ROOT]
+    def starts(self) -> list[int]:
+        """The first node of each order from 0 on, and the end of the last order."""
+        starts = [EMPTY_CONTEXT]
         while starts[-1] < len(self.arrays.backoff):
             starts.append(int(self.arrays.first_child[starts[-1]]))
         return [*starts, len(self.arrays.word)]
@@ -134,17 +134,17 @@ class Perplexity:
     sentences: int
     words: int  # without </s>
     oov: int  # words that the model lacks, and <unk>
-    log_prob: float  # of all tokens
-    oov_log_prob: float  # of the words that the model lacks
+    log_prob: float  # sum over all tokens
+    oov_log_prob: float  # sum over the words that the model lacks
 
     @property
     def perplexity(self) -> float:
-        """Of all tokens; KenLM's "Perplexity including OOVs"."""
+        """Perplexity over all tokens; KenLM's "Perplexity including OOVs"."""
         return math.exp(-self.log_prob / (self.words + self.sentences))
 
     @property
     def perplexity_without_oov(self) -> float:
-        """Of the tokens the model has; KenLM's "Perplexity excluding OOVs"."""
+        """Perplexity over the known tokens; KenLM's "Perplexity excluding OOVs"."""
         known = self.words + self.sentences - self.oov
         return math.exp((self.oov_log_prob - self.log_prob) / known)
 
@@ -158,7 +158,7 @@ class Perplexity:
 
 
 def perplexity(model: NgramModel, sentences: Iterable[Sequence[str]]) -> Perplexity:
-    """Perplexity of a model on sentences, each a list of words.
+    """Measure the perplexity of a model on sentences, each a list of words.
 
     Raises:
         LanguageModelError: there is no sentence.
@@ -188,6 +188,7 @@ def _score(
     ids: NDArray[np.int32],
     scores: NDArray[np.float64],
 ) -> None:
+    """Fill `scores` with the log-probability of each id; a sentence begins after each `eos`."""
     state: Index = begin
     for i in range(len(ids)):
         scores[i], state = query(model, state, np.int64(ids[i]))
@@ -196,9 +197,10 @@ def _score(
 
 
 def _with_unk(words: tuple[str, ...], unigrams: Level) -> tuple[tuple[str, ...], Level]:
+    """Return words and unigrams, with <unk> added if the model has none."""
     if any(name in words for name in UNK_NAMES):
         return words, unigrams
-    say(f"the model has no {UNK}; words it lacks get probability 1e-100")
+    say(f"the model has no {UNK}; words that it lacks get probability 1e-100")
     added = Level(
         np.arange(len(words) + 1, dtype=np.int32)[:, None],
         np.append(unigrams.log_prob, np.float32(MISSING_UNK_LOG_PROB)),

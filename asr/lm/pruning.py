@@ -1,13 +1,14 @@
 """Relative-entropy pruning of n-gram models.
 
-Source: Stolcke 1998, "Entropy-based pruning of backoff language models"; what SRILM's -prune does.
-How often a context occurs is counted where it can be: a Kneser-Ney model does not know, for its
-lower orders tell after how many words one stands (Chelba et al. 2010, "Study on interaction between
-entropy pruning and Kneser-Ney smoothing").
+Source: Stolcke 1998, "Entropy-based pruning of backoff language models"; SRILM's -prune does the
+same. Pruning needs to know how often a context occurs. A Kneser-Ney model does not know it, because
+its lower orders count different words before an n-gram instead of occurrences (Chelba et al. 2010,
+"Study on interaction between entropy pruning and Kneser-Ney smoothing"). So the frequencies of the
+training text are used where they are at hand.
 """
 
 from dataclasses import replace
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 import numba
 import numpy as np
@@ -18,22 +19,22 @@ from asr.errors import LanguageModelError
 from asr.lm.arrays import NgramArrays, query
 from asr.lm.ngram import Level, NgramModel
 
-_LEAST_MASS = float(np.finfo(np.float32).eps)  # below it, a sum of probabilities is rounding
+_LEAST_MASS = float(np.finfo(np.float32).eps)  # a smaller rest of probability is a rounding error
 
 
 def prune(
     model: NgramModel, threshold: float, occurrence: NDArray[np.float64] | None = None
 ) -> NgramModel:
-    """Leave out n-grams without which the model's perplexity rises by less than a threshold.
+    """Leave out n-grams whose absence raises the model's perplexity by less than a threshold.
 
-    An n-gram that is the context of one that stays, stays too. The back-off weights are computed
-    anew, so that what a context predicts adds up to one.
+    The context of an n-gram that stays, stays too. The back-off weights are computed anew, so that
+    the probabilities after each context add up to one.
 
     Args:
-        model: any; orders 2 and up are pruned.
-        threshold: a relative rise for each n-gram on its own, such as 1e-8; 0 keeps all.
-        occurrence: what share of a text's words each n-gram is, in the order of the model's arrays,
-            the root being all of them; by default what the model says.
+        model: an n-gram model; its orders 2 and up are pruned.
+        threshold: relative rise of perplexity by one n-gram alone, such as 1e-8; 0 keeps all.
+        occurrence: relative frequency of each n-gram in a text, in the order of the model's nodes,
+            1 for the empty context; by default its probability under the model.
 
     Raises:
         LanguageModelError: the threshold is negative.
@@ -41,7 +42,7 @@ def prune(
     check_threshold(threshold)
     if not threshold:
         return model
-    starts, parent = _starts(model), _parents(model.arrays)
+    starts, parent = model.starts, _parents(model.arrays)
     if occurrence is None:
         occurrence = _probabilities(model, starts, parent)
     keep = np.ones(starts[-1], np.bool_)
@@ -58,29 +59,25 @@ def prune(
 
 
 def check_threshold(threshold: float) -> None:
-    """Refuse one that is negative, with a LanguageModelError."""
+    """Raise a LanguageModelError if a threshold is negative."""
     if not threshold >= 0:
         raise LanguageModelError(f"threshold is {threshold}; give 0, which keeps all, or more")
 
 
-def _starts(model: NgramModel) -> list[int]:
-    """The first node of each order, the root being order 0, and the end of the last."""
-    return [*accumulate([0, 1, *model.counts])]
-
-
 def _parents(arrays: NgramArrays) -> NDArray[np.int64]:
-    """The node of each node's context; that of the root is the root."""
+    """Return the node of each node's context; the root is its own."""
     return np.append(0, np.repeat(np.arange(len(arrays.backoff)), np.diff(arrays.first_child)))
 
 
 def _rise(
     model: NgramModel, parent: NDArray[np.int64], occurrence: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """By how much perplexity rises, relatively, without each n-gram of orders 2 and up.
+    """Return the relative rise of perplexity without each n-gram of orders 2 and up.
 
-    It is P(h) times the divergence of what a context h predicts. With p of a word after h, q after
-    a shorter context, b the back-off weight of h, and b' that without the n-gram:
-    P(h) (p (log p - log q - log b') + (1 - sum of p) (log b - log b')), section 3 of the source.
+    It follows from P(h) times the divergence of the predictions after a context h. With p the
+    probability of a word after h, q its probability after the shorter context, b the back-off
+    weight of h, and b' the back-off weight without the n-gram, this is P(h) (p (log p - log q - log
+    b') + (1 - sum of p) (log b - log b')), section 3 of the source.
     """
     arrays, first = model.arrays, len(model.arrays.prob) - len(parent)
     log_p = arrays.prob[first:].astype(np.float64)
@@ -92,7 +89,7 @@ def _rise(
     )
     log_b = np.log(p_left + p) - np.log(q_left + q)
     divergence = p * (log_p - log_q - log_b) + p_left * (arrays.backoff[parent] - log_b)
-    divergence = np.maximum(divergence, 0)  # its rounding may be negative
+    divergence = np.maximum(divergence, 0)  # rounding can make it negative
     rise: NDArray[np.float64] = np.expm1(occurrence[parent] * divergence)
     return rise
 
@@ -100,7 +97,7 @@ def _rise(
 def _probabilities(
     model: NgramModel, starts: list[int], parent: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Probability of each node's words, one after the other; <s> is as likely as </s>."""
+    """Return the probability of each node's n-gram; <s> is as likely as </s>."""
     log_probs = model.arrays.prob.astype(np.float64)
     log_probs[1 + model.bos] = log_probs[1 + model.eos]
     for start, end in pairwise(starts[2:]):
@@ -109,11 +106,11 @@ def _probabilities(
 
 
 def _normalised(model: NgramModel) -> NgramModel:
-    """Set the back-off weights by what the n-grams of each context leave, from low orders to high.
+    """Compute the back-off weights from the probabilities, from low orders to high.
 
     Source: Katz 1987; weight = (1 - sum of p) / (1 - sum of q), p and q as in `_rise`.
     """
-    arrays, parent, starts = model.arrays, _parents(model.arrays), _starts(model)
+    arrays, parent, starts = model.arrays, _parents(model.arrays), model.starts
     for (start, end), (first, last) in pairwise(pairwise(starts[1:])):
         context = parent[first:last]
         log_p, log_q = arrays.prob[first:last], _after_shorter(arrays, context, first)
@@ -131,9 +128,9 @@ def _normalised(model: NgramModel) -> NgramModel:
 def _after_shorter(
     model: NgramArrays, context: NDArray[np.int64], first: int
 ) -> NDArray[np.float64]:
-    """Log-probability of the last words of n-grams when the first is forgotten.
+    """Return the log-probability of the last word of n-grams, with their first word forgotten.
 
-    The n-grams are the nodes `first` and on; `context` holds the node of the context of each.
+    The n-grams are the nodes from `first` on; `context` holds the node of each one's context.
     """
     log_probs = np.empty(len(context))
     for i in range(len(context)):

@@ -1,10 +1,10 @@
 """N-gram arrays in fewer bits, for files, and back.
 
-Log-probabilities and back-off weights of orders 2 and up become codes of one byte; a codebook of
-256 values for each order says what they stand for. Its values are the means of bins that hold
-equally many (Federico and Bertoldi 2006, 'How many bits are needed to store probabilities for
-phrase-based translation?'), and zero, so that it stays exact. The unigrams' stay as they are. Whole
-numbers are stored exactly, as planes of bytes: all lowest bytes, all second ones, and so on.
+Log-probabilities and back-off weights of orders 2 and up become codes of one byte, with a codebook
+of 256 values for each order. Its values are the means of bins of equal count (Federico and Bertoldi
+2006, 'How many bits are needed to store probabilities for phrase-based translation?'), and zero, so
+that zero stays exact. The unigrams stay as they are. Integers are stored exactly, as planes of
+bytes: all lowest bytes, all second bytes, and so on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,11 +25,11 @@ _AT_ONCE = 2**14
 
 
 def quantize(arrays: NgramArrays, counts: Sequence[int]) -> Arrays:
-    """Return what `dequantize` turns into nearly the given arrays.
+    """Return arrays that `dequantize` turns back into nearly the given ones.
 
     Args:
-        arrays: a model's arrays.
-        counts: its number of n-grams of each order.
+        arrays: the arrays of a model.
+        counts: the model's number of n-grams of each order.
     """
     stored: Arrays = {name: _planes(getattr(arrays, name)) for name in _INTEGERS}
     for name in _FLOATS:
@@ -43,7 +43,7 @@ def quantize(arrays: NgramArrays, counts: Sequence[int]) -> Arrays:
 
 
 def dequantize(stored: Arrays, counts: Sequence[int]) -> Arrays:
-    """Return arrays under their names in `NgramArrays`; nobody may write to them."""
+    """Return the arrays by their names in `NgramArrays`, read-only."""
     arrays: Arrays = {name: _whole(stored[name]) for name in _INTEGERS}
     for name in _FLOATS:
         codes = stored[f"{name}_codes"]
@@ -61,13 +61,13 @@ def dequantize(stored: Arrays, counts: Sequence[int]) -> Arrays:
 
 
 def _split(values: NDArray[Any], counts: Sequence[int]) -> list[NDArray[Any]]:
-    """Values of nodes, or of contexts, by order; the root's stands with the unigrams'."""
+    """Split the values of nodes, or of contexts, by order; the root goes with the unigrams."""
     ends = np.cumsum([1 + counts[0], *counts[1:]])
     return np.split(values, ends[ends < len(values)])
 
 
 def _codebook(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """256 ascending values; where fewer do, the last one fills up."""
+    """Return 256 ascending values; where fewer are needed, the last one is repeated."""
     distinct = np.unique(values)
     if len(distinct) > _VALUES:
         bins = np.array_split(np.sort(values[values != 0.0]), _VALUES - 1)
@@ -76,18 +76,18 @@ def _codebook(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _nearest(book: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The places of the nearest values in a codebook."""
+    """Return the indices of the nearest values in a codebook."""
     return np.searchsorted((book[1:] + book[:-1]) / 2, values).astype(np.uint8)
 
 
 def _planes(numbers: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Whole numbers (count,) as bytes (planes, count), the lowest first."""
+    """Split whole numbers (count,) into bytes (planes, count), the lowest first."""
     num_planes = max(1, -(-int(numbers.max()).bit_length() // 8))
     return np.stack([(numbers >> 8 * plane).astype(np.uint8) for plane in range(num_planes)])
 
 
 def _whole(planes: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """The inverse of `_planes`."""
+    """Join bytes into whole numbers; the inverse of `_planes`."""
     numbers = np.empty(planes.shape[1], np.int32)
     for part in _parts(len(numbers)):
         numbers[part] = planes[-1, part]
@@ -98,5 +98,5 @@ def _whole(planes: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def _parts(length: int) -> Iterator[slice]:
-    """Parts of arrays that stay in the processor's cache from one step to the next."""
+    """Yield the slices of an array that stay in the processor's cache between two steps."""
     return (slice(begin, begin + _AT_ONCE) for begin in range(0, length, _AT_ONCE))

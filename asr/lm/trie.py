@@ -1,4 +1,4 @@
-"""N-grams level by level, and how they become the arrays that a query reads."""
+"""The n-grams of a model level by level, and the trie that is made of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr._numba import read_only
-from asr.lm.arrays import ROOT, NgramArrays
+from asr.lm.arrays import EMPTY_CONTEXT, NgramArrays
 
 
 @dataclass(frozen=True, eq=False)
 class Level:
     """The n-grams of one order, sorted lexicographically by word id, each once.
 
-    A log-probability of NaN stands for the one that backing off gives.
+    A log-probability of NaN stands for the probability that backing off gives.
     """
 
     words: NDArray[np.int32]  # (count, order)
@@ -23,12 +23,15 @@ class Level:
 
 
 def link(levels: Sequence[Level]) -> NgramArrays:
-    """Arrange levels as a trie; `NgramArrays` says what its fields hold."""
+    """Link levels into a trie; `NgramArrays` describes its fields.
+
+    Contexts that are missing are added.
+    """
     sizes = [len(level.words) for level in levels]
     trie = _Trie(1 + sum(sizes), 1 + sum(sizes[:-1]), len(levels[0].words))
     for level in levels:
         contexts = trie.contexts(level.words)
-        if contexts.min(initial=ROOT) < ROOT:
+        if contexts.min(initial=EMPTY_CONTEXT) < EMPTY_CONTEXT:
             return link(_with_contexts(levels))
         trie.append(contexts, level)
     return trie.arrays()
@@ -50,23 +53,23 @@ class _Trie:
         self.backoff = np.zeros(num_contexts, np.float32)
 
     def find(self, node: NDArray[np.int64], word: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The children of nodes by words; -1 where there is none, or the node is -1."""
+        """Return the children of nodes by words; -1 where there is none, or the node is -1."""
         wanted = node * self.num_words + word
         child = np.minimum(np.searchsorted(self.pair[: self.end], wanted), self.end - 1)
         found: NDArray[np.int64] = np.where(self.pair[child] == wanted, child, -1)
         return found
 
     def contexts(self, words: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The nodes of n-grams without their last words; -1 where there is none."""
+        """Return the nodes of the contexts of n-grams; -1 where there is none."""
         first = first_of_equal(words[:, :-1])
-        node = np.full(int(first.sum()), ROOT)
+        node = np.full(int(first.sum()), EMPTY_CONTEXT)
         for column in words[first, :-1].T:
             node = self.find(node, column)
         contexts: NDArray[np.int64] = node[np.cumsum(first) - 1]
         return contexts
 
     def append(self, parent: NDArray[np.int64], level: Level) -> None:
-        """Add the n-grams that follow those which are there."""
+        """Add the next level, given the node of each n-gram's context."""
         new = slice(self.end, self.end + len(parent))
         self.word[new] = level.words[:, -1]
         self.pair[new] = parent * self.num_words + self.word[new]
@@ -82,7 +85,7 @@ class _Trie:
     def back_off(
         self, state: NDArray[np.int64], word: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The longest known n-grams of words after shorter contexts, and what they score."""
+        """Return the nodes of words after the longest shorter contexts known, and their scores."""
         weight, state = self.backoff[state], self.suffix[state].astype(np.int64)
         node = self.find(state, word)
         while len(missing := np.flatnonzero(node < 0)):
@@ -92,20 +95,20 @@ class _Trie:
         return node, weight + self.prob[node]
 
     def arrays(self) -> NgramArrays:
-        """The finished trie; nobody may write to it."""
+        """Return the finished trie, read-only."""
         first_child = np.append(1, 1 + np.cumsum(self.num_children)).astype(np.int32)
         return read_only(NgramArrays(self.word, self.prob, self.suffix, first_child, self.backoff))
 
 
 def _with_contexts(levels: Sequence[Level]) -> list[Level]:
-    """Add the contexts that are no n-grams themselves."""
+    """Add the contexts that are not n-grams of the model themselves."""
     closed = [levels[-1]]
     for lower in levels[-2:0:-1]:
         contexts = closed[0].words[:, :-1]
         contexts = contexts[first_of_equal(contexts)]
         words = np.concatenate([lower.words, contexts])
         order = lexicographic_order(words)
-        order = order[first_of_equal(words[order])]  # of two, the one that was given
+        order = order[first_of_equal(words[order])]  # of two equal ones, the given n-gram
         log_prob = np.append(lower.log_prob, np.full(len(contexts), np.float32(np.nan)))[order]
         backoff = np.append(lower.backoff, np.zeros(len(contexts), np.float32))[order]
         closed.insert(0, Level(words[order], log_prob, backoff))
@@ -113,7 +116,7 @@ def _with_contexts(levels: Sequence[Level]) -> list[Level]:
 
 
 def lexicographic_order(words: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The indices that sort n-grams, words (count, order), by word id; equal ones keep theirs."""
+    """Return the indices that sort n-grams, words (count, order), by word id; a stable sort."""
     bits = int(words.max(initial=1)).bit_length()
     together = 63 // bits  # as many columns as one int64 holds
     keys = []
@@ -127,7 +130,7 @@ def lexicographic_order(words: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 def first_of_equal(words: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Where sorted rows, words (count, order), differ from the row before."""
+    """Return where sorted rows, words (count, order), differ from the row before."""
     first = np.ones(len(words), np.bool_)
     first[1:] = (words[1:] != words[:-1]).any(axis=1)
     return first

@@ -1,4 +1,4 @@
-"""The units that an LSTM language model tells apart, and sentences as their ids."""
+"""The vocabulary of an LSTM language model, and sentences as ids."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asr._atomic import write_atomically
 from asr.errors import LanguageModelError
-from asr.lm.corpus import UNITS
+from asr.lm.corpus import UNITS, units_of
 from asr.lm.ngram import EOS, UNK
 from asr.text import SPACE_TOKEN
 
@@ -19,14 +19,14 @@ BOUNDARY, UNKNOWN = 0, 1  # ids of </s> (and <s>), and of <unk>
 
 @dataclass(frozen=True)
 class LmVocabulary:
-    """The units a model tells apart; a unit's place is its id, and all others are <unk>.
+    """The units of a language model: the index of a token is its id; other units are <unk>.
 
     Args:
         tokens: </s>, <unk>, then words, or characters with the space as <space>.
         unit: "word" or "character".
 
     Raises:
-        LanguageModelError: the tokens begin otherwise, or one is there twice; another unit.
+        LanguageModelError: the tokens begin otherwise, one is there twice, or the unit is unknown.
     """
 
     tokens: tuple[str, ...]
@@ -36,30 +36,30 @@ class LmVocabulary:
         tokens = self.tokens
         if tokens[:2] != (EOS, UNK) or len(tokens) < 3 or len(set(tokens)) < len(tokens):
             raise LanguageModelError(
-                f"begins with {tokens[:2]}; a language model's has {EOS}, {UNK}, then other "
-                "tokens once each: give the --out folder of asr-lm train-lstm"
+                f"begins with {tokens[:2]}; the vocabulary of a language model has {EOS}, {UNK}, "
+                "then other tokens once each: give the --out folder of asr-lm train-lstm"
             )
         if self.unit not in UNITS:
             raise LanguageModelError(f"unit is {self.unit!r}; allowed: {', '.join(UNITS)}")
 
     @classmethod
     def load(cls, path: Path, unit: str) -> "LmVocabulary":
-        """Read one token a line.
+        """Read a vocabulary, one token a line.
 
         Raises:
-            LanguageModelError: the file cannot be read, or is not the vocabulary of such a model.
+            LanguageModelError: the file cannot be read, or is another kind of vocabulary.
         """
         try:
             tokens = tuple(path.read_bytes().decode().removesuffix("\n").split("\n"))
         except (OSError, UnicodeDecodeError) as error:
-            raise LanguageModelError(f"{path}: not a token file: {error}") from error
+            raise LanguageModelError(f"{path}: not a token file ({error})") from error
         try:
             return cls(tokens, unit)
         except LanguageModelError as error:
             raise LanguageModelError(f"{path}: {error}") from error
 
     def save(self, path: Path) -> None:
-        """Write one token a line."""
+        """Write the vocabulary, one token a line."""
         write_atomically(path, "".join(f"{token}\n" for token in self.tokens))
 
     def __len__(self) -> int:
@@ -70,19 +70,16 @@ class LmVocabulary:
         return {token: index for index, token in enumerate(self.tokens)}
 
     def split(self, text: str) -> list[str]:
-        """The units of a text, as `asr.lm.corpus.read_sentences` reads them."""
-        words = text.split()
-        if self.unit == "word":
-            return words
-        return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
+        """Split a text into units, as `asr.lm.corpus.read_sentences` does."""
+        return units_of(text.split(), self.unit)
 
     def encode(self, units: Iterable[str]) -> list[int]:
-        """The ids of the units of a sentence, and BOUNDARY behind them."""
+        """Return the ids of the units of a sentence, followed by BOUNDARY."""
         ids = self._ids
         return [*(ids.get(unit, UNKNOWN) for unit in units), BOUNDARY]
 
     def word_ends(self, ids: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Where a word ends in encoded sentences, one behind the other: as often as words stand."""
+        """Return which tokens of concatenated sentences end a word: one token for each word."""
         ends: NDArray[np.bool_] = ids != BOUNDARY
         if self.unit == "character":
             ends = np.isin(ids, (BOUNDARY, self._ids.get(SPACE_TOKEN, BOUNDARY)))

@@ -1,4 +1,4 @@
-"""Around the training loop: fine-tuning, the blank plateau, the log, the language model task."""
+"""Helpers of the training loop: fine-tuning, the blank plateau, the log, the LSTM's task."""
 
 import lazy_loader
 

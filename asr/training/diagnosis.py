@@ -1,7 +1,7 @@
-"""Why a CTC model does not learn to listen: the likely cause by its signs, and its remedy.
+"""Likely causes why a CTC model does not start to listen, each with its signs and its remedy.
 
-The size of steps is judged by how far the weights move, not by the norm of the gradient, to which
-Adam is blind.
+The size of the steps is judged by how far the weights move, not by the norm of the gradient,
+because Adam's steps do not depend on that.
 """
 
 import math
@@ -15,18 +15,18 @@ from asr.config import Config
 from asr.ctc import frames_needed
 from asr.data import Example
 
-SAMPLE = 2000  # utterances, about, that the facts of a training set are taken from
+SAMPLE = 2000  # about so many utterances give the facts of a training set
 
-# Beyond these something is named as the cause.
-SILENT = 0.2  # share of utterances
-FULL = 0.75  # share of frames
-DIVERGED = 1.5  # loss over the lowest one
-FAST, SLOW = 0.5, 0.01  # movement; 0.1 to 0.3 in runs that learnt well
-LONG_S = 20.0
+# Limits beyond which a cause is named.
+SILENT = 0.2  # share of silent utterances
+FULL = 0.75  # share of frames that labels need
+DIVERGED = 1.5  # loss over the lowest loss
+FAST, SLOW = 0.5, 0.01  # movement of the weights; 0.1 to 0.3 in runs that learned well
+LONG_S = 20.0  # median duration of an utterance
 
 
 class Cause(Enum):
-    """Why a model does not listen, in the order of certainty, and what to do about it."""
+    """The causes why a model does not listen, the most certain first, with advice."""
 
     SILENCE = (
         "{constant:.0%} of the utterances are silence, every frame is the same; look at their "
@@ -53,22 +53,22 @@ class Cause(Enum):
         "them at pauses, or lower data.max_utterance_s"
     )
     TEXT = (
-        "the text does not fit the audio, as the loss is what the frequencies of the tokens give "
-        "alone; listen to a few utterances with their text, or ask asr-doctor"
+        "the text does not fit the audio, as the loss is that of the tokens' frequencies alone; "
+        "listen to a few utterances with their text, or run asr-doctor"
     )
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a training set asks of a model."""
+    """The properties of a training set that decide how hard it is to start."""
 
-    entropy: float  # nats a token, of its frequencies
-    fill: float  # frames that the labels of an utterance need, over those it has; the median
+    entropy: float  # of the tokens by their frequencies, in nats
+    fill: float  # share of an utterance's frames that its labels need; the median
     duration_s: float  # of an utterance; the median
 
     @classmethod
     def of(cls, examples: Sequence[Example], config: Config) -> "Facts":
-        """Look at some of the utterances."""
+        """Compute the facts from a sample of the utterances."""
         some = examples[:: math.ceil(len(examples) / SAMPLE)]
         counts = Counter(token for example in some for token in example.tokens)
         total = counts.total()
@@ -81,13 +81,13 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Signs:
-    """What a cause is told by."""
+    """The signs by which a cause is recognised."""
 
-    look: int  # steps that are looked at together
-    loss: float  # nats a token, in the last look
-    lowest_loss: float  # of all looks
-    movement: float  # change of all weights over their norm, in the look where it was largest
-    constant: float  # share of utterances whose frames are all the same, in the last look
+    look: int  # steps between two looks
+    loss: float  # nats per token, since the last look
+    lowest_loss: float  # lowest of all looks
+    movement: float  # norm of the weights' change over their norm, largest of all looks
+    constant: float  # share of utterances whose frames are all the same, since the last look
     fill: float  # as in Facts
     duration_s: float
     planned: int  # steps of the whole run
@@ -95,7 +95,7 @@ class Signs:
 
 
 def likely_cause(signs: Signs) -> Cause:
-    """The most certain cause for a model that does not listen after so long."""
+    """Return the most certain cause why a model does not listen after so many steps."""
     causes = {
         Cause.SILENCE: signs.constant > SILENT,
         Cause.FULL: signs.fill > FULL,

@@ -1,7 +1,7 @@
-"""Fine-tuning: a model begins with the weights of another, and may leave its lowest layers alone.
+"""Fine-tuning: training begins with the weights of another model, and may freeze lower layers.
 
-The two networks must be the same, their vocabularies need not be: what the output layer knows of a
-token goes with that token, wherever it stands in the new vocabulary.
+The two networks must be the same, but their vocabularies may differ: the weights of a token in the
+output layer follow the token to its place in the new vocabulary.
 """
 
 import json
@@ -18,18 +18,18 @@ from asr.errors import ConfigError
 from asr.model import AcousticModel
 from asr.text import BLANK_TOKEN, Vocabulary
 
-# May differ: no weight of the recurrent layers depends on them.
+# Keys that may differ, because no weight of the recurrent layers depends on them.
 FREE_KEYS = {"model.unit", "model.dropout", "model.forget_bias"}
 
 
-def adapted_vocabulary(folder: Path, texts: Iterable[str], config: Config) -> Vocabulary:
-    """All tokens of the model in a folder, and behind them those that normalised texts add.
+def extended_vocabulary(folder: Path, texts: Iterable[str], config: Config) -> Vocabulary:
+    """Return the tokens of the model in a folder, followed by new tokens of normalised texts.
 
-    No token is lost that a few texts happen to lack. A model of another unit has none to give.
+    Tokens that the texts lack are kept. A model of another unit contributes no tokens.
 
     Raises:
-        CheckpointError: not an experiment folder.
-        ConfigError: its network is another one than is configured; names the first key.
+        CheckpointError: the folder is not an experiment.
+        ConfigError: its network differs from the configured one; names the first key.
     """
     theirs, known = load_experiment(folder)
     _check_network(theirs, config, folder)
@@ -45,45 +45,46 @@ def start_from(
     vocabulary: Vocabulary,
     phones: Vocabulary | None = None,
 ) -> str:
-    """Copy the best weights of the model in a folder; return what was done, as one line.
+    """Copy the best weights of the model in a folder; return one line that says what was done.
 
     Args:
-        folder: of the model to begin with.
-        model: gets its weights; what it has beside them stays as it is.
-        vocabulary: of the model's tokens.
+        folder: the experiment folder of the model to begin with.
+        model: receives the weights; weights without a counterpart stay as they are.
+        vocabulary: tokens of the model that receives them.
         phones: of its second output, if it has one.
 
     Raises:
-        CheckpointError: not an experiment folder, or a damaged one.
-        ConfigError: its network is another one; names the first key.
+        CheckpointError: the folder is not an experiment, or damaged.
+        ConfigError: its network differs; names the first key.
     """
     source, known = load_model(folder)
     _check_network(source.config, model.config, folder)
     rows = {"output": _shared_rows(known, vocabulary)}
-    told = f"output layer: {_told(rows['output'], vocabulary)}"
+    summary = f"output layer: {_kept_tokens(rows['output'], vocabulary)}"
     if phones:
         rows["phone_output"] = _shared_rows(load_phones(folder), phones)
-        told += f"; phones: {_told(rows['phone_output'], phones)}"
+        summary += f"; phones: {_kept_tokens(rows['phone_output'], phones)}"
     parameters = dict(model.named_parameters())
     with torch.no_grad():
         for name, theirs in source.named_parameters():
-            if name not in parameters:  # phones that are not wanted
+            if name not in parameters:  # an output of phones that this model lacks
                 continue
             own = parameters[name]
             if shared := rows.get(name.split(".")[0]):
                 own[list(shared)] = theirs[list(shared.values())].to(own.device)
             else:
                 own.copy_(theirs)
-    return f"starting from {folder}; {told}"
+    return f"starting from {folder}; {summary}"
 
 
 def known_trigram(folder: Path | None, tokens: Vocabulary) -> Tensor | None:
-    """What a model in a folder was taught with by MMI, if words were read from the same tokens.
+    """Return the denominator language model of a model in a folder, if its tokens are these.
 
-    Of a few texts it is worth more than their own trigram, which takes each of them for certain.
+    The tokens are the phones, if the model has any. With few texts to train on, it is better than a
+    trigram of these texts alone, which overfits them.
 
     Raises:
-        CheckpointError: not an experiment folder, or a damaged one.
+        CheckpointError: the folder is not an experiment, or damaged.
     """
     if not folder:
         return None
@@ -92,11 +93,10 @@ def known_trigram(folder: Path | None, tokens: Vocabulary) -> Tensor | None:
 
 
 def freeze(model: AcousticModel, layers: int) -> None:
-    """Let the lowest recurrent layers, and what is below, keep their weights: no gradient, no
-    weight decay.
+    """Freeze the lowest recurrent layers and everything below: no gradient, no weight decay.
 
     Raises:
-        ConfigError: there are not so many.
+        ConfigError: the model has fewer layers.
     """
     present = len(model.network.layers)
     if layers > present:
@@ -106,7 +106,7 @@ def freeze(model: AcousticModel, layers: int) -> None:
 
 
 def _check_network(theirs: Config, ours: Config, folder: Path) -> None:
-    """Raise ConfigError unless the same frames go into the same recurrent layers."""
+    """Raise ConfigError unless features and recurrent layers are configured the same."""
     for section in ("features", "model"):
         given = asdict(getattr(ours, section))
         for key, wanted in asdict(getattr(theirs, section)).items():
@@ -120,7 +120,7 @@ def _check_network(theirs: Config, ours: Config, folder: Path) -> None:
 
 
 def _shared_rows(known: Vocabulary | None, vocabulary: Vocabulary) -> dict[int, int]:
-    """Ids of the new vocabulary's tokens to ids of the same tokens in the old one, if any."""
+    """Map ids of tokens of the new vocabulary to their ids in the old one, if there is one."""
     if known is None:
         return {}
     same_unit = known.unit == vocabulary.unit
@@ -132,7 +132,8 @@ def _shared_rows(known: Vocabulary | None, vocabulary: Vocabulary) -> dict[int, 
     }
 
 
-def _told(rows: dict[int, int], vocabulary: Vocabulary) -> str:
+def _kept_tokens(rows: dict[int, int], vocabulary: Vocabulary) -> str:
+    """Return how many tokens kept their weights, and which ones did not."""
     fresh = [token for index, token in enumerate(vocabulary.tokens) if index not in rows]
     if not fresh:
         return f"all {len(rows)} tokens kept"

@@ -1,6 +1,6 @@
-"""The training task of the LSTM language model: sentences of equal length, judged by perplexity.
+"""The training task of the LSTM language model: batches of sentences, judged by perplexity.
 
-An epoch is a share of the text, so that a long text is judged more than once on the way through.
+An epoch is a part of the text, so that one pass over a long text has several validations.
 """
 
 from array import array
@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from asr.config import Config, LmConfig
 from asr.data import Epoch, plan_batches
-from asr.distributed import Group
+from asr.distributed import ProcessGroup
 from asr.errors import LanguageModelError, TrainingError
 from asr.lm import (
     BOUNDARY,
@@ -31,15 +31,15 @@ from asr.lm import (
 
 
 @dataclass(frozen=True, eq=False)
-class Corpus:
-    """Encoded sentences, one behind the other; four bytes a token."""
+class EncodedText:
+    """Encoded sentences, concatenated; four bytes a token."""
 
-    ids: NDArray[np.int32]  # each sentence with BOUNDARY behind it
+    ids: NDArray[np.int32]  # of all tokens; BOUNDARY ends each sentence
     words: int
 
     @cached_property
     def ends(self) -> NDArray[np.int64]:
-        """Where each sentence ends: the index behind its BOUNDARY."""
+        """The end of each sentence: the index after its BOUNDARY."""
         return np.flatnonzero(self.ids == BOUNDARY) + 1
 
     @cached_property
@@ -56,10 +56,10 @@ class Corpus:
 
 
 def make_vocabulary(paths: Sequence[str], config: LmConfig) -> LmVocabulary:
-    """The most frequent units of texts; of equally frequent ones those that come first.
+    """Make a vocabulary of the most frequent units of texts; of equals, the first ones.
 
     Raises:
-        LanguageModelError: a text cannot be used, or all hold nothing but <unk>.
+        LanguageModelError: a text cannot be used, or the texts hold nothing but <unk>.
     """
     counts = Counter[str]()
     for sentence in read_sentences(paths, config.unit):
@@ -71,7 +71,7 @@ def make_vocabulary(paths: Sequence[str], config: LmConfig) -> LmVocabulary:
     return LmVocabulary((EOS, UNK, *common), config.unit)
 
 
-def read_corpus(paths: Sequence[str], vocabulary: LmVocabulary) -> Corpus:
+def encode_texts(paths: Sequence[str], vocabulary: LmVocabulary) -> EncodedText:
     """Read and encode texts.
 
     Raises:
@@ -81,20 +81,20 @@ def read_corpus(paths: Sequence[str], vocabulary: LmVocabulary) -> Corpus:
     for sentence in read_sentences(paths, vocabulary.unit):
         tokens.extend(vocabulary.encode(sentence))
     ids = np.frombuffer(tokens, np.int32)
-    return Corpus(ids, int(vocabulary.word_ends(ids).sum()))
+    return EncodedText(ids, int(vocabulary.word_ends(ids).sum()))
 
 
 class LanguageTask:
-    """See asr.train.Task."""
+    """The task of the LSTM language model; see asr.train.Task."""
 
     def __init__(
         self,
         config: Config,
         vocabulary: LmVocabulary,
-        train: Corpus,
-        valid: Corpus,
+        train: EncodedText,
+        valid: EncodedText,
         *,
-        group: Group,
+        group: ProcessGroup,
         device: str,
     ) -> None:
         self.config = config
@@ -112,7 +112,7 @@ class LanguageTask:
             )
 
     def batches(self, epoch: int) -> Epoch[SentenceBatch]:
-        """The batches of one share of the text; each pass over all shares is shuffled anew."""
+        """Return the batches of one part of the text; each pass over all parts is shuffled anew."""
         wanted = round(self.train.words / self.config.lm.epoch_words)
         shares = min(max(wanted, 1), len(self.usable))
         rng = np.random.default_rng([self.config.train.seed, epoch // shares])
@@ -129,26 +129,29 @@ class LanguageTask:
         return SentenceBatch.of(sentences) if sentences else None
 
     def loss(self, batch: SentenceBatch, generator: Generator) -> tuple[Tensor, int]:
-        """Negative log-probability summed over the batch, in nats, and its number of tokens."""
+        """Return the negative log-probability of a batch in nats, and its number of tokens."""
         log_probs, _ = self.model.target_log_probs(batch.to(self.device))
         return -log_probs.sum(), int(batch.num_tokens.sum())
 
     def describe(self, batch: SentenceBatch) -> str:
-        """The first sentence, and how many there are."""
+        """Name the first sentence, and the number of sentences."""
         first = batch.tokens[0, 1 : int(batch.num_tokens[0])].tolist()
         text = " ".join(self.vocabulary.tokens[token] for token in first)
         return f"{len(batch.tokens)} sentences, the first: {text}"
 
     def seconds(self, batch: SentenceBatch) -> float:
-        """Tokens."""
+        """Return the number of tokens."""
         return float(batch.num_tokens.sum())
 
     def report(self) -> dict[str, float]:
-        """Nothing beside the loss."""
+        """Return nothing: there are no figures beside the loss."""
         return {}
 
     def validate(self, model: LstmLanguageModel) -> dict[str, float]:
-        """Loss for a token; as the error the perplexity of a word (and </s>), whatever the unit."""
+        """Return the loss per token, and as 'error' the perplexity per word and </s>.
+
+        The perplexity does not depend on the unit.
+        """
         own = self._own(range(len(self.valid)))
         scores = token_log_probs(model, [self.valid[index] for index in own])
         log_prob = sum(float(score.sum(dtype=np.float64)) for score in scores)

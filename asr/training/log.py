@@ -1,4 +1,4 @@
-"""The figures of an epoch, and the log of a run: log.jsonl, a line an epoch, and tensorboard."""
+"""The log of a training run: log.jsonl, with one line for each epoch, and tensorboard."""
 
 import json
 from contextlib import suppress
@@ -15,26 +15,26 @@ from asr.errors import TrainingError
 
 @dataclass
 class Tally:
-    """Sums over the batches of an epoch that are done, those of all processes; JSON types only."""
+    """Sums over the finished batches of an epoch, of all processes; JSON types only."""
 
     position: int = 0  # batches done
     loss: float = 0.0
     tokens: float = 0.0
-    amount: float = 0.0  # of data learnt from: seconds of audio, or tokens of text
+    amount: float = 0.0  # of data learned from: seconds of audio, or tokens of text
     skipped: int = 0  # steps whose loss or gradient was not finite
     learning_rate: float = 0.0  # of the last step
     elapsed_s: float = 0.0
     norms: list[float] = field(default_factory=list)  # of the gradient, before it was clipped
 
     def add(self, loss: float, tokens: float, amount: float, norm: float) -> None:
-        """Count a step that was made."""
+        """Add the sums of one step."""
         self.loss += loss
         self.tokens += tokens
         self.amount += amount
         self.norms.append(norm)
 
     def figures(self, clip_norm: float, rate: str) -> dict[str, float]:
-        """The line of the log; `rate` names the amount of data learnt from in a second."""
+        """Return the figures for the log; `rate` names the amount of data per second."""
         norms = self.norms or [0.0]
         elapsed_s = max(self.elapsed_s, 1e-9)
         return {
@@ -50,9 +50,10 @@ class Tally:
 
 
 class TrainLog:
-    """Goes on with the log of a folder after so many epochs. Use as a context.
+    """The log of an experiment folder, continued after a number of epochs. Use it as a context.
 
-    Lines of later epochs go: a run that was killed between its log and its checkpoint left them.
+    Lines of later epochs are dropped: a run that was killed between its log and its checkpoint has
+    left them.
     """
 
     def __init__(self, folder: Path, epochs: int) -> None:
@@ -67,11 +68,11 @@ class TrainLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # a full disk, of which the writing of a checkpoint has told
+        with suppress(OSError):  # a full disk, which writing the checkpoint has reported already
             self.board.close()
 
     def write(self, epoch: int, step: int, figures: dict[str, float]) -> None:
-        """Append an epoch, counted from 0.
+        """Append the figures of an epoch, counted from 0.
 
         Raises:
             TrainingError: the disk is full, or the file cannot be written.

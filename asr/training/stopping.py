@@ -1,4 +1,4 @@
-"""Signals that ask a program to stop: it finishes what it is at, and stops in good order."""
+"""Signals that ask the program to stop: it finishes its step, saves, and ends."""
 
 import signal
 from types import FrameType
@@ -8,7 +8,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """While entered, `signal` tells whether Ctrl-C or SIGTERM came; a second one acts at once."""
+    """A context whose `signal` is the SIGINT or SIGTERM that came; a second one acts at once."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None

@@ -241,7 +241,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_files_that_do_not_belong_together(folder: Path):
     lines = (folder / "phones.txt").read_text().splitlines()
     (folder / "phones.txt").write_text("\n".join(lines[:-1]) + "\n")
-    assert "words or phones that there are not" in refusal(folder)
+    assert "words or phones that do not exist" in refusal(folder)
     (folder / "phones.txt").write_text("AA\n")
     with pytest.raises(VocabularyError, match=r"phones\.txt: not a token file"):
         Pronunciations.load(folder)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from asr.errors import LanguageModelError
-from asr.lm.arrays import ROOT
+from asr.lm.arrays import EMPTY_CONTEXT
 from asr.lm.ngram import Level, NgramModel, perplexity
 from asr.lm.trie import lexicographic_order
 
@@ -104,7 +104,7 @@ def test_the_state_is_the_longest_known_context(ngrams: Ngrams) -> None:
     for row, node in zip(rows, suffix.tolist(), strict=True):
         known = (row[start:] for start in range(1, len(row)) if row[start:] in rows)
         longest = next(known, None)
-        assert node == (1 + rows.index(longest) if longest else ROOT)
+        assert node == (1 + rows.index(longest) if longest else EMPTY_CONTEXT)
 
 
 @given(models(closed=True))
@@ -150,7 +150,7 @@ def test_a_probability_that_is_not_given_is_that_of_backing_off() -> None:
 def test_an_empty_highest_order_is_left_out() -> None:
     empty = Level(np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
     model = NgramModel.from_levels(WORDS, [*make_levels(UNIGRAMS), empty])
-    assert (model.order, model.counts, model.begin) == (1, [5], ROOT)
+    assert (model.order, model.counts, model.begin) == (1, [5], EMPTY_CONTEXT)
     assert model.score(["a"]) == [-1.5, -1.0]
 
 

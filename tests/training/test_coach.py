@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 import asr.training.coach
 from asr.config import Config, TrainConfig
 from asr.data import Batch, Example, Frames, Loader, make_examples
-from asr.distributed import Group
+from asr.distributed import ProcessGroup
 from asr.manifest import Utterance, read_manifest
 from asr.objective import AcousticTask
 from asr.text import Normalizer, Vocabulary
@@ -41,12 +41,12 @@ def batch_of(num_tokens: list[int], log_mel: Tensor | None = None) -> Batch:
     return Batch((), log_mel, num_frames, none, tokens, none, 0 * tokens)
 
 
-def coach(*, speaks: bool = True, warmup_steps: int = 0, accumulate: int = 1) -> Coach:
+def coach(*, is_main: bool = True, warmup_steps: int = 0, accumulate: int = 1) -> Coach:
     made = Coach(
         nn.Linear(2, 2),
         Facts(entropy=ENTROPY, fill=0.3, duration_s=10.0),
         TrainConfig(warmup_steps=warmup_steps, accumulate=accumulate),
-        speaks=speaks,
+        is_main=is_main,
     )
     made.planned = 10_000
     return made
@@ -93,7 +93,7 @@ def test_plateau_is_announced_once_and_so_is_its_end(capsys: pytest.CaptureFixtu
     assert said(capsys) == []
     feed(watching, [0, 0, 0, 0], 1)
     assert said(capsys) == [
-        f"step {WATCH_STEPS}: blank plateau: almost only blanks, as every CTC start"
+        f"step {WATCH_STEPS}: blank plateau: almost only blanks, as usual at the start"
     ]
     feed(watching, [0, 0, 0, 0])
     assert said(capsys) == []
@@ -112,7 +112,7 @@ def test_one_token_in_ten_is_no_plateau(capsys: pytest.CaptureFixture[str]):
 
 
 def test_other_processes_say_nothing(capsys: pytest.CaptureFixture[str]):
-    watching = coach(speaks=False)
+    watching = coach(is_main=False)
     watching.planned = 10
     feed(watching, [0, 0], loss=ENTROPY)
     assert watching.told
@@ -230,7 +230,7 @@ class Run:
         torch.manual_seed(0)
         examples = make_examples(read_manifest(tones), Normalizer(), VOCABULARY)
         frames = Frames(config)
-        loader = Loader(examples, frames, config, Group())
+        loader = Loader(examples, frames, config, ProcessGroup())
         self.task = AcousticTask(config, VOCABULARY, loader, loader, "cpu")
 
     def batches(self) -> Iterator[Batch]:
@@ -253,7 +253,7 @@ class Run:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch):
-    """A coach that speaks after so few steps as a run on tones needs."""
+    """A coach that advises after so few steps as a run on tones needs."""
     monkeypatch.setattr(asr.training.coach, "NORMAL_STEPS", 3 * WATCH_STEPS)
 
 

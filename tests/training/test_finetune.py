@@ -21,7 +21,7 @@ from asr.manifest import Utterance, write_manifest
 from asr.model import AcousticModel
 from asr.scoring import score
 from asr.text import PHONES, Vocabulary
-from asr.training.finetune import adapted_vocabulary, freeze, start_from
+from asr.training.finetune import extended_vocabulary, freeze, start_from
 
 ROOT = Path(__file__).parents[2]
 ENGLISH = ROOT / "asr" / "models" / "english"
@@ -145,11 +145,11 @@ def test_phones_that_are_not_wanted_stay_behind(tmp_path: Path):
 def test_the_vocabulary_keeps_all_tokens_and_adds_new_ones(
     exp: Path, texts: list[str], expected: tuple[str, ...]
 ):
-    assert adapted_vocabulary(exp, texts, small_config()) == Vocabulary(expected)
+    assert extended_vocabulary(exp, texts, small_config()) == Vocabulary(expected)
 
 
 def test_the_vocabulary_of_another_unit_is_of_the_texts_alone(exp: Path):
-    found = adapted_vocabulary(exp, ["ONE TWO"], small_config(model={"unit": "word"}))
+    found = extended_vocabulary(exp, ["ONE TWO"], small_config(model={"unit": "word"}))
     assert found == Vocabulary(("<blank>", "ONE", "TWO"), "word")
 
 
@@ -173,7 +173,7 @@ def test_another_network_is_refused_by_its_first_key(
         start_from(exp, model, OLD)
     assert str(caught.value).startswith(f"--init {exp}: its network has {message}")
     with pytest.raises(ConfigError) as early:
-        adapted_vocabulary(exp, ["A"], small_config(**changed))
+        extended_vocabulary(exp, ["A"], small_config(**changed))
     assert str(early.value) == str(caught.value)
     assert all(torch.equal(before[name], weight) for name, weight in weights_of(model).items())
 
@@ -182,7 +182,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"none/config\.json: cannot be read"):
         start_from(tmp_path / "none", model_of(OLD, small_config(), seed=2), OLD)
     with pytest.raises(CheckpointError, match=r"none/config\.json: cannot be read"):
-        adapted_vocabulary(tmp_path / "none", ["A"], small_config())
+        extended_vocabulary(tmp_path / "none", ["A"], small_config())
 
 
 @pytest.mark.parametrize("layers", [0, 1, 2])

@@ -13,11 +13,11 @@ from grammar import ENTROPY_BITS, SENTENCES, small_lm_config, write_texts
 
 from asr.checkpoint import load_checkpoint
 from asr.config import Config
-from asr.distributed import Group
+from asr.distributed import ProcessGroup
 from asr.errors import LanguageModelError, TrainingError
 from asr.lm import LmVocabulary, SentenceBatch, lstm_perplexity
 from asr.train import Trainer
-from asr.training.lm_task import LanguageTask, make_vocabulary, read_corpus
+from asr.training.lm_task import LanguageTask, encode_texts, make_vocabulary
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def make_task(
 ) -> LanguageTask:
     torch.manual_seed(config.train.seed)
     vocabulary = make_vocabulary([str(train)], config.lm)
-    corpora = (read_corpus([str(path)], vocabulary) for path in (train, valid))
-    return LanguageTask(config, vocabulary, *corpora, group=Group(rank, size), device="cpu")
+    corpora = (encode_texts([str(path)], vocabulary) for path in (train, valid))
+    return LanguageTask(config, vocabulary, *corpora, group=ProcessGroup(rank, size), device="cpu")
 
 
 def sentences_of(task: LanguageTask, batches: list[SentenceBatch | None]) -> list[str]:
@@ -60,7 +60,7 @@ def test_corpus(tmp_path: Path):
     for name, content in (("a", "B A\n\nA C\n"), ("b", "A\n")):
         (tmp_path / name).write_text(content)
     paths = [str(tmp_path / name) for name in "ab"]
-    corpus = read_corpus(paths, LmVocabulary(("</s>", "<unk>", "A", "B"), "word"))
+    corpus = encode_texts(paths, LmVocabulary(("</s>", "<unk>", "A", "B"), "word"))
     assert [sentence.tolist() for sentence in map(corpus.__getitem__, range(3))] == [
         [3, 2, 0],
         [2, 1, 0],
@@ -69,7 +69,7 @@ def test_corpus(tmp_path: Path):
     assert (corpus.words, len(corpus), corpus.lengths.tolist()) == (5, 3, [3, 3, 2])
     assert corpus.ids.dtype == np.int32
     characters = LmVocabulary(("</s>", "<unk>", "<space>", "A", "B", "C"), "character")
-    assert read_corpus(paths, characters).words == 5
+    assert encode_texts(paths, characters).words == 5
 
 
 def numbered(tmp_path: Path, count: int = 50) -> Path:
@@ -159,7 +159,7 @@ def test_a_grammar_is_learnt_to_its_entropy(
         lm={"unit": unit, "batch_tokens": batch_tokens, "epoch_words": 1200},
         train={"epochs": 4, "learning_rate": 0.05},
     )
-    Trainer(make_task(config, *texts), config.train, tmp_path / "exp", Group()).run()
+    Trainer(make_task(config, *texts), config.train, tmp_path / "exp", ProcessGroup()).run()
     lines = [json.loads(line) for line in (tmp_path / "exp" / "log.jsonl").read_text().splitlines()]
     assert 2**ENTROPY_BITS <= lines[-1]["valid_error"] < 1.05 * 2**ENTROPY_BITS
     assert lines[0]["valid_error"] > lines[-1]["valid_error"]
@@ -168,7 +168,7 @@ def test_a_grammar_is_learnt_to_its_entropy(
 def run_parts(config: Config, texts: tuple[Path, Path], folder: Path, stops: list[int]) -> None:
     """Train up to each of the stops (epochs), every time in a new trainer."""
     for number, stop in enumerate([*stops, config.train.epochs]):
-        trainer = Trainer(make_task(config, *texts), config.train, folder, Group())
+        trainer = Trainer(make_task(config, *texts), config.train, folder, ProcessGroup())
         if number:
             trainer.resume()
         if stop < config.train.epochs:
