@@ -2,16 +2,16 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import soundfile
+from folders import CONF, ROOT, SAMPLES
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SAMPLES = ROOT / "asr" / "samples"
 
 
 def blocks(language: str) -> list[str]:
@@ -20,7 +20,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    (tmp_path / "conf").symlink_to(CONF)
     waveform, rate_hz = soundfile.read(SAMPLES / "quickstart.flac")
     soundfile.write(tmp_path / "talk.mp3", waveform, rate_hz)
     return tmp_path
@@ -43,6 +43,18 @@ def test_python_snippet_prints_the_text_of_the_sample(folder: Path):
     assert len(set(recognised) & {word.lower() for word in spoken}) >= len(spoken) // 2
 
 
+@pytest.fixture
+def three_epochs(folder: Path) -> None:
+    """Let conf/smoke.toml say three epochs; that 15 learn it all, the smoke recipe shows."""
+    (folder / "conf").unlink()
+    shutil.copytree(CONF, folder / "conf")
+    smoke = folder / "conf" / "smoke.toml"
+    text = smoke.read_text(encoding="utf-8")
+    assert "epochs = 15\n" in text
+    smoke.write_text(text.replace("epochs = 15\n", "epochs = 3\n"), encoding="utf-8")
+
+
+@pytest.mark.usefixtures("three_epochs")
 def test_training_on_tones_works_as_written(folder: Path):
     commands = str(Path(sys.executable).parent)
     environment = os.environ | {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
