@@ -4,17 +4,15 @@ import io
 import json
 import struct
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
+from folders import real_material
 from hypothesis import given, settings, strategies as st
 
 from asr.audio import SAMPLE_RATE_HZ, AudioStream, list_audio, read_audio
-
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def noise(num_frames, channels=1, scale=0.1, seed=0):
@@ -232,9 +230,7 @@ def test_list_audio_keeps_what_gives_nothing(folder, kept):
     ],
 )
 def test_real_recordings(pattern, form, line):
-    paths = list_audio([str(SHARED_DATA / pattern)])[:600:100]
-    if not SHARED_DATA.is_dir():
-        pytest.skip("no speech beside this checkout")
+    paths = list_audio([str(real_material("data") / pattern)])[:600:100]
     for path in paths:
         recording = read_audio(path)
         assert recording.quality.format == form

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from folders import CONF
 
 from asr.config import Config, FeaturesConfig, config_from_dict, config_to_dict, load_config
 from asr.errors import ConfigError
-
-CONF = Path(__file__).parents[1] / "conf"
 
 
 @pytest.fixture

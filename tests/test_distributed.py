@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from folders import ROOT
 from forked import start, start_group
 from speech import write_conf
 from test_train import log_lines
@@ -23,8 +24,6 @@ from asr.data import Epoch
 from asr.distributed import ProcessGroup, start_processes, threads
 from asr.errors import TrainingError
 from asr.train import Trainer
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_so_many_threads_inside_the_block_alone():

@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from folders import ENGLISH, SAMPLES
 
-import asr
 from asr.cli import align
 from asr.inference import open_acoustics
 from asr.manifest import Utterance, write_manifest
-from asr.recognize import ENGLISH
 from asr.scoring import TimedWord, read_ctm
 
-SAMPLES = Path(asr.__file__).parent / "samples"
 TEXT = (SAMPLES / "quickstart.txt").read_text().strip()
 SOUND, RATE_HZ = soundfile.read(SAMPLES / "quickstart.flac", dtype="float32")
 DURATION = len(SOUND) / RATE_HZ

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from folders import ROOT
 
 import asr.lm
 from asr.cli import lm
 from asr.cli.lm import main
 
-ROOT = Path(__file__).parents[2]
 TEXT = ["the cat sat on the mat", "the dog sat on the cat", "a cat is a dog", "the dog is a cat"]
 ARPA = r"""\data\
 ngram 1=4

@@ -5,11 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from folders import CONF
 
 from asr.cli.run import run
 from asr.errors import AudioError, ConfigError
-
-CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ from types import SimpleNamespace
 
 import jiwer
 import pytest
+from folders import real_material
 
 from asr import DecodingOptions
 from asr.cli import evaluate, score, transcribe
 from asr.manifest import read_manifest
-
-BADINPUT = Path(__file__).parents[3] / "shared" / "badinput"
 
 
 @pytest.fixture
@@ -217,10 +216,10 @@ def test_model_that_is_none(tmp_path: Path, capsys):
     assert "config.json" in error
 
 
-@pytest.mark.skipif(not BADINPUT.exists(), reason="needs the files that broke other programs")
 def test_files_that_broke_other_programs(smoke: Path, folder: Path, capfd):
+    broken = real_material("badinput")
     (folder / "test-001b.wav").unlink()
-    files = [path for path in sorted(BADINPUT.rglob("*")) if path.is_file()]
+    files = [path for path in sorted(broken.rglob("*")) if path.is_file()]
     assert run(smoke, "--format", "jsonl", *files, folder) == 1
     captured = capfd.readouterr()
     done = {json.loads(line)["path"] for line in captured.out.splitlines()}

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 from corpus_files import chapter, record, summary
+from folders import real_material
 
 from asr.corpora.entries import audio_duration, recordings_by_name
 from asr.corpora.fsdd import read_fsdd, splits
 from asr.corpora.librispeech import find_subset, read_librispeech, subset_names
 from asr.corpora.table import read_csv
 from asr.errors import AudioError, ConfigError, CorpusError
-
-SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 class TestAudioDuration:
@@ -174,12 +173,11 @@ class TestFsdd:
             read_fsdd(tmp_path / "nope")
 
 
-def test_shared_corpora_have_the_published_sizes() -> None:
-    if not SHARED_DATA.exists():
-        pytest.skip("the shared corpora are not beside the checkout")
-    dev = read_librispeech(find_subset(SHARED_DATA, "dev-wide"))
+def test_real_corpora_have_the_published_sizes() -> None:
+    data = real_material("data")
+    dev = read_librispeech(find_subset(data, "dev-wide"))
     assert (len(dev), len({item.speaker for item in dev})) == (697, 10)
     assert sum(item.duration for item in dev) / 3600 == pytest.approx(1.35, abs=0.005)
-    reader = read_csv(SHARED_DATA / "cathy" / "metadata.csv")
+    reader = read_csv(data / "cathy" / "metadata.csv")
     assert (len(reader), {item.speaker for item in reader}) == (1132, {"cathy"})
     assert sum(item.duration for item in reader) / 3600 == pytest.approx(0.95, abs=0.005)

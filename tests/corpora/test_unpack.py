@@ -7,13 +7,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from folders import real_material
 from hypothesis import given, settings, strategies as st
 
 from asr.corpora import archives
 from asr.corpora.archives import unpack
 from asr.errors import DownloadError, UnsafeArchiveError
-
-SHARED_ARCHIVES = Path(__file__).parents[3] / "shared" / "badinput" / "archives"
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> tarfile.TarInfo:
@@ -191,8 +190,7 @@ def test_any_changed_byte_gives_files_below_the_target_or_our_error(
 
 @pytest.mark.parametrize("name", ["zip-slip.tar", "zip-slip-win.tar"])
 def test_archives_that_others_made_to_attack(tmp_path: Path, name: str) -> None:
-    if not (SHARED_ARCHIVES / name).exists():
-        pytest.skip("the shared archives are not beside the checkout")
+    archive = real_material("badinput", "archives", name)
     with pytest.raises(UnsafeArchiveError, match=r"evil\.txt"):
-        unpack(SHARED_ARCHIVES / name, tmp_path / "out")
+        unpack(archive, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

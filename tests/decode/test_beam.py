@@ -5,10 +5,10 @@ import math
 import subprocess
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import ROOT
 from hypothesis import given, strategies as st
 
 from asr.decode.beam import BeamDecoder
@@ -397,7 +397,7 @@ def test_compilation_is_announced_once_and_cached(tmp_path):
         subprocess.run(
             [sys.executable, "-c", code],
             env=environment,
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             check=True,
             capture_output=True,
             text=True,

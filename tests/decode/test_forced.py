@@ -1,22 +1,19 @@
 """Forced alignment against all paths, against a table of back-pointers, and by hand."""
 
 from itertools import groupby, product
-from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import ENGLISH, SAMPLES
 from hypothesis import given, settings, strategies as st
 
-import asr
 from asr.audio import read_audio
 from asr.decode.forced import TAIL_S, align_words, forced_alignment
 from asr.errors import CheckpointError, TextError, VocabularyError
 from asr.formats import Word
 from asr.inference import open_acoustics
-from asr.options import ENGLISH
 from asr.text import Vocabulary
 
-SAMPLES = Path(asr.__file__).parent / "samples"
 CHARACTERS = Vocabulary(("<blank>", " ", "A", "B", "C"))
 SPACE, A, B, C = 1, 2, 3, 4
 

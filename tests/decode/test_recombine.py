@@ -1,10 +1,9 @@
 """Recombination: a small beam finds what a large one does, and alternatives come back."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from folders import SAMPLES
 from test_beam import CHARACTERS, random_lm
 
 import asr
@@ -14,7 +13,7 @@ from asr.decode.beam import BeamDecoder
 from asr.decode.hypothesis import Hypothesis
 from asr.decode.settings import DecoderConfig
 
-SAMPLE = Path(asr.__file__).parent / "samples" / "quickstart.flac"
+SAMPLE = SAMPLES / "quickstart.flac"
 WORDS = ["A", "AB", "BA", "AAB", "B", "BB", "BAB"]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from folders import real_material
 from hypothesis import given, strategies as st
 
 from asr.cli.doctor import main
@@ -23,7 +24,6 @@ from asr.manifest import Utterance, read_manifest, write_manifest
 
 RATE_HZ = 16_000
 CHARACTERS_PER_S = 14
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "LibriSpeech"
 
 
 def noise(seconds: float, seed: int, rate_hz: int = RATE_HZ) -> np.ndarray:
@@ -332,9 +332,7 @@ def test_overrides_without_a_configuration_are_refused(tmp_path, capsys):
 
 
 def librispeech(name: str, every: int) -> list[Utterance]:
-    if not (SHARED / name).is_dir():
-        pytest.skip(f"no {name} here")
-    return read_librispeech(SHARED / name)[::every]
+    return read_librispeech(real_material("data", "LibriSpeech", name))[::every]
 
 
 @pytest.mark.parametrize("every", [50, pytest.param(1, marks=pytest.mark.slow)])

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from folders import ENGLISH
 from hypothesis import given, settings, strategies as st
 
 from asr.checkpoint import load_checkpoint, load_model, save_checkpoint
@@ -22,7 +23,6 @@ from asr.features import mel_warp
 from asr.manifest import read_manifest
 from asr.model import AcousticModel
 
-ENGLISH = Path(__file__).parents[2] / "asr" / "models" / "english"
 TOKENS = 7
 SMALL = {"layers": 2, "hidden": 16}
 # Together these use every option of [features] and [model] that changes the computation.

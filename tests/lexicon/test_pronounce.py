@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import real_material
 from hypothesis import given, strategies as st
 
 import asr.lexicon.graphones
@@ -18,7 +19,6 @@ from asr.lexicon.graphones import STEPS, Graphone, align
 from asr.lexicon.guess import Pronouncer, pronounce
 from asr.scoring import align as align_words
 
-CMUDICT = Path(__file__).parents[3] / "shared" / "data" / "text" / "cmudict.dict"
 Pairs = list[tuple[str, list[str]]]
 PAIRS = st.lists(
     st.tuples(st.text("abc", min_size=1, max_size=4), st.lists(st.sampled_from("XYZ"), max_size=5)),
@@ -179,9 +179,7 @@ def test_dictionaries_that_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_english() -> None:
     """A tenth of the CMU dictionary; all but every 50th word of it give 24.0 and 5.8 %."""
-    if not CMUDICT.exists():
-        pytest.skip("no CMU dictionary here")
-    words = read_dictionary(CMUDICT)
+    words = read_dictionary(real_material("data", "text", "cmudict.dict"))
     assert len({phone for several in words.values() for p in several for phone in p}) == 39
     taught, asked = [*words][::10], [*words][5::200]
     guess = Pronouncer.train({word: words[word] for word in taught})

@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from folders import ROOT
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "asr"
 LAYERS = [
     "errors _atomic _progress _numba _onnxruntime _json",

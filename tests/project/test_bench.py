@@ -9,11 +9,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from folders import ROOT
 
 from asr.config import Config, DataConfig, FeaturesConfig, ModelConfig
 from asr.errors import AsrError, ConfigError
 
-BENCH = Path(__file__).parents[2] / "scripts" / "bench"
+BENCH = ROOT / "scripts" / "bench"
 TOKENS = ("<blank>", " ", "A", "B")
 
 
@@ -55,9 +56,7 @@ def material() -> ModuleType:
 )
 def test_help_needs_neither_peers_nor_data(script: str, option: str):
     command = [sys.executable, BENCH / script, "--help"]
-    shown = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=BENCH.parents[1]
-    )
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     assert option in shown.stdout
 
 

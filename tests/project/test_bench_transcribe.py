@@ -9,13 +9,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
+from folders import ENGLISH, ROOT, SAMPLES
 
 from asr.config import TextConfig
 from asr.errors import AsrError, AudioError, ConfigError
 
-ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "scripts" / "bench"
-ENGLISH = ROOT / "asr" / "models" / "english"
 FAKE = """
 class Decoder:
     def __init__(self, samprate):
@@ -152,7 +151,7 @@ def test_ours_hears_what_the_package_hears(system: str):
     from asr.inference import open_acoustics
     from asr.recognize import Recognizer
 
-    wav = ROOT / "asr" / "samples" / "quickstart.flac"
+    wav = SAMPLES / "quickstart.flac"
     found = listener.answer(system, ENGLISH, [wav, wav])
     recognizer = Recognizer.load(ENGLISH)
     if system == "asr-greedy":

@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,12 +16,11 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from folders import CONF, ROOT, SAMPLES
 
 from asr.config import Config
 from asr.decode import DecoderConfig
 
-ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "asr" / "samples"
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 # In this order, as later pages use what train.md makes.
@@ -136,6 +136,18 @@ def test_no_guide_with_shell_commands_is_left_out():
     assert len(blocks(README, "sh")) == 1
 
 
+@pytest.fixture
+def three_epochs(folder: Path) -> None:
+    """Let conf/smoke.toml say three epochs; that 15 learn it all, the smoke recipe shows."""
+    (folder / "conf").unlink()
+    shutil.copytree(CONF, folder / "conf")
+    smoke = folder / "conf" / "smoke.toml"
+    text = smoke.read_text(encoding="utf-8")
+    assert "epochs = 15\n" in text
+    smoke.write_text(text.replace("epochs = 15\n", "epochs = 3\n"), encoding="utf-8")
+
+
+@pytest.mark.usefixtures("three_epochs")
 def test_shell_commands_of_the_guides_work_as_written(folder: Path):
     programs = str(Path(sys.executable).parent)
     environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}

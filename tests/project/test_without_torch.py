@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from folders import ROOT, SAMPLES
 
-ROOT = Path(__file__).parents[2]
-SPEECH = ROOT / "asr" / "samples" / "quickstart.flac"
+SPEECH = SAMPLES / "quickstart.flac"
 START = """
 import importlib.abc, sys
 

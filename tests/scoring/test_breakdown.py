@@ -1,9 +1,9 @@
 """Where the errors are, and NIST's tables and alignments of them."""
 
 import re
-from pathlib import Path
 
 import pytest
+from folders import real_material
 from hypothesis import given, settings, strategies as st
 
 from asr.scoring import report
@@ -13,7 +13,6 @@ from asr.scoring.system import System, score_system
 from asr.scoring.transcripts import read_transcripts
 from asr.scoring.wer import Score
 
-SCTK = Path(__file__).parents[3] / "shared" / "sctk"
 TEXTS = st.lists(st.sampled_from(["a", "b", "cc", "d\u00e9", "\u4f60\u597d"]), max_size=30).map(
     " ".join
 )
@@ -32,17 +31,16 @@ def numbers(lines: list[str]) -> list[list[str]]:
 
 @pytest.mark.parametrize(("file", "title"), [("test1.sys", "percent"), ("test1.raw", "counts")])
 def test_nist_tables_of_the_sctk_example(file: str, title: str) -> None:
-    if not SCTK.is_dir():
-        pytest.skip("the SCTK test data is not beside this checkout")
+    sctk = real_material("sctk")
     refs, hyps = (
-        {name: text.lower() for name, text in read_transcripts(SCTK / name_of).items()}
+        {name: text.lower() for name, text in read_transcripts(sctk / name_of).items()}
         for name_of in ("csrnab.ref", "csrnab.hyp")
     )
     lines = report.table(score_system("csrnab.hyp", refs, hyps))
     start = lines.index(f"{title} by speaker")
     ours = numbers(lines[start : lines.index("", start)])
     assert len(ours) == 7
-    assert ours == numbers((SCTK / file).read_text().splitlines())
+    assert ours == numbers((sctk / file).read_text().splitlines())
 
 
 def test_by_speaker_and_length() -> None:

@@ -2,10 +2,10 @@
 
 import json
 import math
-from pathlib import Path
 
 import jiwer
 import pytest
+from folders import real_material
 from hypothesis import given, settings, strategies as st
 
 from asr.errors import ScoreError
@@ -13,7 +13,6 @@ from asr.scoring.alignment import align
 from asr.scoring.transcripts import read_transcripts
 from asr.scoring.wer import ErrorCounts, Score, count, score, score_utterance
 
-SCTK = Path(__file__).parents[3] / "shared" / "sctk"
 WORDS = st.lists(st.sampled_from(["a", "b", "cc", "d\u00e9"]), max_size=8)
 TEXTS = WORDS.map(" ".join)
 
@@ -38,10 +37,9 @@ def test_nist_lines() -> None:
 
 
 def test_nist_counts_of_the_sctk_example() -> None:
-    if not SCTK.is_dir():
-        pytest.skip("the SCTK test data is not beside this checkout")
+    sctk = real_material("sctk")
     refs, hyps = (
-        {name: text.lower() for name, text in read_transcripts(SCTK / file).items()}
+        {name: text.lower() for name, text in read_transcripts(sctk / file).items()}
         for file in ("csrnab.ref", "csrnab.hyp")
     )
     total = score(refs, hyps)

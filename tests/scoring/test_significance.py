@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folders import real_material
 from hypothesis import given, settings, strategies as st
 
 from asr.scoring.significance import (
@@ -21,7 +22,6 @@ from asr.scoring.significance import (
 from asr.scoring.system import ScoredUtterance, System, score_system
 from asr.scoring.wer import Score, count_steps
 
-SCTK = Path(__file__).parents[3] / "shared" / "sctk"
 OPERATIONS = {"C": "cor", "S": "sub", "D": "del", "I": "ins"}
 TEXTS = st.lists(st.sampled_from("abcd"), max_size=9).map(" ".join)
 SETS = st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=8)
@@ -47,9 +47,8 @@ def read_sgml(path: Path) -> System:
 
 
 def test_nist_figures_of_the_matched_pairs_test() -> None:
-    if not SCTK.is_dir():
-        pytest.skip("the SCTK test data is not beside this checkout")
-    a, b = read_sgml(SCTK / "file1.sgml"), read_sgml(SCTK / "file2.sgml")
+    sctk = real_material("sctk")
+    a, b = read_sgml(sctk / "file1.sgml"), read_sgml(sctk / "file2.sgml")
     found = [
         s for u, v in zip(a.utterances, b.utterances, strict=True) for s in segments(columns(u, v))
     ]

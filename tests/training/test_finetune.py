@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from folders import CONF, ENGLISH, real_material
 from speech import small_config, write_conf
 from torch import Tensor
 
@@ -23,8 +24,6 @@ from asr.scoring import score
 from asr.text import PHONES, Vocabulary
 from asr.training.finetune import extended_vocabulary, freeze, start_from
 
-ROOT = Path(__file__).parents[2]
-ENGLISH = ROOT / "asr" / "models" / "english"
 OLD = Vocabulary(("<blank>", " ", "A", "B", "C"))
 
 
@@ -240,9 +239,7 @@ def test_what_cannot_be_begun_with(exp: Path, tones: Path, tmp_path: Path, capsy
 
 @pytest.mark.slow
 def test_the_english_model_gets_better_on_a_speaker(tmp_path: Path):
-    corpus = ROOT.parent / "shared" / "data" / "LibriSpeech" / "dev-wide"
-    if not corpus.exists():
-        pytest.skip("needs the shared LibriSpeech")
+    corpus = real_material("data", "LibriSpeech", "dev-wide")
     utterances = [u for u in read_librispeech(corpus) if u.speaker == "5142"]
     minutes = list(accumulate(u.duration / 60 for u in utterances))
     parts: dict[str, list[Utterance]] = {"train": [], "valid": [], "test": []}
@@ -254,7 +251,7 @@ def test_the_english_model_gets_better_on_a_speaker(tmp_path: Path):
     # as README.md says
     overrides = ["train.epochs=12", "train.learning_rate=5e-4", "train.warmup_steps=20"]
     overrides += ["train.ema_decay=0.98", "data.batch_s=30"]
-    words = [str(ROOT / "conf" / "english.toml"), *overrides, "--init", str(ENGLISH)]
+    words = [str(CONF / "english.toml"), *overrides, "--init", str(ENGLISH)]
     words += ["--train", str(manifests["train"]), "--valid", str(manifests["valid"])]
     assert main([*words, "--out", str(tmp_path / "exp")]) == 0
     for name in ("lm.bin", "lstm.npz", "decoder.json"):
