@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from asr.config import AugmentConfig, FeaturesConfig
-from asr.features import LOG_OFFSET, mask_frames, mel_warp
+from asr.features import LOG_OFFSET, mask_frames
 
 DIRECT_DB = (-5.0, 8.0)  # direct sound over echoes that come a frame and more behind it
 NOISE_FLUCTUATION = 0.4  # deviation of a noise band's log energy from frame to frame, in nats
@@ -130,6 +130,19 @@ class Augmenter:
     def _chosen(probability: float, log_mel: Tensor, generator: Generator) -> Tensor:
         chosen = _uniform(len(log_mel), generator) < probability
         return chosen[:, None, None].to(log_mel.device)
+
+
+def mel_warp(factors: Tensor, num_mels: int) -> Tensor:
+    """Return the matrices (K, M, M) that stretch the mel axis of log-mel frames by (K,) factors.
+
+    Band m of `frames @ matrix` is what the frames hold at band m * factor, interpolated linearly
+    between two bands, as if the vocal tract were longer by the factor. Above the highest band, the
+    highest is repeated. This is the vocal tract length perturbation of Jaitly and Hinton 2013, but
+    linear in mel bands instead of hertz.
+    """
+    bands = torch.arange(num_mels)
+    place = (bands * factors[:, None]).clamp(max=num_mels - 1)  # (K, M)
+    return (1 - (place[:, None] - bands[:, None]).abs()).clamp(min=0)
 
 
 def mel_band_centres(features: FeaturesConfig) -> Tensor:

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy and torch are i
 
 settings.register_profile("asr", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("asr")
+
+
+BENCH = Path(__file__).parents[1] / "scripts" / "bench"
+
+
+@pytest.fixture
+def torchaudio(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """torchaudio for golden numbers, also beside a torch for CPUs."""
+    monkeypatch.syspath_prepend(BENCH)
+    return import_module("cpu_torchaudio").torchaudio
 
 
 @pytest.fixture
