@@ -159,7 +159,7 @@ def add_deltas(features: Tensor, num_frames: Tensor, order: int) -> Tensor:
         held = streams[-1].gather(1, index)  # (N, T + 4, C)
         delta = torch.zeros_like(features)
         for n in offsets:
-            delta = delta + n * held[:, DELTA_REACH + n : DELTA_REACH + n + length]
+            delta = torch.add(delta, held[:, DELTA_REACH + n :][:, :length], alpha=n)  # n c[t + n]
         streams.append(delta / sum(n * n for n in offsets))
     return torch.cat(streams, dim=2)
 
