@@ -1,7 +1,8 @@
-"""Augmentation of log-mel frames: warping, rooms, noise, band limits, masks. (Speed: asr/data.py.)
+"""Augmentation of log-mel frames: warping, rooms, noise, band limits, masks.
 
-Working on mel energies rather than on samples lets the frames of a recording be computed once and
-kept. Every random number comes from the generator given, so a batch can be made again exactly.
+Speed perturbation alone works on samples (asr/data.py). All else works on mel energies, so that the
+frames of a recording are computed once and kept. Every random number comes from the generator that
+is passed in, so a batch can be reproduced exactly.
 
 Shapes: N utterances, T frames, M mel bands.
 """
@@ -12,15 +13,15 @@ import torch
 from torch import Generator, Tensor, nn
 
 from asr.config import AugmentConfig, FeaturesConfig
-from asr.features import LOG_OFFSET, mask_frames, mel_warp
+from asr.features import LOG_OFFSET, mask_frames
 
-DIRECT_DB = (-5.0, 8.0)  # direct sound over echoes that come a frame and more behind it
+DIRECT_DB = (-5.0, 8.0)  # direct sound over the echoes that arrive a frame or more later
 NOISE_FLUCTUATION = 0.4  # deviation of a noise band's log energy from frame to frame, in nats
 STEEPEST_NOISE = 2.0  # noise power falls as 1 / f^a with a in 0..2: white, pink, brown
 
 
 class Augmenter:
-    """Applies what the configuration asks for, in the order in which the world does it."""
+    """A function of log-mel frames that applies the configured steps, in the world's order."""
 
     def __init__(self, config: AugmentConfig, features: FeaturesConfig) -> None:
         self.config = config
@@ -29,7 +30,7 @@ class Augmenter:
         self.frame_shift_s = features.frame_shift_ms / 1000
 
     def __call__(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
-        """(N, T, M) log-mel frames to as many; int64 (N,) valid frames, padding stays zero."""
+        """Return augmented (N, T, M) log-mel frames, of int64 (N,) valid frames; padding is 0."""
         config = self.config
         if config.freq_warp:
             log_mel = self.warp(log_mel, generator)
@@ -52,14 +53,14 @@ class Augmenter:
     def reverberate(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
         """Add the echoes of a room to some utterances: energies that decay exponentially.
 
-        Late echoes are like noise that falls by 60 dB in the reverberation time (Polack 1988), so
-        that their energies add to those of the frames behind.
+        Late echoes resemble noise that falls by 60 dB in the reverberation time (Polack 1988), so
+        their energies add to those of the frames that follow.
         """
         batch, length, _ = log_mel.shape
         (shortest, longest), (low, high) = self.config.reverb_s, DIRECT_DB
         time_s = shortest + (longest - shortest) * _uniform(batch, generator)
         direct_db = low + (high - low) * _uniform(batch, generator)
-        behind = math.ceil(longest / self.frame_shift_s)  # frames with echoes
+        behind = math.ceil(longest / self.frame_shift_s)  # frames that an echo lasts
         delay_s = self.frame_shift_s * torch.arange(1, behind + 1)
         decay = 10 ** (-6 * delay_s / time_s[:, None])  # (N, behind)
         decay *= 10 ** (-direct_db / 10)[:, None] / decay.sum(1, keepdim=True)
@@ -92,8 +93,8 @@ class Augmenter:
     def limit_band(self, log_mel: Tensor, generator: Generator) -> Tensor:
         """Silence all bands above a random cut-off in some utterances, as codecs and phones do.
 
-        What is below it is changed a little in each band and frame, as a coarse quantiser does:
-        MP3 at 24 kbit/s by 0.5 nats (deviation), and by more where there is little.
+        With codec_noise, the bands below it get a little noise in each frame, as from a coarse
+        quantiser: MP3 at 24 kbit/s deviates by 0.5 nats, and by more where there is little energy.
         """
         low, high = self.config.band_limit_hz
         cutoff_hz = low + (high - low) * _uniform(len(log_mel), generator)
@@ -108,7 +109,10 @@ class Augmenter:
         return torch.where(chosen, torch.where(above, floor, coded), log_mel)
 
     def mask(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
-        """SpecAugment (Park et al. 2019) without warping; masks hold the utterance's mean."""
+        """Mask spans of frames and of bands with the utterance's mean.
+
+        Source: Park et al. 2019, 'SpecAugment', without its time warping.
+        """
         config = self.config
         batch, length, bands = log_mel.shape
         frames = num_frames.cpu()
@@ -132,8 +136,21 @@ class Augmenter:
         return chosen[:, None, None].to(log_mel.device)
 
 
+def mel_warp(factors: Tensor, num_mels: int) -> Tensor:
+    """Return the matrices (K, M, M) that stretch the mel axis of log-mel frames by (K,) factors.
+
+    Band m of `frames @ matrix` is what the frames hold at band m * factor, interpolated linearly
+    between two bands, as if the vocal tract were longer by the factor. Above the highest band, the
+    highest is repeated. This is the vocal tract length perturbation of Jaitly and Hinton 2013, but
+    linear in mel bands instead of hertz.
+    """
+    bands = torch.arange(num_mels)
+    place = (bands * factors[:, None]).clamp(max=num_mels - 1)  # (K, M)
+    return (1 - (place[:, None] - bands[:, None]).abs()).clamp(min=0)
+
+
 def mel_band_centres(features: FeaturesConfig) -> Tensor:
-    """Centre frequencies of the mel bands, float (M,), in Hz."""
+    """Return the centre frequencies of the mel bands on HTK's scale, float (M,), in Hz."""
     high_hz = features.high_hz or features.sample_rate_hz / 2
     ends = 2595 * torch.log10(1 + torch.tensor([features.low_hz, high_hz]) / 700)
     mels = torch.linspace(float(ends[0]), float(ends[1]), features.num_mels + 2)[1:-1]
@@ -145,7 +162,10 @@ def _uniform(count: int, generator: Generator) -> Tensor:
 
 
 def _spans(count: int, widest: Tensor, extent: Tensor, length: int, generator: Generator) -> Tensor:
-    """Bool (N, length): the union of `count` random spans, each within 0..extent (N,)."""
+    """Return bool (N, length), true in `count` random spans, each within 0..extent (N,).
+
+    A span has at most `widest` (N,) places, rounded up.
+    """
     batch = len(extent)
     width = (torch.rand(batch, count, generator=generator) * (widest[:, None] + 1)).long()
     room = (extent[:, None] - width + 1).clamp(min=1)

@@ -1,15 +1,16 @@
-"""The LSTM twice: written out gate by gate to read and explain, and fast and exact to train.
+"""The LSTM, twice: gate by gate, to be read and explained, and as fast layers, to be trained.
 
-The reference (`lstm_step`, `lstm_reference`) follows Graves, Mohamed and Hinton 2013, 'Speech
-recognition with deep recurrent neural networks', equations 3 to 7, without peephole weights, and
-keeps every intermediate. Weights have the layout of torch.nn.LSTM: rows i, f, g, o.
+The cell (`lstm_step`, `lstm_reference`) follows Graves, Mohamed and Hinton 2013, 'Speech
+recognition with deep recurrent neural networks', equations 3 to 7, without peephole weights. Its
+state is a sum: while the forget gate is near 1, old content and its gradient pass many steps
+undiminished, where those of a plain recurrent network vanish (Hochreiter and Schmidhuber 1997).
 
-The fast layers run one recurrent network in each direction, the backward one on input reversed
-within each utterance's length: nothing ever reads padding, so no packing is needed, and both the
-CPU's (oneDNN) and the GPU's (cuDNN) fused kernels can be used.
+The layers (`RecurrentLayer`, `RecurrentStack`) read each utterance in both directions. The backward
+network gets its frames reversed within the utterance's own length, so that neither direction reads
+padding before a valid frame. No packing is needed, and fused kernels run (oneDNN, cuDNN).
 
-Shapes: N utterances, T frames, I inputs, H hidden cells, D directions. Batch first; inside a layer
-the kernels run time first, which they prefer.
+Shapes: N utterances, T frames, I inputs, H hidden cells, D directions. Tensors are batch first; the
+kernels inside a layer run time first, which is faster.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 @dataclass(frozen=True)
 class LstmStep:
-    """All values of one time step, each float (N, H)."""
+    """The gates and states of one time step, each float (N, H)."""
 
     input_gate: Tensor
     forget_gate: Tensor
@@ -37,35 +38,35 @@ class LstmStep:
 
 @dataclass(frozen=True)
 class LstmWeights:
-    """Weights of one direction: (4H, I), (4H, H) and the sum of both biases (4H,)."""
+    """The weights of one direction; their rows belong to i, f, g, o, as in torch.nn.LSTM."""
 
-    input: Tensor
-    recurrent: Tensor
-    bias: Tensor
+    input: Tensor  # (4H, I)
+    recurrent: Tensor  # (4H, H)
+    bias: Tensor  # (4H,), the sum of torch's two
 
     @classmethod
     def of(cls, lstm: nn.LSTM) -> "LstmWeights":
-        """The weights of a one-layer, one-direction torch.nn.LSTM."""
+        """Return the weights of a torch.nn.LSTM of one layer and one direction."""
         named = lstm.get_parameter
         bias = named("bias_ih_l0") + named("bias_hh_l0")
         return cls(named("weight_ih_l0"), named("weight_hh_l0"), bias)
 
 
 def lstm_step(frame: Tensor, hidden: Tensor, cell: Tensor, weights: LstmWeights) -> LstmStep:
-    """One step: frame (N, I), previous hidden and cell state (N, H)."""
+    """Read a frame (N, I), given the hidden and the cell state (N, H) of the step before."""
     sums = frame @ weights.input.T + hidden @ weights.recurrent.T + weights.bias  # (N, 4H)
     i, f, g, o = sums.chunk(4, dim=1)
     input_gate = torch.sigmoid(i)
     forget_gate = torch.sigmoid(f)
     candidate = torch.tanh(g)
     output_gate = torch.sigmoid(o)
-    cell_state = forget_gate * cell + input_gate * candidate
+    cell_state = forget_gate * cell + input_gate * candidate  # keep some of the old, add some new
     hidden_state = output_gate * torch.tanh(cell_state)
     return LstmStep(input_gate, forget_gate, candidate, output_gate, cell_state, hidden_state)
 
 
 def lstm_reference(frames: Tensor, weights: LstmWeights) -> list[LstmStep]:
-    """Run (N, T, I) frames from a zero state; return the T steps."""
+    """Run over (N, T, I) frames from a zero state; return the T steps."""
     hidden = cell = frames.new_zeros(frames.shape[0], weights.recurrent.shape[1])
     steps = []
     for frame in frames.unbind(1):
@@ -76,7 +77,7 @@ def lstm_reference(frames: Tensor, weights: LstmWeights) -> list[LstmStep]:
 
 
 def reverse_within(frames: Tensor, num_frames: Tensor) -> Tensor:
-    """Reverse (N, T, I) in time within each utterance's length; padding stays where it is."""
+    """Reverse (N, T, I) frames in time within int64 (N,) lengths; padding stays where it is."""
     time = torch.arange(frames.shape[1], device=frames.device)
     last = num_frames[:, None] - 1
     index = torch.where(time <= last, last - time, time)  # (N, T)
@@ -84,7 +85,7 @@ def reverse_within(frames: Tensor, num_frames: Tensor) -> Tensor:
 
 
 class RecurrentLayer(nn.Module):
-    """One layer: the recurrent network each way, then layer normalisation where it is asked for."""
+    """A layer of one or two directions, followed by layer normalisation if configured."""
 
     def __init__(self, inputs: int, config: ModelConfig) -> None:
         super().__init__()
@@ -97,14 +98,14 @@ class RecurrentLayer(nn.Module):
             self._set_forget_bias(config.hidden, config.forget_bias)
 
     def _set_forget_bias(self, hidden: int, value: float) -> None:
-        """Start by remembering (Gers et al. 2000); torch adds two biases, one of them is zeroed."""
+        """Let every cell remember at first (Gers et al. 2000); torch adds two biases, one is 0."""
         for lstm in self.directions:
             with torch.no_grad():
                 lstm.get_parameter("bias_ih_l0")[hidden : 2 * hidden] = value
                 lstm.get_parameter("bias_hh_l0")[hidden : 2 * hidden] = 0.0
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
-        """(N, T, I) frames, int64 (N,) valid frames; returns (N, T, outputs), padding zero."""
+        """Run over (N, T, I) frames, int64 (N,) valid; return (N, T, D * H), zero in padding."""
         streams = [self._run(0, frames)]
         if len(self.directions) == 2:
             backward = self._run(1, reverse_within(frames, num_frames))
@@ -119,7 +120,7 @@ class RecurrentLayer(nn.Module):
 
 
 class RecurrentStack(nn.Module):
-    """The deep network: recurrent layers, with dropout behind each."""
+    """A deep network: each recurrent layer reads the outputs of the one below, after dropout."""
 
     def __init__(self, inputs: int, config: ModelConfig) -> None:
         super().__init__()
@@ -132,7 +133,7 @@ class RecurrentStack(nn.Module):
             self.outputs = layer.outputs
 
     def forward(self, hidden: Tensor, num_frames: Tensor) -> Tensor:
-        """Run all layers over (N, T, I) frames of int64 (N,) lengths; return (N, T, outputs)."""
+        """Run all layers over (N, T, I) frames, int64 (N,) valid; return (N, T, outputs)."""
         for layer in self.layers:
             hidden = self.dropout(layer(hidden, num_frames))
         return hidden

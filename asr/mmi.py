@@ -1,13 +1,14 @@
-"""Lattice-free maximum mutual information: what else could have been read, summed.
+"""Lattice-free maximum mutual information (MMI): the denominator, a sum over all texts.
 
-CTC raises the probability of what was said. With a language model in the search that is not quite
-what is wanted: what was said is to win against everything else that the language model allows. The
-denominator is the sum over all of that, under a trigram of the training texts' tokens (or phones).
+CTC raises the probability of the transcript. But a search with a language model needs more: the
+transcript must win against every other text that the language model allows. The denominator sums
+the probabilities of all texts, weighted by a denominator language model: a trigram of the training
+texts' tokens (or phones).
 
 Source: Povey et al. 2016, 'Purely sequence-trained neural networks for ASR based on lattice-free
 MMI', Interspeech; with the paths of CTC: Xiang and Ou 2019, 'CRF-based single-stage acoustic
-modeling with CTC topology', ICASSP. Shapes: N utterances, T' frames, V tokens, 0 being the blank;
-as context of a token, 0 is the beginning or the end.
+modeling with CTC topology', ICASSP. Shapes: N utterances, T' frames, U tokens of a text, V tokens
+of the vocabulary. Token 0 is the blank; as context of a token, 0 is the beginning or the end.
 """
 
 from collections import Counter
@@ -24,22 +25,23 @@ from asr.errors import ConfigError
 from asr.features import frame_mask
 from asr.text import BLANK
 
-EDGE = BLANK  # no token: what comes before the first and after the last
-MOST_TOKENS = 100  # time and memory grow as the square of them, and faster
+EDGE = BLANK  # stands before the first token and after the last
+MOST_TOKENS = 100  # time and memory grow faster than their square
 
 
 def token_trigram(texts: Iterable[Sequence[int]], size: int) -> Tensor:
-    """P(r | p q) of tokens in texts as float (V, V, V), indexed [p, q, r]; sums to 1 over r.
+    """Return the denominator language model P(r | p q), float (V, V, V), indexed [p, q, r].
 
-    Witten-Bell: a context that was followed by k different tokens leaves k unseen ones, shared out
-    as the shorter context does. Source: Witten and Bell 1991, 'The zero-frequency problem'.
+    It sums to 1 over r. Smoothing is Witten-Bell's: a context that k different tokens followed
+    gets k more counts, distributed by the model of the shorter context. Source: Witten and Bell
+    1991, 'The zero-frequency problem', IEEE Transactions on Information Theory.
 
     Args:
-        texts: of token ids, 1 to size - 1.
-        size: V.
+        texts: token ids of each text, 1..size - 1.
+        size: V, blank included.
 
     Raises:
-        ConfigError: there are more than MOST_TOKENS.
+        ConfigError: size is more than MOST_TOKENS.
     """
     if size > MOST_TOKENS:
         raise ConfigError(
@@ -58,6 +60,7 @@ def token_trigram(texts: Iterable[Sequence[int]], size: int) -> Tensor:
 
 
 def _witten_bell(counts: Tensor, shorter: Tensor) -> Tensor:
+    """Return probabilities of counts (..., V), smoothed by those of a shorter context."""
     kinds = (counts > 0).sum(-1, keepdim=True).clamp(min=1)
     return (counts + kinds * shorter) / (counts.sum(-1, keepdim=True) + kinds)
 
@@ -65,33 +68,40 @@ def _witten_bell(counts: Tensor, shorter: Tensor) -> Tensor:
 def mmi_loss(
     log_probs: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor, trigram: Tensor
 ) -> Tensor:
-    """Negative log-posterior of each utterance's text among all texts, in nats, float (N,).
+    """Return the negative log-posterior of each utterance's text among all texts, in nats.
 
-    The arguments are those of `ctc_loss`, and the trigram of `token_trigram`; infinite where frames
-    are too few.
+    Args:
+        log_probs: float (N, T', V), natural-log probabilities.
+        num_frames: int64 (N,), valid frames of each utterance, at least one.
+        tokens: int64 (N, U), padded with any value.
+        num_tokens: int64 (N,), valid tokens of each utterance.
+        trigram: float (V, V, V), from `token_trigram`.
+
+    Returns:
+        float (N,); infinite for an utterance of fewer frames than `asr.ctc.frames_needed`.
     """
     ctc = ctc_loss(log_probs, num_frames, tokens, num_tokens)
-    return ctc + competition(log_probs, num_frames, tokens, num_tokens, trigram)
+    return ctc + denominator_loss(log_probs, num_frames, tokens, num_tokens, trigram)
 
 
-def competition(
+def denominator_loss(
     log_probs: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor, trigram: Tensor
 ) -> Tensor:
-    """What makes `mmi_loss` of the CTC loss, float (N,).
+    """Return `mmi_loss` without its CTC loss: log-denominator minus log-prior, float (N,).
 
-    The prior moves no weight; with it the sum is the loss of a posterior, and never negative.
+    The prior has no gradient. It makes the sum with the CTC loss a posterior's: never negative.
     """
     prior = log_prior(tokens, num_tokens, trigram)
     return log_denominator(log_probs, num_frames, trigram) - prior
 
 
 def log_prior(tokens: Tensor, num_tokens: Tensor, trigram: Tensor) -> Tensor:
-    """Log-probability of each text under the trigram, float (N,).
+    """Return the log-probability of each text under the trigram, float (N,).
 
     Args:
         tokens: int64 (N, U), padded with any value.
         num_tokens: int64 (N,), valid tokens of each text.
-        trigram: float (V, V, V), as `token_trigram` makes it.
+        trigram: float (V, V, V), from `token_trigram`.
     """
     edge = tokens.new_full((len(tokens), 1), EDGE)
     inside = torch.where(frame_mask(num_tokens, tokens.shape[1]), tokens, EDGE)
@@ -101,28 +111,28 @@ def log_prior(tokens: Tensor, num_tokens: Tensor, trigram: Tensor) -> Tensor:
 
 
 def log_denominator(log_probs: Tensor, num_frames: Tensor, trigram: Tensor) -> Tensor:
-    """Logarithm of the summed probability of all texts, each weighed by the trigram.
+    """Return the logarithm of the sum over all texts of probability times trigram probability.
 
     Args:
         log_probs: float (N, T', V), natural-log probabilities.
         num_frames: int64 (N,), valid frames of each utterance, at least one.
-        trigram: float (V, V, V), as `token_trigram` makes it.
+        trigram: float (V, V, V), from `token_trigram`.
 
     Returns:
-        float (N,), at most 0. Differentiable once, by `log_probs`.
+        float (N,), at most 0. It can be differentiated once, with respect to `log_probs`.
     """
     result: Tensor = _LogDenominator.apply(log_probs, num_frames, trigram)
     return result
 
 
 class _LogDenominator(torch.autograd.Function):
-    """Forward-backward over all contexts at once; its gradient is the posterior of each token."""
+    """The forward-backward algorithm; the gradient is the posterior of each token in a frame."""
 
     @staticmethod
     def forward(ctx: Any, log_probs: Tensor, num_frames: Tensor, trigram: Tensor) -> Tensor:
         valid = frame_mask(num_frames, log_probs.shape[1])[:, :, None]
         probs = torch.where(valid, log_probs.detach().exp(), 0)
-        probs[:, :, BLANK] += ~valid[:, :, 0]  # blanks after the end change nothing
+        probs[:, :, BLANK] += ~valid[:, :, 0]  # blanks after the end have probability 1
         probs = probs.permute(1, 2, 0)[..., None].contiguous()  # (T', V, N, 1)
         contexts = _Contexts(trigram.to(probs))
         with threads(1):  # a frame is too small to be split: waking another thread takes longer
@@ -140,8 +150,10 @@ class _LogDenominator(torch.autograd.Function):
 
 
 class _Contexts:
-    """Recursions over the last two tokens p q, apart for a frame in q and one in a blank after it:
-    two equal tokens have a blank between them. States are (V, N, V), indexed [q, n, p].
+    """The forward and backward recursions over contexts, the last two tokens p q of a text.
+
+    A context has two states, since CTC needs a blank between two equal tokens: the frame is in q,
+    or in a blank after q. The values of a state are (V, N, V), indexed [q, n, p].
     """
 
     def __init__(self, trigram: Tensor) -> None:
@@ -153,8 +165,14 @@ class _Contexts:
         self.other = by_last  # [q, p, r]: another token r after p q
 
     def forward(self, probs: Tensor) -> tuple[Tensor, Tensor]:
-        """What is reached in each frame, in a token and in a blank, (T', 2, V, N, V), scaled to
-        sum to about 1; and the logarithm of all at the end, unscaled, (N,).
+        """Return the forward probabilities of each frame and the log-denominator.
+
+        Args:
+            probs: float (T', V, N, 1).
+
+        Returns:
+            float (T', 2, V, N, V), in a token and in a blank, scaled to sum to about 1 in each
+            frame; and the unscaled logarithm of the sum at the end, float (N,).
         """
         frames, size, batch, _ = probs.shape
         reached = probs.new_empty(frames, 2, size, batch, size)
@@ -174,7 +192,12 @@ class _Contexts:
         return reached, total + ((in_token + in_blank) * self.end).sum((0, 2)).log()
 
     def posterior(self, probs: Tensor, reached: Tensor) -> Tensor:
-        """(T', V, N): the probability of each token in a frame, over all texts."""
+        """Return the posterior of each token in each frame, over all texts: float (T', V, N).
+
+        Args:
+            probs: float (T', V, N, 1).
+            reached: float (T', 2, V, N, V), from `forward`.
+        """
         posterior = torch.empty_like(probs[..., 0])
         after_token = after_blank = self.end.expand(reached.shape[2:])
         other = self.other.transpose(1, 2).contiguous()  # [q, r, p]

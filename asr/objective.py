@@ -23,7 +23,7 @@ from asr.data import Batch, Epoch, Loader
 from asr.decode import GreedyDecoder
 from asr.evaluation import validate
 from asr.features import frame_mask
-from asr.mmi import competition, token_trigram
+from asr.mmi import denominator_loss, token_trigram
 from asr.model import AcousticModel
 from asr.text import Vocabulary
 from asr.training import Coach, Facts, freeze
@@ -81,7 +81,7 @@ class Objective:
         ]
         tokens = parts[0]
         if self.mmi and self.trigram is not None:
-            loss = partial(competition, trigram=self.trigram)
+            loss = partial(denominator_loss, trigram=self.trigram)
             parts[-1] = parts[-1] + self.mmi * self._sum(loss, outputs[-1], num_frames, *texts[-1])
         if self.consistency:
             parts = [

@@ -1,19 +1,19 @@
-"""Cut recordings of any length: windows that the network hears, speech in them, segments to decode.
+"""Cut recordings of any length: windows for the network, speech in them, segments to decode.
 
 1. `windows` cuts the samples. A bidirectional network, and the normalisation of its features, need
-   to hear what comes before and after a frame, so a window has context on both sides; the frames of
-   the context are dropped. Windows begin on whole frames, and their parts join to the frame grid of
-   the recording: frame t starts at sample t * frame_samples. A short recording is one window.
-2. `speech_log_probs` runs the model on what may be speech, and gives certain blanks elsewhere. It
-   knows no language. It asks two questions, the cheap one first:
-   - Does it stand out? Frames well above the noise around them count, and what lies within a second
-     or two of them. Steady noise, hum and tones do not, and cost no run of the network. Leaving
-     them out also keeps the normalisation of the features to the speech.
-   - Can the model read it? CTC networks write text from any sound, but on music and noise the
-     entropy of their frames of text is far higher than on speech. The output over the network's
-     tokens is asked, also where phones are read: MMI makes the phones' probabilities too sharp.
-3. `Segmenter` joins the parts and cuts them anew, in pauses, so that each segment can be decoded
-   apart and no cut falls into a word.
+   the sound before and after a frame. So a window has context on both sides, whose frames are
+   dropped. Windows begin on whole frames, and their parts join to the frame grid of the recording:
+   frame t starts at sample t * frame_samples. A short recording is one window.
+2. `speech_log_probs` runs the model on what may be speech, and returns certain blanks elsewhere. It
+   knows no language. It makes two tests, the cheap one first:
+   - Is the frame louder than the noise around it, or within a second or two of such frames? Steady
+     noise, hum and tones are not, and the network does not run on them. The normalisation of the
+     features then sees speech alone, too.
+   - Is the model sure of its text? CTC networks write text for any sound, but on music and noise
+     the entropy of the frames with text is far higher than on speech. The test uses the output
+     over tokens even if the decoder reads phones: MMI makes those probabilities too sharp.
+3. `Segmenter` joins the parts and cuts them anew, in pauses, so that segments can be decoded
+   separately and no cut falls into a word.
 
 Shapes: L samples, T frames, V tokens; token 0 is the blank. Entropies are in nats.
 """
@@ -31,8 +31,8 @@ from asr.text import BLANK
 # Chosen with scripts/bench/long.py.
 WINDOW_S = 30.0  # longest stretch that one window answers for
 CONTEXT_S = 5.0  # heard on each side of it
-_PAUSE_S = 1.0  # without a token; text before it is decoded apart from text behind it
-_BREATH_S = 0.3  # the same, once there is much text
+_PAUSE_S = 1.0  # without a token: text before and after it is decoded separately
+_BREATH_S = 0.3  # the same, once a segment has half of _SEGMENT_S
 _SEGMENT_S = 30.0  # longest stretch that is decoded at once
 
 
@@ -45,12 +45,12 @@ class Window:
     end: int | None  # the frame after the last; None at the end of the recording
 
     def part(self, log_probs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Of the frames (T, V) of the waveform, those that the window answers for."""
+        """Return those of the waveform's frames (T, V) that the window answers for."""
         return log_probs[self.first : self.end]
 
 
 def frame_samples_of(acoustics: Acoustics) -> int:
-    """Samples from one frame of log-probabilities to the next."""
+    """Return the samples from one frame of log-probabilities to the next."""
     return round(acoustics.frame_shift_ms / 1000 * acoustics.sample_rate_hz)
 
 
@@ -63,8 +63,8 @@ def windows(
 ) -> Iterator[Window]:
     """Cut blocks, float32 (L,) each, into windows; at most two windows are in memory.
 
-    A window ends where its second half is quietest. The last one also answers for what would have
-    been its context.
+    A window ends where its second half is quietest. The last one answers for all frames up to the
+    end of the recording.
     """
     frame_samples = frame_samples_of(acoustics)
     longest, context = (round(s * 1000 / acoustics.frame_shift_ms) for s in (window_s, context_s))
@@ -82,18 +82,18 @@ def windows(
 
 
 def quietest(waveform: Waveform, frame_samples: int) -> int:
-    """The frame 1..T that follows the quietest of a waveform's; loud ones beside it count, too."""
+    """Return the frame, 1..T, after the quietest frame of samples (L,), neighbours included."""
     frames = waveform.reshape(-1, frame_samples)  # (L,) -> (T, frame_samples)
     energies = np.pad(np.einsum("ts,ts->t", frames, frames), 1, "edge")
     return 1 + int(np.argmin(energies[:-2] + energies[1:-1] + energies[2:]))
 
 
 class Segmenter:
-    """Joins log-probabilities and cuts them anew, in pauses, to be decoded segment by segment.
+    """A buffer that joins log-probabilities and cuts them in pauses, into segments to decode.
 
-    A segment ends within its first pause of _PAUSE_S that follows a token; in its second half one
-    of _BREATH_S is enough; without any it ends by _SEGMENT_S, with the most probable blank there.
-    Where it ends depends neither on how the log-probabilities arrive nor on what follows.
+    A segment ends within its first pause of _PAUSE_S after a token, or of _BREATH_S once it has
+    half of _SEGMENT_S. Without a pause it ends in the last _BREATH_S of _SEGMENT_S, at the most
+    probable blank. Its end depends neither on the pieces that arrive nor on what follows.
     """
 
     def __init__(self, acoustics: Acoustics) -> None:
@@ -103,14 +103,14 @@ class Segmenter:
         )
 
     def add(self, log_probs: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-        """Go on by (T, V); yield the segments, (T, V), that this ends."""
+        """Append log-probabilities (T, V); yield each segment (T, V) that is now complete."""
         self.held = np.concatenate((self.held, log_probs))
         while end := self._end():
             segment, self.held = self.held[:end], self.held[end:]
             yield segment
 
     def _end(self) -> int:
-        """The frame after the last of the segment; 0 if it goes on."""
+        """Return the frame after the last of the segment; 0 if it is not complete."""
         tokens = np.flatnonzero(self.held[: self._longest].argmax(axis=1) != BLANK)
         behind = np.append(tokens[1:], min(len(self.held), self._longest))[: len(tokens)]
         needed = np.where(tokens < self._longest // 2, self._pause, self._breath)
@@ -123,24 +123,25 @@ class Segmenter:
         return last + 1 + int(np.argmax(self.held[last : self._longest, BLANK]))
 
 
-SILENCE_PEAK = 1e-3  # -60 dBFS: what never gets louder holds no speech
+SILENCE_PEAK = 1e-3  # -60 dBFS: a recording that never gets louder holds no speech
 _ABOVE_NOISE_DB = 6.0  # smoothed levels of pink and brown noise stay below
-_NOISE_SHARE = 0.1  # of the frames of a window are no louder than its noise
-_LEAST_POWER = 1e-8  # -80 dB: below are digital silence and the noise of 16 bits
+_NOISE_SHARE = 0.1  # the quantile of the levels of a window that is its noise
+_LEAST_POWER = 1e-8  # -80 dB: digital silence and the noise of 16 bits are below
 _SMOOTH_S = 0.1
-_SHORTEST_S = 0.15  # a word is louder than the noise for so long, a click is not
+_SHORTEST_S = 0.15  # a word is louder than the noise for this long, a click is not
 _GAP_S = 2.0  # a shorter stretch is a pause, which belongs to the speech around it
-_MARGIN_S = 0.5  # of a gap is kept on both sides: soft starts and ends of words
+_MARGIN_S = 0.5  # kept on both sides of a gap, for soft starts and ends of words
 
-# Of 1345 utterances of LibriSpeech, half of them MP3 below 5.5 kHz, the English model has more on
-# one, at most 1.82 on the others; 64 minutes of noises, tones and music have no text up to 1.95.
+# On 1345 utterances of LibriSpeech, half of them MP3 below 5.5 kHz, the doubt of the English model
+# is above this on one and at most 1.82 on the others; 64 minutes of noise, tones and music give no
+# text up to 1.95.
 MAX_DOUBT = 1.85
-_DOUBT_S = 6.0  # averaged over so much on both sides
-_USUAL_TOKENS = 20  # of one nat each, as if they had been read as well: a few alone prove nothing
+_DOUBT_S = 6.0  # averaged over this much on both sides
+_USUAL_TOKENS = 20  # a prior: as many more tokens, of one nat each, for a few alone prove nothing
 
 
 def speech_log_probs(acoustics: Acoustics, waveform: Waveform) -> NDArray[np.float32]:
-    """Natural-log probabilities (T, V) of float32 (L,) samples: certain blanks without speech."""
+    """Return natural-log probabilities (T, V) of float32 (L,) samples, blanks outside speech."""
     frame_samples, frame_s = frame_samples_of(acoustics), acoustics.frame_shift_ms / 1000
     listened = stands_out(waveform, frame_samples, frame_s)
     log_probs = certain_blanks(len(listened), len(acoustics.vocabulary))
@@ -154,17 +155,17 @@ def speech_log_probs(acoustics: Acoustics, waveform: Waveform) -> NDArray[np.flo
 
 
 def certain_blanks(num_frames: int, num_tokens: int) -> NDArray[np.float32]:
-    """Log-probabilities (T, V) of no text."""
+    """Return log-probabilities (T, V) of no text: the blank has probability 1."""
     log_probs = np.full((num_frames, num_tokens), -np.inf, np.float32)
     log_probs[:, BLANK] = 0.0
     return log_probs
 
 
 def stands_out(waveform: Waveform, frame_samples: int, frame_s: float) -> NDArray[np.bool_]:
-    """Which frames (T,) of samples (L,), T = L // frame_samples + 1, are louder than the noise.
+    """Return bool (T,), true in frames of samples (L,) that are louder than the noise.
 
-    Pauses and margins around such frames are included, too; so is all of a recording that is too
-    short to say what noise is.
+    T is L // frame_samples + 1. Pauses and margins around such frames are true, too. So is all of a
+    recording that is too short to have a level of noise.
     """
     num_frames = len(waveform) // frame_samples + 1
     if np.abs(waveform).max() < SILENCE_PEAK:
@@ -185,9 +186,10 @@ def stands_out(waveform: Waveform, frame_samples: int, frame_s: float) -> NDArra
 
 
 def doubts(log_probs: NDArray[np.float32], around: int) -> NDArray[np.float64]:
-    """Entropy for each frame that reads a token, (T,), over `around` frames (T, V) on both sides.
+    """Return the entropy per frame with a token, (T,), in the `around` frames on both sides.
 
-    Counted with _USUAL_TOKENS.
+    It is the entropy of all frames (T, V) there, in nats, divided by the frames whose best token is
+    no blank; _USUAL_TOKENS are added to both.
     """
     finite = np.maximum(log_probs, np.finfo(np.float32).min)  # 0 * log 0 is 0
     entropies = -(np.exp(log_probs) * finite).sum(axis=1, dtype=np.float64)
@@ -196,7 +198,7 @@ def doubts(log_probs: NDArray[np.float32], around: int) -> NDArray[np.float64]:
 
 
 def _levels_db(waveform: Waveform, frame_samples: int, smooth: int) -> NDArray[np.float64]:
-    """Levels (T,), relative to full scale, of frames with those beside them, without an offset."""
+    """Return the levels (T,) of frames, averaged over `smooth` frames, the DC offset removed."""
     padding = frame_samples - len(waveform) % frame_samples
     frames = np.pad(waveform - waveform.mean(), (0, padding)).reshape(-1, frame_samples)
     energies = np.einsum("ts,ts->t", frames, frames, dtype=np.float64) / frame_samples
@@ -207,14 +209,14 @@ def _levels_db(waveform: Waveform, frame_samples: int, smooth: int) -> NDArray[n
 
 
 def _long_runs(values: NDArray[np.bool_], around: int) -> NDArray[np.bool_]:
-    """True, (T,), where a run of at least 2 * around + 1 true values is: morphological opening."""
+    """Return bool (T,), true in runs of at least 2 * around + 1 true values: an opening."""
     centres = _moving_sum(values, around) == 2 * around + 1
     opened: NDArray[np.bool_] = _moving_sum(centres, around) > 0
     return opened
 
 
 def _moving_sum(values: NDArray[np.generic], around: int) -> NDArray[np.float64]:
-    """The sum of each value and up to `around` before and behind it, (T,)."""
+    """Return the sum of each value and of up to `around` values before and after it, (T,)."""
     sums = np.concatenate(([0.0], np.cumsum(values, dtype=np.float64)))
     places = np.arange(len(values))
     high, low = np.minimum(places + around + 1, len(values)), np.maximum(places - around, 0)

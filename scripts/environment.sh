@@ -1,13 +1,13 @@
 # Sourced by quickstart and check: makes .venv once, and installs the package into it when
-# pyproject.toml has changed. Needs Python 3.11 or newer, and PyPI.
+# pyproject.toml has changed. Needs Python 3.11.4 or newer, and PyPI.
 # usage: environment EXTRAS, such as: environment train,test
 
 environment() {
   local extras=$1 python=${PYTHON:-python3} venv=${VENV:-.venv} stamp
   stamp="$venv/.installed-$extras"
   if [ ! -x "$venv/bin/python" ]; then
-    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-      || { echo "$0: needs Python 3.11 or newer; set PYTHON" >&2; return 2; }
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' \
+      || { echo "$0: needs Python 3.11.4 or newer; set PYTHON" >&2; return 2; }
     "$python" -m venv "$venv"
   fi
   if ! cmp -s pyproject.toml "$stamp"; then

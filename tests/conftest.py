@@ -4,7 +4,9 @@ import fcntl
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from folders import ROOT
@@ -28,6 +30,16 @@ SLOWEST = (
     "test_two_processes_learn_the_same_as_one",
     "test_two_processes_train_as_one_does",
 )
+
+
+BENCH = Path(__file__).parents[1] / "scripts" / "bench"
+
+
+@pytest.fixture
+def torchaudio(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """torchaudio for golden numbers, also beside a torch for CPUs."""
+    monkeypatch.syspath_prepend(BENCH)
+    return import_module("cpu_torchaudio").torchaudio
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Golden tests of the front end against librosa and Kaldi's definition, and its batch rules."""
+"""Golden tests of the front end against librosa, torchaudio and Kaldi, and its batch rules."""
+
+from types import ModuleType
 
 import librosa
 import numpy as np
@@ -6,9 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
-from asr._torchaudio import torchaudio
 from asr.config import FeaturesConfig
-from asr.features import Mfcc, add_deltas, normalize
+from asr.features import Mfcc, add_deltas, dct_matrix, normalize
 
 PLAIN = {"deltas": 0, "normalize": "none"}
 
@@ -43,12 +44,12 @@ def test_equals_librosa(filterbank: str):
     np.testing.assert_allclose(ours[0].numpy().T, theirs, atol=2e-3, rtol=1e-4)
 
 
-def test_equals_kaldi():
+def test_equals_kaldi(torchaudio: ModuleType):
     waveform = noise(16000)
     config = FeaturesConfig(num_ceps=13, num_mels=23, filterbank="kaldi", **PLAIN)
     mfcc = Mfcc(config)
     # Kaldi's window is symmetric and its first frame starts at sample 0, ours is centred there.
-    mfcc.mfcc.MelSpectrogram.spectrogram.window = torch.hann_window(400, periodic=False)
+    mfcc.window = torch.hann_window(400, periodic=False)
     ours, _ = mfcc(waveform, lengths(16000))
     theirs = torchaudio.compliance.kaldi.mfcc(
         torch.nn.functional.pad(waveform, (200, 200)),
@@ -63,6 +64,56 @@ def test_equals_kaldi():
     )
     assert theirs.shape[0] >= 98
     torch.testing.assert_close(ours[0, : len(theirs)], theirs, atol=2e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11_025, 16_000])
+@pytest.mark.parametrize("filterbank", ["htk", "slaney"])
+def test_equals_torchaudio_bit_by_bit(torchaudio: ModuleType, filterbank: str, rate_hz: int):
+    waveform = noise(rate_hz)
+    config = FeaturesConfig(sample_rate_hz=rate_hz, filterbank=filterbank, **PLAIN)
+    ours, _ = Mfcc(config)(waveform, lengths(rate_hz))
+    win_length = round(rate_hz / 40)
+    transform = torchaudio.transforms.MFCC(
+        rate_hz,
+        n_mfcc=13,
+        log_mels=True,
+        melkwargs={
+            "n_fft": 256 if rate_hz == 8000 else 512,
+            "win_length": win_length,
+            "hop_length": round(rate_hz / 100),
+            "f_min": 20.0,
+            "f_max": rate_hz / 2,
+            "n_mels": 40,
+            "mel_scale": filterbank,
+            "norm": "slaney" if filterbank == "slaney" else None,
+            "pad_mode": "constant",
+        },
+    )
+    assert torch.equal(ours, transform(waveform).transpose(1, 2))
+
+
+@pytest.mark.parametrize("high_hz", [0.0, 7000.0])
+def test_filters_equal_kaldi_bit_by_bit(torchaudio: ModuleType, high_hz: float):
+    config = FeaturesConfig(filterbank="kaldi", num_mels=23, high_hz=high_hz)
+    theirs, _ = torchaudio.compliance.kaldi.get_mel_banks(
+        23, 512, 16_000, 20.0, high_hz or 8000.0, 100, -500, 1
+    )
+    ours = Mfcc(config).filters
+    assert torch.equal(ours[:-1], theirs.T)
+    assert not ours[-1].any()  # Kaldi leaves out the bin at half the sample rate
+
+
+def test_dct_equals_torchaudio_and_is_orthonormal(torchaudio: ModuleType):
+    assert torch.equal(dct_matrix(40, 13), torchaudio.functional.create_dct(13, 40, "ortho"))
+    square = dct_matrix(40, 40)
+    torch.testing.assert_close(square.T @ square, torch.eye(40), atol=1e-5, rtol=0)
+
+
+def test_deltas_equal_torchaudio_bit_by_bit(torchaudio: ModuleType):
+    features = torch.randn(2, 30, 13, generator=torch.Generator().manual_seed(0))
+    _, ours = add_deltas(features, lengths(30, 30), 1).chunk(2, dim=2)
+    theirs = torchaudio.functional.compute_deltas(features.transpose(1, 2)).transpose(1, 2)
+    assert torch.equal(ours, theirs)
 
 
 def test_deltas_equal_librosa():

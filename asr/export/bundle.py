@@ -1,18 +1,18 @@
-"""A model bundle: a folder that recognises without torch. It is data alone; nothing in it runs.
+"""A model bundle: a folder of data, without code, for recognition without torch.
 
-    model.onnx        waveforms to log-probabilities (asr/export/graph.py says how)
-    tokens.txt        what they are log-probabilities of
-    phones.txt        what its second output is over, if it has one
-    lexicon.npz       pronunciations of words in these phones
+    model.onnx        the network: waveforms to log-probabilities (asr/export/graph.py)
+    tokens.txt        the tokens of the log-probabilities
+    phones.txt        the phones of the second output, if there is one
+    lexicon.npz       pronunciations of words in these phones, if any
     lm.bin            n-gram model, if any
-    lstm.npz          LSTM language model that rescores, if any
-    decoder.json      settings of the beam search, if they are not the usual ones
-    calibration.json  of word confidences, if any
+    lstm.npz          LSTM language model for rescoring, if any
+    decoder.json      settings of the beam search that differ from the defaults, if any
+    calibration.json  calibration of word confidences, if any
     bundle.json       rates, how texts were normalised, and the sha256 of each of these files
 
-The index, bundle.json, is written last. A folder that holds anything but what its index promises,
-because it was cut short, changed or mixed with another, is refused. An experiment folder can be a
-bundle as well; once its best checkpoint is another one, the bundle is refused too.
+The index, bundle.json, is written last. A folder whose files are not those of its index, because it
+was cut short, changed or mixed with another, is refused. An experiment folder can be a bundle as
+well; as soon as training changes its best checkpoint, the bundle is refused, too.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from asr.text import PHONES, TOKENS, Vocabulary
 
 INDEX = "bundle.json"
 GRAPH = "model.onnx"
-CARD = "MODEL_CARD.md"  # for people: not verified, so that it can be edited
+CARD = "MODEL_CARD.md"  # not verified, so that people can edit it
 NEEDED = (GRAPH, TOKENS)
 FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, "decoder.json", "calibration.json")
 COPIED = (*FILES[1:], CARD)  # from an experiment folder, where they have the same names
@@ -43,7 +43,7 @@ _AGAIN = "copy the bundle again, or make it again with asr-export"
 
 @dataclass(frozen=True, kw_only=True)
 class BundleInfo:
-    """What the index says about the model."""
+    """The description of the model in the index."""
 
     sample_rate_hz: int
     frame_shift_ms: float  # between two frames of log-probabilities
@@ -55,7 +55,7 @@ class BundleInfo:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are those of its index."""
+    """A verified bundle: its files are those of its index."""
 
     info: BundleInfo
     vocabulary: Vocabulary
@@ -64,15 +64,15 @@ class Bundle:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder has an index; `read_bundle` finds out whether it is right."""
+    """Return whether a folder has an index, right or wrong; `read_bundle` verifies it."""
     return (folder / INDEX).exists()
 
 
 def checkpoint_digest(experiment: Path) -> str:
-    """What tells the checkpoint that an experiment recognises with from others.
+    """Return the sha256 of the index of an experiment's best checkpoint.
 
     Raises:
-        CheckpointError: it cannot be read.
+        CheckpointError: the index of the checkpoint cannot be read.
     """
     try:
         return _digest(experiment / _CHECKPOINT)
@@ -82,13 +82,13 @@ def checkpoint_digest(experiment: Path) -> str:
 
 
 def write_bundle(folder: Path, info: BundleInfo, graph: bytes, copied: Mapping[str, Path]) -> None:
-    """Write a bundle; files of an older one in the folder are replaced, or removed.
+    """Write a bundle; files of an older bundle in the folder are replaced or removed.
 
     Args:
-        folder: may be the one that the copied files are in.
-        info: for the index.
+        folder: the bundle; it may be the folder of the copied files.
+        info: the description of the model, for the index.
         graph: an ONNX model.
-        copied: names of COPIED, and where they are now; tokens.txt at least.
+        copied: the files to copy, by their name in COPIED; tokens.txt at least.
 
     Raises:
         CheckpointError: a file cannot be read or written.
@@ -110,7 +110,7 @@ def write_bundle(folder: Path, info: BundleInfo, graph: bytes, copied: Mapping[s
 
 
 def reseal(folder: Path) -> None:
-    """Make what lies in a bundle's folder now, such as tuned weights, what its index promises.
+    """Write the index of a bundle anew for the files that it has now, such as tuned weights.
 
     Raises:
         CheckpointError: the index cannot be read or written.
@@ -134,7 +134,7 @@ def read_bundle(folder: Path) -> Bundle:
     """Read a bundle and verify every file of it.
 
     Raises:
-        CheckpointError: a file is missing, damaged, or not one of this bundle.
+        CheckpointError: a file is missing, damaged, or not part of this bundle.
     """
     index = _read_index(folder / INDEX)
     info = _parse_info(index, folder / INDEX)

@@ -3,14 +3,15 @@
     waveforms     float32 (N, L), full scale 1; samples after an utterance's end are zero
     num_samples   int64 (N,), 1..L
     log_probs     float32 (N, T', V), natural logarithms
-    phones        the same of phones, where the network has such an output
+    phones        float32 (N, T', P), the same for P phones, if the network has that output
     num_frames    int64 (N,), valid frames of each utterance
 
-The graph is traced from the modules that were trained, so that it cannot differ from them, but for
-what ONNX has no good operator for: the spectrum is a strided convolution with the windowed Fourier
-basis, and deltas are a convolution whose groups do not depend on the batch.
+The graph is traced from `asr.features.Mfcc` and from the network that was trained, so that it
+cannot differ from them. One step is computed otherwise, because ONNX has no good operator for it:
+the power spectrum is a strided convolution with the Fourier basis under the window of `Mfcc`.
 
-Shapes: N utterances, L samples, T feature frames, T' output frames, C cepstra, V tokens.
+Shapes: N utterances, L samples, T feature frames, T' output frames, B bins of the spectrum, M mel
+bands, C cepstra, F features, V tokens, K warps.
 """
 
 import logging
@@ -23,73 +24,51 @@ import torch
 from torch import Tensor, nn
 
 import asr._onnxruntime  # noqa: F401  telemetry off, before `quantized` loads onnxruntime
+from asr.augment import mel_warp
+from asr.config import FeaturesConfig
 from asr.errors import ConfigError
-from asr.features import DELTA_WIN, LOG_OFFSET, Mfcc, mask_frames, mel_warp, normalize
+from asr.features import Mfcc, normalize
 from asr.model import AcousticModel
 
 OPSET = 17  # the first with layer normalisation
-_FRONTEND = "/frontend/"  # how the names of its nodes start
+_FRONTEND = "/frontend/"  # prefix of the names of its nodes
 
 
-class _Frontend(nn.Module):
-    """The frames of asr.features.Mfcc, by operators that ONNX has; of K warps of the mel axis."""
+class _Frontend(Mfcc):
+    """The frames of `Mfcc`, of K warps of the mel axis, with a convolution in place of the FFT."""
 
-    basis: Tensor  # (2 * bins, 1, win_length): cosines, then sines
-    cepstra: Tensor  # (K, 1, M, C): the DCT of warped frames
-    delta: Tensor  # (1, 1, DELTA_WIN)
+    basis: Tensor  # (2 * B, 1, samples of a frame): cosines, then sines
+    warped_dct: Tensor  # (K, 1, M, C)
 
-    def __init__(self, mfcc: Mfcc, warps: Sequence[float]) -> None:
-        super().__init__()
-        self.mfcc = mfcc
-        self.spectrogram = mfcc.mfcc.MelSpectrogram
-        basis = _fourier_basis(self.spectrogram.spectrogram.window, self.spectrogram.n_fft)
-        self.register_buffer("basis", basis)
-        warped = mel_warp(torch.tensor(warps), mfcc.config.num_mels) @ mfcc.mfcc.dct_mat
-        self.register_buffer("cepstra", warped[:, None])
-        offsets = torch.arange(DELTA_WIN) - DELTA_WIN // 2
-        self.register_buffer("delta", (offsets / offsets.square().sum())[None, None])
+    def __init__(self, config: FeaturesConfig, warps: Sequence[float]) -> None:
+        super().__init__(config)
+        self.register_buffer("basis", _fourier_basis(self.window, self.n_fft))
+        warped_dct = mel_warp(torch.tensor(warps), config.num_mels) @ self.dct
+        self.register_buffer("warped_dct", warped_dct[:, None])
 
-    def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, L) waveforms to (K * N, T, F) features and the int64 (K * N,) valid frames of each.
-
-        All utterances with the first warp come first.
-        """
-        num_frames = self.mfcc.num_frames(num_samples)
-        energies = self._power(waveforms) @ self.spectrogram.mel_scale.fb  # (N, T, bins) -> M
-        log_mel = mask_frames(torch.log(energies + LOG_OFFSET), num_frames)
-        num_frames = num_frames.repeat(len(self.cepstra))
-        streams = [(log_mel @ self.cepstra).flatten(0, 1)]  # (N, T, M) -> (K * N, T, C)
-        for _ in range(self.mfcc.config.deltas):
-            streams.append(self._deltas(streams[-1], num_frames))
-        features = torch.cat(streams, dim=2)
-        what = self.mfcc.config.normalize
-        if what != "none":  # twice, for a sum of float32 over a long recording is rounded
-            features = normalize(features, num_frames, "mean")
-        return normalize(features, num_frames, what), num_frames
-
-    def _power(self, waveforms: Tensor) -> Tensor:
-        """(N, L) waveforms to power spectra (N, T, bins)."""
+    def power_spectrum(self, waveforms: Tensor) -> Tensor:
+        """Return the power spectra (N, T, B) of waveforms (N, L)."""
         width = self.basis.shape[2]
         before = (width + 1) // 2  # a frame is centred on its sample
         padded = nn.functional.pad(waveforms, (before, width - before))[:, None]
-        squares = nn.functional.conv1d(padded, self.basis, stride=self.mfcc.hop_length).square()
+        squares = nn.functional.conv1d(padded, self.basis, stride=self.hop_length).square()
         cosines, sines = squares.chunk(2, dim=1)
         return (cosines + sines).transpose(1, 2)
 
-    def _deltas(self, features: Tensor, num_frames: Tensor) -> Tensor:
-        """(N, T, C) to its deltas; an utterance's own edge frames are repeated."""
-        time = torch.arange(features.shape[1])
-        nearest = torch.minimum(time, num_frames[:, None] - 1)  # (N, T)
-        held = features.gather(1, nearest.unsqueeze(2).expand_as(features)).transpose(1, 2)
-        half = DELTA_WIN // 2
-        padded = nn.functional.pad(held, (half, half), mode="replicate")
-        rows = padded.reshape(-1, 1, padded.shape[2])  # (N, C, T + 4) -> (N * C, 1, T + 4)
-        deltas = nn.functional.conv1d(rows, self.delta)
-        return deltas.reshape(held.shape).transpose(1, 2)
+    def from_log_mel(self, log_mel: Tensor, num_frames: Tensor) -> Tensor:
+        """Return the features (K * N, T, F) of (N, T, M); all utterances of a warp are together."""
+        cepstra = (log_mel @ self.warped_dct).flatten(0, 1)  # (N, T, M) -> (K * N, T, C)
+        num_frames = num_frames.repeat(len(self.warped_dct))
+        if self.config.normalize != "none":  # again below, for long float32 sums are rounded
+            cepstra = normalize(cepstra, num_frames, "mean")
+        return self.from_cepstra(cepstra, num_frames)
 
 
 def _fourier_basis(window: Tensor, n_fft: int) -> Tensor:
-    """Windowed cosines and sines (2 * bins, 1, win_length); phases are free in a power spectrum."""
+    """Return windowed cosines and sines (2 * B, 1, samples of a frame).
+
+    Their phase is that of the frame's first sample: it does not matter in a power spectrum.
+    """
     bins, time = torch.arange(n_fft // 2 + 1), torch.arange(len(window))
     angles = 2 * torch.pi / n_fft * torch.outer(bins, time).double()
     basis = torch.cat([angles.cos(), angles.sin()]) * window.double()
@@ -97,24 +76,27 @@ def _fourier_basis(window: Tensor, n_fft: int) -> Tensor:
 
 
 class _WaveformModel(nn.Module):
+    """One or several acoustic models behind one front end, whose log-probabilities are averaged."""
+
     def __init__(self, models: Sequence[AcousticModel], warps: Sequence[float]) -> None:
         super().__init__()
-        self.frontend = _Frontend(models[0].frontend, warps)
+        self.frontend = _Frontend(models[0].config.features, warps)
         self.models = nn.ModuleList(models)
         self.outputs = [model.outputs for model in models]
         self.warps = len(warps)
 
     def forward(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, ...]:
-        features = self.frontend(waveforms, num_samples)
-        found, counts = zip(*(outputs(*features) for outputs in self.outputs), strict=True)
+        features, num_frames = self.frontend(waveforms, num_samples)
+        num_frames = num_frames.repeat(self.warps)
+        found, counts = zip(*(run(features, num_frames) for run in self.outputs), strict=True)
         log_probs = (self._mean(several) for several in zip(*found, strict=True))
         return *log_probs, counts[0].unflatten(0, (self.warps, -1))[0]
 
     def _mean(self, log_probs: tuple[Tensor, ...]) -> Tensor:
-        """Of log-probabilities (K * N, T', V) of each model, normalised again: (N, T', V).
+        """Return the mean (N, T', V), normalised again, of each model's (K * N, T', V).
 
-        Means of probabilities are worse (recipes/librispeech/LOG.md): two networks do not say a
-        phone in the same frame, and half of one in each of two frames is a deletion.
+        A mean of probabilities is worse (recipes/librispeech/LOG.md): two networks do not emit a
+        phone in the same frame, and half a phone in each of two frames becomes a deletion.
         """
         heard = torch.cat(log_probs).unflatten(0, (len(log_probs) * self.warps, -1))
         return heard.mean(0).log_softmax(dim=2) if len(heard) > 1 else log_probs[0]
@@ -123,10 +105,14 @@ class _WaveformModel(nn.Module):
 def export_graph(
     model: AcousticModel, *others: AcousticModel, warps: Sequence[float] = (1.0,)
 ) -> bytes:
-    """A model as an ONNX graph, for any number of utterances of any length.
+    """Return a model as an ONNX graph, for any number of utterances of any length.
 
-    Others of the same features, frames and tokens make an ensemble, and so do several warps of the
-    mel axis (asr.features.mel_warp), by which each model hears: log-probabilities are averaged.
+    Args:
+        model: the acoustic model.
+        others: more models of an ensemble, with the same features, frame shift and tokens.
+        warps: factors of the mel axis (asr.augment.mel_warp); each model hears every one.
+
+    The log-probabilities of all models and warps are averaged.
     """
     rate_hz = model.config.features.sample_rate_hz
     outputs = ["log_probs", "phones"] if model.phone_output else ["log_probs"]
@@ -152,14 +138,18 @@ def export_graph(
 
 
 def quantized(graph: bytes, cell: str) -> bytes:
-    """The same graph with the weights of recurrent and linear layers in 8 bits.
+    """Return a graph with the weights of its recurrent and linear layers in 8 bits.
 
-    Features are computed as before. Activations are quantised as they come, so log-probabilities
-    depend a little on the other utterances of a batch. A scale for each row of a matrix halves the
-    difference from float32. Weights without a sign do not saturate on older CPUs.
+    Features stay in float32. Activations are quantised dynamically, over a whole batch, so
+    log-probabilities depend a little on the other utterances. A scale for each row of a matrix
+    halves the difference from float32. Unsigned weights do not saturate on older CPUs.
+
+    Args:
+        graph: an ONNX model, from `export_graph`.
+        cell: the recurrent cell of its network, `model.cell`.
 
     Raises:
-        ConfigError: the recurrent cell is none that onnxruntime computes in 8 bits.
+        ConfigError: onnxruntime cannot compute this recurrent cell in 8 bits.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -82,7 +82,7 @@ class _SpeechBrain(_Peer):
     packages = ("speechbrain",)
 
     def recurrent(self, inputs: int, model: dict[str, Any]) -> nn.Module:
-        import_module("asr._torchaudio")  # or SpeechBrain cannot import torchaudio
+        import_module("cpu_torchaudio")  # or SpeechBrain cannot import torchaudio
         layers: nn.Module = import_module("speechbrain.nnet.RNN").LSTM(
             model["hidden"],
             input_size=inputs,

@@ -165,7 +165,7 @@ class _Torchaudio:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         sys.path.append(setup["peers"])  # flashlight-text; our own packages come first
-        from asr._torchaudio import torchaudio  # first: it may need help to be imported
+        from cpu_torchaudio import torchaudio  # first: it may need help to be imported
 
         self.versions = {name: version(name) for name in ("torchaudio", "flashlight-text")}
         self.library = import_module(f"{torchaudio.__name__}.models.decoder")

@@ -12,14 +12,16 @@ import pytest
 import torch
 from folders import ENGLISH
 from hypothesis import given, settings, strategies as st
+from onnx import numpy_helper
 
+from asr.augment import mel_warp
 from asr.checkpoint import load_checkpoint, load_model, save_checkpoint
 from asr.cli import export, lm, transcribe
 from asr.config import config_from_dict
 from asr.errors import ConfigError
 from asr.export.bundle import FILES, read_bundle
 from asr.export.graph import export_graph, quantized
-from asr.features import mel_warp
+from asr.features import Mfcc
 from asr.manifest import read_manifest
 from asr.model import AcousticModel
 
@@ -199,6 +201,45 @@ def test_shipped_model_on_35_seconds():
     lengths = [35 * 16_000]
     ours = run(open_graph(export_graph(model)), lengths)
     assert largest_difference(ours, run_torch(model, lengths)) < 1e-4
+
+
+@pytest.mark.parametrize("config", [CONFIGS[3], CONFIGS[4], CONFIGS[6]])
+def test_constants_of_the_graph_are_those_of_the_features(config: dict):
+    model = make_model(**config)
+    graph = onnx.load_from_string(export_graph(model)).graph
+    constants = [numpy_helper.to_array(tensor) for tensor in graph.initializer]
+    constants += [
+        numpy_helper.to_array(attribute.t)
+        for node in graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+    ]
+    mfcc = model.frontend
+    filters, dct, window = (w.numpy() for w in (mfcc.filters, mfcc.dct, mfcc.window))
+    assert any(np.array_equal(each, filters) for each in constants)
+    assert any(np.array_equal(each, dct[None, None]) for each in constants)
+    # The basis: frame under the window, then a real FFT; here of unit impulses, by numpy.
+    spectra = np.fft.rfft(np.diag(window.astype(np.float64)), mfcc.n_fft).T
+    basis = np.concatenate([spectra.real, -spectra.imag])[:, None]
+    found = [each for each in constants if each.shape == basis.shape]
+    assert len(found) == 1
+    np.testing.assert_allclose(found[0], basis, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["log_mel", "from_cepstra"])
+def test_the_graph_is_traced_from_the_features(name: str, monkeypatch: pytest.MonkeyPatch):
+    """Only the Fourier transform has a second definition: other changes of Mfcc reach the graph."""
+    model = make_model({"normalize": "none"}, {})  # or the graph would remove the mean before
+    before = run(open_graph(export_graph(model)), [16_000])
+    original = getattr(Mfcc, name)
+
+    def changed(self: Mfcc, frames: torch.Tensor, count: torch.Tensor):
+        return original(self, frames.clamp(min=0), count)
+
+    monkeypatch.setattr(Mfcc, name, changed)
+    after = run(open_graph(export_graph(model)), [16_000])
+    assert largest_difference(after, before) > 1e-3
+    assert largest_difference(after, run_torch(model, [16_000])) < 1e-4
 
 
 def test_recurrent_layers_are_single_operators(graph: bytes):

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "asr"
 LAYERS = [
     "errors _atomic _progress _numba _onnxruntime _json",
     "config text manifest media audio scoring formats corpora",
-    "_torchaudio features subsampling lstm model ctc mmi augment checkpoint distributed",
+    "features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode",
     "export inference segmentation options recognize evaluation training train objective "
     "streaming batch doctor",

@@ -1,10 +1,12 @@
-"""Import torchaudio beside a torch it has no compiled extension for.
+"""Import torchaudio, also beside a torch that its compiled extension does not load for.
 
 torchaudio's wheel carries one extension, linked against CUDA. Beside a CPU-only torch it cannot be
 loaded, and `import torchaudio` fails with OSError, although transforms, functional and compliance
-are pure Python. Here that one failure is tolerated; every other one is passed on.
+are pure Python. Here that one failure is tolerated; every other one is passed on. The package asr
+does not use torchaudio: its tests compare frames with it, and two entrants of these contests
+import it.
 
-Use: `from asr._torchaudio import torchaudio`.
+Use: `from cpu_torchaudio import torchaudio`.
 """
 
 import importlib
@@ -37,7 +39,7 @@ def _forget_half_imported() -> None:
 
 
 def _stand_in() -> ModuleType:
-    """What torchaudio._extension is in a build without compiled code."""
+    """Return torchaudio._extension as it is in a build without compiled code."""
     module = ModuleType(_EXTENSION)
     module.__dict__.update(
         _IS_TORCHAUDIO_EXT_AVAILABLE=False,
