@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from asr.errors import AudioError
 from asr.manifest import Utterance
 from asr.media import (
+    AUDIO_SUFFIXES,
     UNKNOWN_FRAMES,
     Meter,
     SoundFile,
@@ -41,10 +42,6 @@ SAMPLE_RATE_HZ = 16_000
 _CHUNK_FRAMES = 1 << 16  # decoded at a time: 16 MB for 64 channels
 LATE_S = 0.1  # how far a piece may reach beyond the end: durations get rounded
 _MAX_PEAK = 10.0  # codecs and mixes overshoot full scale a little; integers kept as floats do not
-
-# The suffixes by which a folder's recordings are found. Files named one by one need none of them.
-_SUFFIXES = frozenset({".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga"})
-_SUFFIXES |= {".ogg", ".opus", ".rf64", ".snd", ".sph", ".voc", ".w64", ".wav", ".wave"}
 
 Waveform = NDArray[np.float32]
 
@@ -277,7 +274,7 @@ def _recordings_below(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES
+        if path.suffix.lower() in AUDIO_SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )

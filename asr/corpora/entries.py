@@ -12,11 +12,8 @@ from tqdm import tqdm
 from asr._atomic import write_atomically
 from asr.errors import AudioError, CorpusError
 from asr.manifest import Utterance
+from asr.media import AUDIO_SUFFIXES
 
-# In the order of choice where a recording is there more than once: lossless originals first.
-AUDIO_SUFFIXES = (
-    ".flac", ".wav", ".sph", ".aiff", ".aif", ".au", ".opus", ".ogg", ".oga", ".mp3",
-)  # fmt: skip
 MAX_OVERSHOOT = 0.5  # seconds a segment may end after its recording, as in Kaldi's extract-segments
 MAX_DURATION = 1e7  # seconds; a header with no length in it (a FLAC stream) gives 2**63 samples
 PROBLEMS_SHOWN = 5

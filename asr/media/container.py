@@ -22,6 +22,13 @@ from asr.errors import AudioError
 
 Source = str | Path | bytes | BinaryIO
 
+# The suffixes by which the recordings of a folder are found. Files named one by one need none of
+# them. In the order of choice where a folder has a recording twice: lossless originals first.
+AUDIO_SUFFIXES = (
+    ".flac", ".wav", ".wave", ".sph", ".nist", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf",
+    ".w64", ".rf64", ".voc", ".opus", ".ogg", ".oga", ".mp3",
+)  # fmt: skip
+
 MIN_RATE_HZ = 4_000  # 2 kHz of band: below it, speech is not understood by people either
 MAX_RATE_HZ = 768_000  # the fastest converters sold; more is a damaged header
 MAX_CHANNELS = 64  # seventh-order ambisonics; more is a damaged header
