@@ -256,7 +256,7 @@ class Trainer:
         bar = progress(batches[self.tally.position :], title, shown=self.speaks)
         since = time.perf_counter()
         for some in chunks(bar, self.config.accumulate):
-            stopping = self._step(some, len(batches), stop.signal is not None)
+            stopping = self.step(some, len(batches), stop.signal is not None)
             now = time.perf_counter()
             self.tally.elapsed_s += now - since
             since = now
@@ -272,7 +272,7 @@ class Trainer:
             **self.task.report(),
         }
 
-    def _step(self, batches: list[Any], epoch_batches: int, stop: bool) -> bool:
+    def step(self, batches: list[Any], epoch_batches: int, stop: bool) -> bool:
         """One step of the learner on some batches; whether any process has been asked to stop.
 
         All sums, like the gradient, are of whole batches: of the shares of all processes. They

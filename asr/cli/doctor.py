@@ -81,7 +81,7 @@ def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None,
     cores = share_cores(config, device)
     machine = Machine(device, cores.processes, cores.threads)
     say("timing training steps")
-    cost = measure_cost(examination.examples, config, len(examination.vocabulary), machine)
+    cost = measure_cost(examination.examples, config, examination.vocabulary, machine)
     say("learning a handful of utterances by heart, for at most a minute and a half")
     handful = choose_handful(examination.examples)
     return cost, learn_by_heart(handful, config, examination.vocabulary, device)

@@ -1,12 +1,13 @@
-"""A manifest as it is, faults included: unlike asr.manifest, which refuses the first one."""
+"""Read a manifest with all its faults, which asr.manifest would refuse, and write it without."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr.doctor.finding import EXAMPLES, KINDS, Finding
 from asr.errors import ManifestError
-from asr.manifest import Utterance, manifest_lines, parse_line
+from asr.manifest import Utterance, manifest_lines, parse_line, write_manifest
 from asr.text import Normalizer
 
 
@@ -68,6 +69,26 @@ def read_dataset(name: str, path: Path, normalizer: Normalizer) -> tuple[Dataset
         name, path, tuple(utterances), tuple(normalizer(item.text) for item in utterances)
     )
     return dataset, [*_malformed(dataset, malformed), *_repeated_ids(dataset, numbers)]
+
+
+def write_clean(path: Path, dataset: Dataset, findings: Sequence[Finding]) -> dict[str, int]:
+    """Write the utterances that stand; return how many were left out, by kind of finding.
+
+    An utterance with several faults counts for the first one.
+
+    Raises:
+        ManifestError: no utterance stands, or the file cannot be written.
+    """
+    reasons: dict[int, str] = {}
+    for finding in findings:
+        if finding.dataset == dataset.name and KINDS[finding.kind].leave_out:
+            for place in finding.places:
+                reasons.setdefault(place, finding.kind)
+    standing = (dataset.utterances[place] for place in dataset.standing(findings))
+    write_manifest(path, standing)
+    malformed = {f.kind: f.count for f in findings
+                 if f.kind == "malformed-line" and f.dataset == dataset.name}  # fmt: skip
+    return malformed | dict(Counter(reasons.values()))
 
 
 def _malformed(dataset: Dataset, complaints: list[str]) -> list[Finding]:

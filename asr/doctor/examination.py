@@ -8,7 +8,7 @@ from asr.data import Example, trainable
 from asr.doctor import recordings, sound, splits, texts
 from asr.doctor.dataset import Dataset, read_dataset
 from asr.doctor.finding import Finding
-from asr.doctor.summary import Summary, summarize
+from asr.doctor.report import Summary, summarize
 from asr.errors import TrainingError, VocabularyError
 from asr.text import Normalizer, Vocabulary
 

@@ -1,11 +1,91 @@
-"""The doctor's report: as text, as JSON, and as an exit status."""
+"""Report what the doctor found, with a summary of each set: as text, as JSON, as an exit status."""
 
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from asr.doctor.cost import Cost
+from asr.doctor.dataset import Dataset
 from asr.doctor.finding import SEVERITIES, Finding
+from asr.doctor.recordings import Headers
 from asr.doctor.selftest import SelfTest
-from asr.doctor.summary import Summary
+
+MOST_BINS = 12
+STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # widths of a bin
+BAR = 40  # characters of the longest bar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """Utterances of start <= duration < end, in seconds."""
+
+    start: float
+    end: float
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """One set in figures."""
+
+    dataset: str
+    path: str
+    utterances: int
+    hours: float
+    speakers: int  # that the manifest names
+    sample_rates_hz: dict[int, int]  # recordings by rate
+    listened: int  # utterances that were decoded
+    lengths: tuple[Bin, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return everything, fit for JSON."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return the figures as text, the lengths as bars."""
+        rates = ", ".join(f"{count} at {rate} Hz" for rate, count in self.sample_rates_hz.items())
+        head = (
+            f"{self.dataset}: {self.path}: {self.utterances} utterances, {self.hours:.2f} hours, "
+            f"{self.speakers or 'no'} speakers named; {rates}; listened to {self.listened}"
+        )
+        most = max(piece.count for piece in self.lengths)
+        return [
+            head,
+            *(
+                f"{piece.start:>10g} to {piece.end:g} s".ljust(24)
+                + f"{piece.count:>7}  {'#' * math.ceil(BAR * piece.count / most)}".rstrip()
+                for piece in self.lengths
+            ),
+        ]
+
+
+def summarize(dataset: Dataset, headers: Headers, listened: int) -> Summary:
+    """Count what a set holds."""
+    audio = {utterance.audio for utterance in dataset.utterances}
+    rates = Counter(headers[path].rate_hz for path in audio if not headers[path].fault)
+    durations = [utterance.duration for utterance in dataset.utterances]
+    return Summary(
+        dataset=dataset.name,
+        path=str(dataset.path),
+        utterances=len(durations),
+        hours=sum(durations) / 3600,
+        speakers=len({utterance.speaker for utterance in dataset.utterances} - {None}),
+        sample_rates_hz=dict(rates.most_common()),
+        listened=listened,
+        lengths=histogram(durations),
+    )
+
+
+def histogram(durations: Sequence[float]) -> tuple[Bin, ...]:
+    """Count durations in bins of the finest width that needs no more than MOST_BINS of them."""
+    longest = max(durations)
+    step = next((s for s in STEPS_S if longest < MOST_BINS * s), longest)
+    counts = Counter(int(duration / step) for duration in durations)
+    bins = range(min(counts), max(counts) + 1)
+    return tuple(
+        Bin(start=round(i * step, 6), end=round((i + 1) * step, 6), count=counts[i]) for i in bins
+    )
 
 
 @dataclass(frozen=True)
