@@ -1,4 +1,4 @@
-"""Audio intake: any recording that libsndfile reads, as mono float32 at the model's rate.
+"""Read any recording that libsndfile knows, as mono float32 at the model's sample rate.
 
     recording = read_audio("talk.mp3")
     recording.waveform             # float32 (L,), 16 kHz, within [-1, 1]
@@ -48,7 +48,7 @@ Waveform = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A waveform, float32 (L,) within [-1, 1], and what was found while it was read."""
+    """A waveform, float32 (L,) within [-1, 1], and its measured sound quality."""
 
     waveform: Waveform
     sample_rate_hz: int
@@ -81,7 +81,7 @@ def read_audio(
 
 
 def read_utterance(utterance: Utterance, sample_rate_hz: int) -> Recording:
-    """Read what an utterance is of its recording, as `read_audio` does.
+    """Read the piece of a recording that an utterance covers, as `read_audio` does.
 
     Raises:
         AudioError: as read_audio.
@@ -122,7 +122,7 @@ class AudioStream:
 
     @property
     def quality(self) -> SoundQuality:
-        """What was found in all that was read; there once the last block has been taken."""
+        """The sound quality of all that was read; ValueError before the last block is taken."""
         if self._quality is None:
             raise ValueError(f"{self._name}: the quality is known after the last block")
         return self._quality
@@ -281,7 +281,10 @@ def _recordings_below(folder: Path) -> list[Path]:
 
 
 def _resampler(from_hz: int, to_hz: int) -> Callable[[Waveform, bool], Waveform]:
-    """Return a function of (waveform, is it the last); resampling overshoots, so it limits."""
+    """Return a function of (waveform, whether it is the last) that resamples to [-1, 1].
+
+    Resampling can overshoot full scale, so the result is clipped.
+    """
     if from_hz == to_hz:
         return lambda waveform, last: np.clip(waveform, -1, 1)
     stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")

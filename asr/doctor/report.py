@@ -18,7 +18,7 @@ BAR = 40  # characters of the longest bar
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """Utterances of start <= duration < end, in seconds."""
+    """The number of utterances with start <= duration < end, in seconds."""
 
     start: float
     end: float
@@ -27,13 +27,13 @@ class Bin:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """One set in figures."""
+    """A description of one set in figures."""
 
     dataset: str
     path: str
     utterances: int
     hours: float
-    speakers: int  # that the manifest names
+    speakers: int  # different ones that the manifest names
     sample_rates_hz: dict[int, int]  # recordings by rate
     listened: int  # utterances that were decoded
     lengths: tuple[Bin, ...]
@@ -43,7 +43,7 @@ class Summary:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        """Return the figures as text, the lengths as bars."""
+        """Return the figures as lines of text, with bars for the lengths."""
         rates = ", ".join(f"{count} at {rate} Hz" for rate, count in self.sample_rates_hz.items())
         head = (
             f"{self.dataset}: {self.path}: {self.utterances} utterances, {self.hours:.2f} hours, "
@@ -61,7 +61,7 @@ class Summary:
 
 
 def summarize(dataset: Dataset, headers: Headers, listened: int) -> Summary:
-    """Count what a set holds."""
+    """Return the summary of a set."""
     audio = {utterance.audio for utterance in dataset.utterances}
     rates = Counter(headers[path].rate_hz for path in audio if not headers[path].fault)
     durations = [utterance.duration for utterance in dataset.utterances]
@@ -78,7 +78,7 @@ def summarize(dataset: Dataset, headers: Headers, listened: int) -> Summary:
 
 
 def histogram(durations: Sequence[float]) -> tuple[Bin, ...]:
-    """Count durations in bins of the finest width that needs no more than MOST_BINS of them."""
+    """Count durations in bins of the finest width that needs at most MOST_BINS bins."""
     longest = max(durations)
     step = next((s for s in STEPS_S if longest < MOST_BINS * s), longest)
     counts = Counter(int(duration / step) for duration in durations)
@@ -90,7 +90,7 @@ def histogram(durations: Sequence[float]) -> tuple[Bin, ...]:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything the doctor has to say; what was not asked for is None."""
+    """The whole report of the doctor; parts that were not asked for are None."""
 
     summaries: tuple[Summary, ...]
     examined: tuple[Finding, ...]  # in the sets
@@ -100,19 +100,19 @@ class Report:
 
     @property
     def findings(self) -> list[Finding]:
-        """Of sets and model, the worst first."""
+        """The findings on sets and model, the worst first."""
         measured = [part.findings() for part in (self.cost, self.self_test) if part]
         every = [*self.examined, *(finding for some in measured for finding in some)]
         return sorted(every, key=lambda finding: SEVERITIES.index(finding.severity))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Findings by severity."""
+        """The number of findings of each severity."""
         return {s: sum(f.severity == s for f in self.findings) for s in SEVERITIES}
 
     @property
     def status(self) -> int:
-        """1 where a finding is an error, else 0."""
+        """The exit status: 1 if any finding is an error, else 0."""
         return int(self.counts["error"] > 0)
 
     def as_dict(self) -> dict[str, object]:
@@ -127,7 +127,7 @@ class Report:
         }
 
     def lines(self) -> list[str]:
-        """Return everything as text: sets, findings with the worst first, model, conclusion."""
+        """Return the report as text: sets, findings with the worst first, model, conclusion."""
         lines = [line for summary in self.summaries for line in summary.lines()]
         lines += [line for finding in self.findings for line in finding.lines()]
         lines += [f"model: {self.cost.line()}"] if self.cost else []
