@@ -1,4 +1,4 @@
-"""Text: normalise transcripts, spell out numbers, and keep the Vocabulary of a model (blank = 0).
+"""Normalise transcripts, spell out numbers, and keep the vocabulary of a model (blank = 0).
 
 Numbers in digits become English words:
 

@@ -147,7 +147,7 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A fault that was found in one set, or in the model."""
+    """One fault, found in one set or in the model."""
 
     kind: str
     dataset: str  # "train", "valid", "test" or "model"

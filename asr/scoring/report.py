@@ -1,4 +1,4 @@
-"""Print scores for people: NIST's table of speakers, alignments, frequent errors, tests."""
+"""Lay scores out for people: NIST's table of speakers, alignments, frequent errors, tests."""
 
 import math
 import unicodedata
