@@ -2,8 +2,8 @@
 
 The first line names the columns: audio and text, and if wanted id, speaker, start, duration
 (seconds); others are ignored. The delimiter is that of `, ; tab |` which finds most of these
-names. Fields may be quoted if it is , or ; but with tab or | a quote is a plain character, as in the
-tables of Common Voice and LJSpeech.
+names. Fields may be quoted if it is , or ; but with tab or | a quote is a plain character, as in
+the tables of Common Voice and LJSpeech.
 """
 
 import csv
