@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never half of each."""
+"""Write files atomically: after a crash a file is the old one or the new one, never a part."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ def write_atomically(path: Path | str, content: str | bytes) -> None:
 
 @contextmanager
 def created_atomically(path: Path | str) -> Iterator[BinaryIO]:
-    """Open a file under a temporary name beside `path`, and rename it over that when it is whole.
+    """Open a file under a temporary name beside `path`, and rename it to `path` when it is whole.
 
     Missing parent folders are made. Content and name are on the disk when the block is left. After
     an error the old file, if any, is untouched.
@@ -47,7 +47,7 @@ def created_atomically(path: Path | str) -> Iterator[BinaryIO]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk: a rename is durable only after this."""
+    """Flush the names in a folder to the disk, which makes a rename durable."""
     if os.name == "nt":  # Windows opens no folders, and needs no such call
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Bars and messages on stderr; bars only where a person watches."""
+"""Show progress bars and messages on stderr; bars only on a terminal."""
 
 import sys
 import time
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 def progress(items: Iterable[T], title: str, *, shown: bool = True) -> Iterator[T]:
-    """Iterate with a bar on stderr; silent when it is not to be shown, or stderr no terminal."""
+    """Iterate with a bar on stderr, if it is to be shown and stderr is a terminal."""
     return iter(tqdm(items, title, leave=False, disable=not (shown and sys.stderr.isatty())))
 
 
 class RecordingsBar:
-    """A bar for recordings: how many are done, times real time, and the time left.
+    """A bar for recordings: the number done, the speed in times real time, and the time left.
 
-    It measures bytes, as the length of a recording is known once it has been read.
+    Progress is measured in bytes, because a recording's length is unknown until it is read.
     """
 
     def __init__(self, title: str, num_recordings: int, num_bytes: int) -> None:
@@ -47,18 +47,18 @@ class RecordingsBar:
         self._bar.close()
 
     def advance(self, num_bytes: int, audio_s: float = 0.0) -> None:
-        """One recording more is done, of which audio_s seconds were recognised."""
+        """Count one more recording as done, of which audio_s seconds were recognised."""
         self._done += 1
         self._audio_s += audio_s
         self._bar.set_postfix_str(f"{self._done}/{self._num_recordings}, {self.speed()}", False)
         self._bar.update(num_bytes)
 
     def speed(self) -> str:
-        """How fast recordings have been recognised so far."""
+        """Return the speed of recognition so far, such as "12 times real time"."""
         factor = self._audio_s / max(time.monotonic() - self._started, 1e-3)
         return f"{factor:.3g} times real time"
 
 
 def say(message: str) -> None:
-    """Print one line on stderr, without tearing a bar."""
+    """Print one line on stderr without breaking a progress bar."""
     tqdm.write(message, file=sys.stderr)

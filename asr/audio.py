@@ -1,4 +1,4 @@
-"""Audio intake: any recording that libsndfile reads, as mono float32 at the model's rate.
+"""Read any recording that libsndfile knows, as mono float32 at the model's sample rate.
 
     recording = read_audio("talk.mp3")
     recording.waveform             # float32 (L,), 16 kHz, within [-1, 1]
@@ -12,10 +12,8 @@ a few old formats (VOC, MAT, PVF, IRCAM ...) promise nothing: a cut one ends whe
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from glob import glob
-from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -34,24 +32,18 @@ from asr.media import (
     source_name,
 )
 
-__all__ = ["SAMPLE_RATE_HZ", "AudioStream", "Recording", "SoundQuality", "list_audio", "read_audio"]
-
 SAMPLE_RATE_HZ = 16_000
 
 _CHUNK_FRAMES = 1 << 16  # decoded at a time: 16 MB for 64 channels
 LATE_S = 0.1  # how far a piece may reach beyond the end: durations get rounded
 _MAX_PEAK = 10.0  # codecs and mixes overshoot full scale a little; integers kept as floats do not
 
-# The suffixes by which a folder's recordings are found. Files named one by one need none of them.
-_SUFFIXES = frozenset({".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga"})
-_SUFFIXES |= {".ogg", ".opus", ".rf64", ".snd", ".sph", ".voc", ".w64", ".wav", ".wave"}
-
 Waveform = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A waveform, float32 (L,) within [-1, 1], and what was found while it was read."""
+    """A waveform, float32 (L,) within [-1, 1], and its measured sound quality."""
 
     waveform: Waveform
     sample_rate_hz: int
@@ -84,7 +76,7 @@ def read_audio(
 
 
 def read_utterance(utterance: Utterance, sample_rate_hz: int) -> Recording:
-    """Read what an utterance is of its recording, as `read_audio` does.
+    """Read the piece of a recording that an utterance covers, as `read_audio` does.
 
     Raises:
         AudioError: as read_audio.
@@ -131,7 +123,7 @@ class AudioStream:
 
     @property
     def quality(self) -> SoundQuality:
-        """What was found in all that was read; there once the last block has been taken."""
+        """The sound quality of all that was read; ValueError before the last block is taken."""
         if self._quality is None:
             raise ValueError(f"{self._name}: the quality is known after the last block")
         return self._quality
@@ -254,45 +246,11 @@ def mix(frames: Waveform) -> tuple[Waveform, bool]:
     return frames[:, np.argmax(power >= power.max() / 2)], True
 
 
-def list_audio(arguments: Iterable[str]) -> list[Path]:
-    """Expand files, folders and glob patterns to recordings, each once, in order.
-
-    A folder gives the files below it that have an audio suffix, sorted, hidden ones left out.
-    An argument that gives nothing (a missing file, a pattern without a match, a folder without
-    audio) is kept as it is, so that reading it says what is wrong and the others go on. "-" has
-    no meaning here.
-    """
-    found: dict[Path, None] = {}
-    for argument in arguments:
-        found.update(dict.fromkeys(_expand(argument) or [Path(argument)]))
-    return list(found)
-
-
-def _expand(argument: str) -> list[Path]:
-    path = Path(argument)
-    try:
-        if path.is_dir():
-            return _recordings_below(path)
-        if path.exists():
-            return [path]
-    except OSError:  # no permission, or a name too long: reading it will say so
-        return []
-    matches = [Path(match) for match in sorted(glob(argument, recursive=True))]  # noqa: PTH207
-    return [path for m in matches for path in (_recordings_below(m) if m.is_dir() else [m])]
-
-
-def _recordings_below(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
-
-
 def _resampler(from_hz: int, to_hz: int) -> Callable[[Waveform, bool], Waveform]:
-    """Return a function of (waveform, is it the last); resampling overshoots, so it limits."""
+    """Return a function of (waveform, whether it is the last) that resamples to [-1, 1].
+
+    Resampling can overshoot full scale, so the result is clipped.
+    """
     if from_hz == to_hz:
         return lambda waveform, last: np.clip(waveform, -1, 1)
     stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")

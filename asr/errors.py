@@ -1,7 +1,7 @@
 """Every error that a user can cause. All derive from AsrError, so one `except` catches them.
 
 Each message names the file or key, the value found there, and the remedy. Commands print the
-message on one line and leave with `exit_status`; a traceback always means a bug of ours.
+message on one line and leave with `exit_status`; a traceback always means a bug in asr.
 """
 
 
@@ -18,7 +18,7 @@ class ConfigError(AsrError):
 
 
 class MissingDependencyError(ConfigError):
-    """A package of an optional install is needed and not there."""
+    """A package of an optional install is needed, but not installed."""
 
 
 class AudioError(AsrError):
@@ -30,7 +30,7 @@ class TextError(AsrError):
 
 
 class VocabularyError(TextError):
-    """Text holds symbols that the vocabulary lacks, or a vocabulary file is malformed."""
+    """A text with symbols that the vocabulary lacks, or a malformed vocabulary file."""
 
 
 class ManifestError(AsrError):
@@ -42,7 +42,7 @@ class CorpusError(AsrError):
 
 
 class DownloadError(AsrError):
-    """A download that failed, or whose content is not what was promised."""
+    """A download that failed or has the wrong checksum, or an archive that cannot be unpacked."""
 
 
 class UnsafeArchiveError(DownloadError):
@@ -50,7 +50,7 @@ class UnsafeArchiveError(DownloadError):
 
 
 class ScoreError(AsrError):
-    """References and hypotheses that do not belong together."""
+    """References and hypotheses that cannot be scored against each other."""
 
 
 class CheckpointError(AsrError):

@@ -1,4 +1,4 @@
-"""The manifest: one utterance a line, what every stage after asr-prepare reads.
+"""Read and write manifests: one utterance a line, the input of every stage after asr-prepare.
 
 A line is a JSON object with the keys id, audio, start, duration, text and speaker. `audio` is
 relative to the manifest's folder, `start` and `duration` are seconds; start and speaker may be
@@ -21,7 +21,7 @@ TIME_DIGITS = 6  # decimals of a second in the file: finer than a sample at any 
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """A stretch of a recording, and what is said in it."""
+    """A stretch of a recording, and its transcript."""
 
     id: str
     audio: Path
@@ -91,7 +91,7 @@ def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
 
 
 def to_record(utterance: Utterance, audio: Path) -> dict[str, Any]:
-    """The JSON object of a line; `audio` as it is to stand there."""
+    """Return the JSON object of a manifest line, with `audio` as its path."""
     return {
         "id": utterance.id,
         "audio": audio.as_posix(),
@@ -103,7 +103,7 @@ def to_record(utterance: Utterance, audio: Path) -> dict[str, Any]:
 
 
 def manifest_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines that hold something, with their numbers from 1 on.
+    """Return the lines that are not blank, with their numbers from 1 on.
 
     Raises:
         ManifestError: the file is missing or not UTF-8.
@@ -111,7 +111,7 @@ def manifest_lines(path: Path) -> list[tuple[int, str]]:
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{path}: not UTF-8 at byte {error.start}; a manifest is") from None
+        raise ManifestError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}; asr-prepare makes manifests") from error
     # not splitlines(): U+2028 and its like may stand inside a JSON string
@@ -119,7 +119,11 @@ def manifest_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def parse_line(line: str, folder: Path) -> Utterance:
-    """The utterance of a line of a manifest in `folder`; a ValueError says what is wrong."""
+    """Return the utterance of a line of a manifest in `folder`.
+
+    Raises:
+        ValueError: the line is malformed; the message says how.
+    """
     return _from_record(_parsed(line), folder)
 
 
@@ -133,7 +137,7 @@ def _parsed(line: str) -> dict[str, Any]:
 
 
 def _from_record(record: dict[str, Any], folder: Path) -> Utterance:
-    """Build the utterance of a line; a ValueError says what is wrong with it."""
+    """Build the utterance of a line; a ValueError says why it cannot."""
     start = _seconds(record, "start") if "start" in record else 0.0
     duration = _seconds(record, "duration")
     _require(start >= 0, f"start is {start}; it must be 0 or more seconds")
@@ -188,6 +192,6 @@ def _require(condition: bool, complaint: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    """Return the value as a message shows it: quoted, and not longer than a line bears."""
+    """Return the value as messages show it: quoted, and cut to 60 characters."""
     shown = repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

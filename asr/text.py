@@ -1,4 +1,4 @@
-"""Text: normalise transcripts, spell out numbers, and keep the Vocabulary of a model (blank = 0).
+"""Normalise transcripts, spell out numbers, and keep the vocabulary of a model (blank = 0).
 
 Numbers in digits become English words:
 
@@ -30,8 +30,8 @@ from asr.errors import ConfigError, VocabularyError
 BLANK = 0
 BLANK_TOKEN = "<blank>"
 SPACE_TOKEN = "<space>"  # how tokens.txt writes the space
-TOKENS = "tokens.txt"  # in a model's folder: what its output is over
-PHONES = "phones.txt"  # ... and its second output, if it has one
+TOKENS = "tokens.txt"  # in a model's folder: the tokens of its output
+PHONES = "phones.txt"  # ... and the phones of its second output, if it has one
 
 APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032`\u00b4"), "'")
 ACCENTS = dict.fromkeys(range(0x300, 0x370))  # the combining marks of Latin, Greek and Cyrillic
@@ -41,7 +41,7 @@ NUMBERS = ("en", "keep")
 
 @dataclass(frozen=True)
 class Normalizer:
-    """Written text to the words of a transcript; applying it twice changes nothing more.
+    """A normaliser of written text to transcripts; applying it twice changes nothing more.
 
     Apostrophes of all shapes become ', the characters in `keep` stay inside words (and go at
     their edges), a remaining apostrophe is dropped (don't -> dont), and every other punctuation
@@ -84,7 +84,7 @@ class Normalizer:
 
 
 class _Cleaning(dict[int, int | str | None]):
-    """A table for str.translate, filled as characters are met."""
+    """A table for str.translate that computes the entry of a character when it first occurs."""
 
     def __init__(self, keep: str) -> None:
         super().__init__((ord(character), character) for character in keep)
@@ -226,7 +226,7 @@ def _split(text: str, unit: str) -> Iterable[str]:
 
 
 def _describe(units: Counter[str]) -> str:
-    """Return the most frequent ones with count, and code point, such as 'a' (U+0061) 3x."""
+    """Return the most frequent units with code point and count, such as 'a' (U+0061) 3x."""
     common = list(islice(units.most_common(), 8))
     shown = [f"{u!r}{f' (U+{ord(u):04X})' if len(u) == 1 else ''} {n}x" for u, n in common]
     more = len(units) - len(shown)
@@ -255,7 +255,7 @@ _COINS = {
 
 
 def spell_numbers(text: str) -> str:
-    """Replace digits, %, & and money by English words, as the table above shows."""
+    """Replace digits, %, & and money by English words, as the table in asr.text shows."""
     if any(map(str.isdecimal, text)):
         text = "".join(str(int(c)) if c.isdecimal() else c for c in text)  # other scripts' digits
         text = _MINUS.sub("minus ", text)
@@ -283,7 +283,7 @@ def _digits(digits: str) -> str:
 
 
 def _spell(number: str) -> str:
-    """Words of a decimal number such as 1,000.25, of a year, or of single digits."""
+    """Return the words of a decimal number such as 1,000.25, of a year, or of single digits."""
     whole, *fractions = number.split(".")
     parts = [_year(whole) if whole and not fractions else _cardinal(whole)]
     parts += [f"point {_digits(fraction)}" for fraction in fractions]

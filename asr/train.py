@@ -255,7 +255,7 @@ class Trainer:
         bar = progress(batches[self.tally.position :], title, shown=self.is_main)
         since = time.perf_counter()
         for some in chunks(bar, self.config.accumulate):
-            stopping = self._step(some, len(batches), stop.signal is not None)
+            stopping = self.step(some, len(batches), stop.signal is not None)
             now = time.perf_counter()
             self.tally.elapsed_s += now - since
             since = now
@@ -271,7 +271,7 @@ class Trainer:
             **self.task.report(),
         }
 
-    def _step(self, batches: list[Any], epoch_batches: int, stop: bool) -> bool:
+    def step(self, batches: list[Any], epoch_batches: int, stop: bool) -> bool:
         """Train on some batches in one step; return whether any process was asked to stop.
 
         All sums, like the gradient, are over whole batches: over the shares of all processes. They

@@ -131,7 +131,7 @@ def test_a_trigram_is_kept_with_a_model(tmp_path: Path):
     found = load_trigram(tmp_path, SIZE)
     assert found is not None
     assert torch.equal(found, trigram_of())
-    with pytest.raises(CheckpointError, match=rf"{TRIGRAM}: .* \(4, 4, 4\), of 5 tokens"):
+    with pytest.raises(CheckpointError, match=rf"{TRIGRAM}: .* \(4, 4, 4\), for 5 tokens"):
         load_trigram(tmp_path, SIZE + 1)
 
 

@@ -224,7 +224,7 @@ def stopped(run: Run, patch: pytest.MonkeyPatch, method: str, when: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("method", "when"), [("_step", 1), ("_step", 4), ("_validate", 2), ("_save_epoch", 2)]
+    ("method", "when"), [("step", 1), ("step", 4), ("_validate", 2), ("_save_epoch", 2)]
 )
 def test_stopped_between_any_two_writes(
     folder: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, method: str, when: int
@@ -240,7 +240,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_goes_on(
     folder: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     run = Run(folder, "damaged")
-    stopped(run, monkeypatch, "_step", 5)
+    stopped(run, monkeypatch, "step", 5)
     index = json.loads((run.out / "last" / "checkpoint.json").read_text())
     path = run.out / "last" / index["files"]["model"]["name"]
     path.write_bytes(path.read_bytes()[:-1])

@@ -228,7 +228,7 @@ def test_a_step_waits_once_for_its_values(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Tensor, "tolist", lambda tensor: calls.append(1) or real(tensor))
     with torch.profiler.profile() as profile:
         for number in task.data:
-            trainer._step([number], 3, False)
+            trainer.step([number], 3, False)
     items = sum(e.count for e in profile.key_averages() if e.key == "aten::_local_scalar_dense")
     assert len(calls) == 3
     assert items == 3 * 2  # AdamW's own count of steps, kept on the CPU for each parameter

@@ -1,5 +1,5 @@
+from .inputs import STDIN as STDIN, list_audio as list_audio, read_list as read_list
 from .jobs import (
-    STDIN as STDIN,
     Job as Job,
     Outcome as Outcome,
     Outcomes as Outcomes,
@@ -7,7 +7,6 @@ from .jobs import (
     default_workers as default_workers,
     in_order as in_order,
     list_jobs as list_jobs,
-    read_list as read_list,
     run_here as run_here,
 )
 from .outputs import OutputFolder as OutputFolder, Printer as Printer, Sink as Sink

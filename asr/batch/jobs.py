@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import content_sha256
-from asr.audio import list_audio
-from asr.errors import AsrError, ConfigError
+from asr.batch.inputs import STDIN, list_audio
+from asr.errors import AsrError
 from asr.formats import Transcript
 
 if TYPE_CHECKING:
     from asr.recognize import Recognizer
 
-STDIN = "-"
 MOST_WORKERS = 8  # unless told otherwise: each holds a model in memory
 WORTH_BYTES = 4_000_000  # audio that takes about as long to recognise as a process to start
 
@@ -145,22 +144,6 @@ def list_jobs(inputs: Sequence[str], listed: Iterable[Path] = ()) -> list[Job]:
         Job(number, source, name, _num_bytes(source))
         for number, (source, name) in enumerate(names.items())
     ]
-
-
-def read_list(source: str) -> list[Path]:
-    """Return the paths in a file, or on standard input for STDIN, a line each.
-
-    Raises:
-        ConfigError: it cannot be read, or holds no path.
-    """
-    try:
-        content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"--files-from {source}: cannot be read ({error.strerror})") from error
-    paths = [Path(os.fsdecode(line)) for line in content.splitlines() if line.strip()]
-    if not paths:
-        raise ConfigError(f"--files-from {source}: no paths in it; write one a line")
-    return paths
 
 
 def _root(argument: str) -> Path:

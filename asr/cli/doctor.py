@@ -1,4 +1,4 @@
-"""asr-doctor: what will go wrong in training, before it does."""
+"""asr-doctor: find what will go wrong in training before it does."""
 
 import argparse
 import json
@@ -19,9 +19,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog="asr-doctor",
-        description="Examine a training manifest, and what it is validated and tested on; with "
-        "--model also what training costs on this machine, and whether the model can learn a "
-        "handful of the utterances by heart. Status 1: something is wrong.",
+        description="Examine a training manifest, and the manifests to validate and test on. With "
+        "--model, also estimate what training costs on this machine, and test whether the model "
+        "can learn a handful of the utterances by heart. Exit status 1: a finding is an error.",
     )
     parser.add_argument("manifest", metavar="M.jsonl", type=Path, help="manifest to train on")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--fix", type=Path, metavar="CLEAN.jsonl",
-        help="listen to all utterances, and write the manifest without the faulty ones",
+        help="examine the sound of all utterances, and write the manifest without the faulty ones",
     )  # fmt: skip
     arguments = parser.parse_intermixed_args(argv)
     return run("asr-doctor", lambda: _diagnose(arguments))
@@ -70,7 +70,7 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 
 def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None, SelfTest | None]":
-    """Time the model's training, and let it learn a handful, where there is something to learn."""
+    """Estimate the cost and run the self-test; None for both if nothing can be trained on."""
     from asr._progress import say
     from asr.distributed import choose_device, share_cores
     from asr.doctor import Machine, choose_handful, learn_by_heart, measure_cost
@@ -81,7 +81,7 @@ def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None,
     cores = share_cores(config, device)
     machine = Machine(device, cores.processes, cores.threads)
     say("timing training steps")
-    cost = measure_cost(examination.examples, config, len(examination.vocabulary), machine)
+    cost = measure_cost(examination.examples, config, examination.vocabulary, machine)
     say("learning a handful of utterances by heart, for at most a minute and a half")
     handful = choose_handful(examination.examples)
     return cost, learn_by_heart(handful, config, examination.vocabulary, device)

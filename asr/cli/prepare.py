@@ -1,4 +1,4 @@
-"""asr-prepare: a corpus, or its download, to JSONL manifests."""
+"""asr-prepare: turn a corpus, downloaded if need be, into JSONL manifests."""
 
 import argparse
 import sys
@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
         "--subsets", nargs="+", metavar="NAME", help="folders in it (default: all)"
     )
     librispeech.add_argument(
-        "--download", action="store_true", help="fetch subsets that are missing from OpenSLR"
+        "--download", action="store_true", help="download missing subsets from OpenSLR"
     )
     librispeech.add_argument(
         "--url-base",
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         ("to-csv", _to_csv, "FILE.csv", "the table"),
         ("to-kaldi", _to_kaldi, "DIR", "the Kaldi data folder"),
     ):
-        back = corpora.add_parser(name, help=f"the way back: a manifest to {meaning[4:]}")
+        back = corpora.add_parser(name, help=f"the other way: a manifest to {meaning[4:]}")
         back.add_argument("manifest", type=Path, metavar="FILE.jsonl")
         _add_out(back, metavar, meaning, write)
 
@@ -150,7 +150,7 @@ def _tones(arguments: argparse.Namespace) -> int:
 
 
 def _write(path: Path, utterances: "list[Utterance]") -> None:
-    """Write a manifest and say on stdout what is in it."""
+    """Write a manifest, and print its number of utterances, hours and speakers."""
     from asr.manifest import write_manifest
 
     write_manifest(path, utterances)

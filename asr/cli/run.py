@@ -1,4 +1,4 @@
-"""What all commands share: one line for an error, and the right exit status."""
+"""Run a command: print an error as one line, and return the right exit status."""
 
 import os
 import sys

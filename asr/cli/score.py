@@ -1,4 +1,4 @@
-"""asr-score: word, character and sentence error rate, and whether two systems differ."""
+"""asr-score: print word, character and sentence error rates, and whether two systems differ."""
 
 import argparse
 import json
@@ -17,20 +17,20 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="asr-score",
         description="Print %WER with its 95 % confidence interval, %CER and %SER of each HYP "
-        "against REF; of several HYPs, which is better and whether that is more than chance, and "
-        "of more than two, such as seeds, the mean. Files may be plain text, .trn, .stm, .ctm, "
-        "JSON lines, CSV or TSV; the content decides.",
+        "against REF. With several HYPs, also say which one is better and whether that is more "
+        "than chance; with three or more, such as seeds, also print their mean. Files may be plain "
+        "text, .trn, .stm, .ctm, JSON lines, CSV or TSV; the content decides.",
     )
     parser.add_argument("ref", metavar="REF", help="reference transcripts")
     parser.add_argument("hyps", metavar="HYP", nargs="+", help="recognised transcripts")
-    parser.add_argument("--table", action="store_true", help="errors by speaker, length and word")
-    parser.add_argument("--align", action="store_true", help="each text below its reference")
+    parser.add_argument("--table", action="store_true", help="add errors by speaker, length, word")
+    parser.add_argument("--align", action="store_true", help="add hypotheses below references")
     parser.add_argument("--json", action="store_true", help="print one JSON object; rates are 0..1")
     parser.add_argument(
         "--case-sensitive", action="store_true", help="tell A from a; NIST's sclite does not"
     )
     parser.add_argument(
-        "--deletable", action="store_true", help="(word) in REF may be left out; as sclite's -D"
+        "--deletable", action="store_true", help="allow to leave out a (word) of REF, as sclite -D"
     )
     arguments = parser.parse_args(argv)
     return run("asr-score", lambda: _score(arguments))
@@ -87,7 +87,7 @@ def _lines(
 def _record(
     systems: "list[System]", comparisons: "list[Comparison]", align: bool
 ) -> dict[str, object]:
-    """Return everything; one system's scores stand at the top, those of several in a list."""
+    """Return one system's scores, or a list of several systems' scores and their comparisons."""
     from asr.scoring import breakdown
 
     records = []

@@ -1,4 +1,4 @@
-"""Corpus folders and tables to manifests; downloads and safe unpacking."""
+"""Turn corpus folders and tables into utterances; download and unpack corpora safely."""
 
 import lazy_loader
 

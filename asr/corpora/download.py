@@ -1,4 +1,4 @@
-"""Downloads that resume after a cut and end only when the checksum is right."""
+"""Download files: resume after a cut, and accept a file only if its checksum is right."""
 
 import hashlib
 import http.client
@@ -42,8 +42,8 @@ def download(url: str, target: Path, *, md5: str) -> None:
         md5: the expected MD5 sum, 32 hexadecimal digits.
 
     Raises:
-        DownloadError: no such URL, the server or the disk fails, or the checksum is wrong; then
-            nothing is left of it. After a cut the .part stays.
+        DownloadError: the URL is invalid, the server or the disk fails (the .part stays), or the
+            checksum is wrong (the .part is deleted).
     """
     if not ADDRESS.fullmatch(url):
         raise DownloadError(f"{url}: not an http:// or https:// address of a file")
@@ -103,7 +103,11 @@ def _receive_with_retries(url: str, part: Path) -> None:
 
 
 def _receive(url: str, part: Path) -> None:
-    """Bring the rest of the file; http.client.IncompleteRead when the connection is cut."""
+    """Receive the rest of the file.
+
+    Raises:
+        http.client.IncompleteRead: the connection was cut.
+    """
     have = _size(part)
     headers = {"User-Agent": "asr-prepare"} | ({"Range": f"bytes={have}-"} if have else {})
     request = urllib.request.Request(url, headers=headers)

@@ -1,4 +1,4 @@
-"""From what a corpus lists (audio, text, speaker) to utterances with measured durations."""
+"""Turn the entries that a corpus lists into utterances with measured durations."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,11 +12,8 @@ from tqdm import tqdm
 from asr._atomic import write_atomically
 from asr.errors import AudioError, CorpusError
 from asr.manifest import Utterance
+from asr.media import AUDIO_SUFFIXES
 
-# In the order of choice where a recording is there more than once: lossless originals first.
-AUDIO_SUFFIXES = (
-    ".flac", ".wav", ".sph", ".aiff", ".aif", ".au", ".opus", ".ogg", ".oga", ".mp3",
-)  # fmt: skip
 MAX_OVERSHOOT = 0.5  # seconds a segment may end after its recording, as in Kaldi's extract-segments
 MAX_DURATION = 1e7  # seconds; a header with no length in it (a FLAC stream) gives 2**63 samples
 PROBLEMS_SHOWN = 5
@@ -25,7 +22,7 @@ THREADS = 8  # they wait for the disk, not for the processor
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusEntry:
-    """An utterance as a corpus lists it: its duration may be known from the recording only."""
+    """An utterance as a corpus lists it, perhaps without its duration."""
 
     id: str
     audio: Path
@@ -36,7 +33,9 @@ class CorpusEntry:
 
 
 def audio_duration(path: Path) -> float:
-    """Return the length of a recording in seconds, from its header; content decides the format.
+    """Return the length of a recording in seconds, from its header.
+
+    The content of the file decides its format, not its name.
 
     Raises:
         AudioError: no such file, no audio that libsndfile reads, no samples, or no length.
@@ -88,7 +87,7 @@ def to_utterances(where: Path, entries: Sequence[CorpusEntry]) -> list[Utterance
 
 
 def refuse(where: Path, problems: Sequence[str]) -> None:
-    """Raise one CorpusError for all the problems found, the first few named; none: return."""
+    """Raise one CorpusError that names the first few problems, if there are any."""
     if problems:
         more = len(problems) - PROBLEMS_SHOWN
         rest = f"; and {more} more like these" if more > 0 else ""
@@ -96,7 +95,10 @@ def refuse(where: Path, problems: Sequence[str]) -> None:
 
 
 def recordings_by_name(folder: Path) -> dict[str, Path]:
-    """Map the names of a folder's recordings, less the extension, to their paths."""
+    """Map the names of a folder's recordings, without extension, to their paths.
+
+    Of recordings with the same name, the first suffix in AUDIO_SUFFIXES wins.
+    """
     ranked = (
         (AUDIO_SUFFIXES.index(path.suffix.lower()), path)
         for path in folder.iterdir()
@@ -111,7 +113,11 @@ def one_line(text: str) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file of a corpus; CorpusError when it is missing or not UTF-8."""
+    """Read a text file of a corpus.
+
+    Raises:
+        CorpusError: the file is missing or not UTF-8.
+    """
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -121,7 +127,11 @@ def read_text(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically; CorpusError when it cannot be written."""
+    """Write a text file atomically.
+
+    Raises:
+        CorpusError: the file cannot be written.
+    """
     try:
         write_atomically(path, text)
     except (OSError, UnicodeEncodeError) as error:
@@ -129,7 +139,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _measured(paths: Sequence[Path]) -> tuple[dict[Path, float], list[str]]:
-    """Return the lengths in seconds of the readable recordings, and complaints on the others."""
+    """Return the lengths of readable recordings in seconds, and a complaint on each other one."""
     lengths: dict[Path, float] = {}
     problems: list[str] = []
     with ThreadPoolExecutor(THREADS) as pool:

@@ -1,4 +1,4 @@
-"""Free Spoken Digit Dataset: recordings/DIGIT_SPEAKER_TAKE.wav, digits spoken in English.
+"""Read the Free Spoken Digit Dataset: recordings/DIGIT_SPEAKER_TAKE.wav, spoken in English.
 
 Z. Jackson et al., https://github.com/Jakobovski/free-spoken-digit-dataset
 """
@@ -45,12 +45,15 @@ def splits(
     test_speaker: str = TEST_SPEAKER,
     valid_speaker: str | None = None,
 ) -> dict[str, list[Utterance]]:
-    """Divide the corpus into two triples: by speaker (train, valid, test) and by take (all-...).
+    """Split the corpus twice: by speaker (train, valid, test) and by take (all-train, ...).
 
-    `valid_speaker` None: the first by name who is not the test speaker.
+    Args:
+        utterances: the whole corpus.
+        test_speaker: the speaker of the test set.
+        valid_speaker: the speaker of the validation set; None takes the first other one by name.
 
     Raises:
-        ConfigError: a speaker who is not in the corpus, the same one twice, or nobody left.
+        ConfigError: a speaker is not in the corpus or given twice, or nobody is left to train on.
     """
     speakers = sorted({utterance.speaker or "" for utterance in utterances})
     others = [speaker for speaker in speakers if speaker != test_speaker]

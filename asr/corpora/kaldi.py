@@ -1,4 +1,4 @@
-"""Kaldi data folders: wav.scp and text, and where they are there utt2spk and segments.
+"""Read and write Kaldi data folders: wav.scp and text, and utt2spk and segments if present.
 
 https://kaldi-asr.org/doc/data_prep.html. Entries of wav.scp that are commands are refused.
 """
@@ -58,7 +58,7 @@ def write_kaldi(folder: Path, utterances: Iterable[Utterance]) -> None:
     tables: dict[str, list[str]] = {"wav.scp": [], "segments": [], "text": [], "utt2spk": []}
     names: dict[Path, str] = {}  # a recording is named after its first utterance
     for utterance in listed:
-        speaker = utterance.speaker or utterance.id  # Kaldi's way to say that it is unknown
+        speaker = utterance.speaker or utterance.id  # Kaldi's convention for an unknown speaker
         audio = utterance.audio.resolve()
         if len(f"{utterance.id}\0{speaker}".split()) > 1 or "\n" in str(audio):
             raise CorpusError(f"{folder}: {utterance.id!r} of {speaker!r}: white space in a name")
@@ -102,7 +102,7 @@ def _recordings(folder: Path) -> dict[str, Path]:
 def _segments(
     folder: Path, recordings: dict[str, Path]
 ) -> dict[str, tuple[str, float, float | None]]:
-    """Map utterances to recording, start and duration (None: to the end), in seconds."""
+    """Map utterances to recording, start and duration in seconds (None: to the end)."""
     if not (folder / "segments").exists():
         return {name: (name, 0.0, None) for name in recordings}
     segments, problems = {}, []

@@ -1,4 +1,6 @@
-"""LibriSpeech and Mini LibriSpeech: SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac + .trans.txt.
+"""Read and download LibriSpeech and Mini LibriSpeech.
+
+A subset holds SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac and SPEAKER-CHAPTER.trans.txt.
 
 V. Panayotov et al., "Librispeech: an ASR corpus based on public domain audio books", ICASSP 2015.
 Any folder of that layout is a subset, with any audio extension. OpenSLR 12 and 31 publish the
@@ -68,7 +70,11 @@ def subset_names(root: Path) -> list[str]:
 
 
 def find_subset(root: Path, name: str) -> Path:
-    """Return the folder of a subset; CorpusError names those that are there."""
+    """Return the folder of a subset.
+
+    Raises:
+        CorpusError: there is no such subset; the message names the subsets that are there.
+    """
     folder = _home(root) / name
     if folder.is_dir():
         return folder

@@ -1,9 +1,9 @@
-"""CSV tables of recordings, which people bring of their own, and LJSpeech's metadata.csv.
+"""Read and write CSV tables of recordings; read LJSpeech's metadata.csv.
 
 The first line names the columns: audio and text, and if wanted id, speaker, start, duration
-(seconds); others are ignored. The delimiter is the one of `, ; tab |` that makes sense of that
-line. Fields may be quoted where it is , or ; while a quote beside tab or | is a plain character,
-as the tables of Common Voice and LJSpeech have it.
+(seconds); others are ignored. The delimiter is that of `, ; tab |` which finds most of these
+names. Fields may be quoted if it is , or ; but with tab or | a quote is a plain character, as in
+the tables of Common Voice and LJSpeech.
 """
 
 import csv
@@ -27,7 +27,7 @@ from asr.errors import CorpusError
 from asr.manifest import Utterance
 
 COLUMNS = ("id", "audio", "start", "duration", "text", "speaker")
-REQUIRED = {  # and other names that people give these columns, for a hint only
+REQUIRED = {  # column -> other names that people give it, used in hints alone
     "audio": ("path", "file", "filename", "file_name", "wav", "audio_path", "audio_filepath"),
     "text": ("sentence", "transcript", "transcription", "utterance"),
 }
@@ -111,7 +111,7 @@ def _rows(path: Path, content: str, delimiter: str) -> list[tuple[int, list[str]
 
 
 def _entry(folder: Path, columns: list[str], row: list[str]) -> CorpusEntry:
-    """Build the entry of a row; a ValueError says what is wrong with it."""
+    """Build the entry of a row; a ValueError says why it cannot."""
     if len(row) != len(columns):
         raise ValueError(f"{len(row)} fields, where the first line names {len(columns)}")
     cells = {column: cell.strip() for column, cell in zip(columns, row, strict=True)}
@@ -140,7 +140,7 @@ def _seconds(cells: dict[str, str], column: str) -> float | None:
 
 
 def _with_ids(folder: Path, entries: list[CorpusEntry]) -> list[CorpusEntry]:
-    """Name entries without ids after their recordings, as shortly as keeps them apart."""
+    """Name entries without ids after their recordings, by the shortest names that differ."""
     if any(entry.id for entry in entries):
         return entries
     paths = [Path(os.path.relpath(entry.audio, folder)).with_suffix("") for entry in entries]

@@ -1,4 +1,4 @@
-"""A corpus made of tones: no download, learnable in seconds. It shows that the machinery works.
+"""Generate a corpus of tones that a model learns in seconds, as a first test without download.
 
 A word is a steady tone with soft edges, a sentence is one to four of them with pauses, and a
 little noise lies over all. The words are the first syllables of the solfege.

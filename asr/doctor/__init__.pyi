@@ -1,5 +1,5 @@
-from .clean import write_clean as write_clean
 from .cost import Cost as Cost, Machine as Machine, measure_cost as measure_cost
+from .dataset import write_clean as write_clean
 from .examination import Examination as Examination, examine as examine
 from .report import Report as Report
 from .selftest import (

@@ -1,6 +1,5 @@
-"""What training would cost on this machine: weights, memory, time; measured on real batches."""
+"""Estimate what training costs on this machine, in time and memory, from steps on real batches."""
 
-import math
 import os
 import resource
 import sys
@@ -12,38 +11,40 @@ import numpy as np
 import torch
 
 from asr.config import Config
-from asr.data import Batch, Example, Frames, Loader, plan_batches
-from asr.distributed import ProcessGroup, threads
+from asr.data import Batch, Example, plan_batches
+from asr.distributed import threads
 from asr.doctor.finding import Finding
-from asr.doctor.steps import Stepper
-from asr.mmi import MOST_TOKENS, token_trigram
+from asr.doctor.steps import make_batch, make_trainer
+from asr.mmi import MOST_TOKENS
 from asr.objective import ctc_epochs
+from asr.text import Vocabulary
+from asr.train import Trainer
 
 GIGABYTE = 1e9
-MOST_MEMORY = 0.9  # share of what there is
-CACHED_BYTES = 2  # of a value: float16
+MOST_MEMORY = 0.9  # share of the machine's memory that a run may take
+CACHED_BYTES = 2  # of each log-mel value: float16
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where training would run: 'cpu' or 'cuda', in so many processes of so many threads."""
+    """The device that training runs on, and how its work is divided."""
 
-    device: str
+    device: str  # 'cpu' or 'cuda'
     processes: int
-    threads: int
+    threads: int  # of each process
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Figures of one training run."""
+    """The estimated cost of one training run."""
 
     weights: int
     tokens: int  # in the vocabulary
     processes: int  # that share each batch
     batches: int  # in an epoch
-    median_step_s: float
+    median_step_s: float  # of the batch of median length
     longest_step_s: float  # of the batch with the longest utterances
-    features_min: float  # for one pass over the audio, beside the steps; once where cached
+    features_min: float  # to compute all features once, in threads beside the steps
     epoch_min: float  # mean of all epochs
     run_hours: float  # all epochs, without validation
     memory_gb: float
@@ -60,7 +61,7 @@ class Cost:
         )
 
     def findings(self) -> list[Finding]:
-        """Return the finding that the run does not fit, or none."""
+        """Return a finding if the run does not fit into memory; else an empty list."""
         if self.memory_gb <= MOST_MEMORY * self.available_gb:
             return []
         why = f"{self.memory_gb:.1f} GB, there are {self.available_gb:.1f} GB"
@@ -68,21 +69,23 @@ class Cost:
 
 
 def measure_cost(
-    examples: Sequence[Example], config: Config, vocabulary_size: int, machine: Machine
+    examples: Sequence[Example], config: Config, vocabulary: Vocabulary, machine: Machine
 ) -> Cost:
-    """Time a few steps on a median batch and on the longest, as one of the processes takes them.
+    """Time asr-train's own step on a median batch and on the longest, as one process takes it.
 
-    Steps of other batches are taken to cost in between, by the length of their utterances, and MMI
-    of phones as much as MMI of tokens; the figures of a step are those of the last epoch.
+    Steps of other batches are interpolated by the length of their longest utterance. The epochs
+    with CTC alone are timed apart from those with MMI or the consistency loss; the figures of
+    single steps are those of the last epoch. MMI of phones is taken to cost as much as of tokens.
 
     Raises:
         AudioError: a recording of these batches cannot be read.
     """
+    if len(vocabulary) > MOST_TOKENS:  # for so many tokens MMI needs phones, which are not known
+        config = replace(config, train=replace(config.train, mmi=0.0))
     durations = np.array([example.utterance.duration for example in examples])
     plan = plan_batches(durations, config.data.batch_s, None)  # shortest first
     batches = [[examples[i] for i in indices] for indices in (plan[len(plan) // 2], plan[-1])]
-    trigram = _trigram(examples, config, vocabulary_size, machine.device)
-    stepper = Stepper(config, vocabulary_size, machine.device, augmented=True, trigram=trigram)
+    trainer, task = make_trainer(examples, config, vocabulary, machine.device)
     lengths = [max(durations[indices]) for indices in plan]
     ends = [lengths[len(plan) // 2], lengths[-1]]
     early = ctc_epochs(config.train)
@@ -92,16 +95,16 @@ def measure_cost(
         median, longest = (make_batch(some, config, machine.processes) for some in batches)
         read_s = sum(e.utterance.duration for batch in (median, longest) for e in batch.examples)
         features_s = (time.perf_counter() - started) / read_s * durations.sum()
-        stepper.step(median)  # the first one chooses kernels and allocates
+        trainer.step([median], 1, False)  # the first one chooses kernels and allocates
         for first, count in ((0, early), (early, config.train.epochs - early)):
             if count:
-                stepper.objective.begin_epoch(first)
-                step_s = [_seconds(stepper, batch) for batch in (median, longest)]
+                task.objective.begin_epoch(first)
+                step_s = [_seconds(trainer, batch) for batch in (median, longest)]
                 run_s += count * float(np.interp(lengths, ends, step_s).sum())
     memory = _peak_bytes(machine.device) + cached_bytes(durations.sum(), config)
     return Cost(
-        weights=sum(parameter.numel() for parameter in stepper.model.parameters()),
-        tokens=vocabulary_size,
+        weights=sum(parameter.numel() for parameter in task.model.parameters()),
+        tokens=len(vocabulary),
         processes=machine.processes,
         batches=len(plan),
         median_step_s=step_s[0],
@@ -114,32 +117,21 @@ def measure_cost(
     )
 
 
-def _trigram(
-    examples: Sequence[Example], config: Config, size: int, device: str
-) -> torch.Tensor | None:
-    """For MMI; none for so many tokens that it is the phones' that training will need."""
-    if not config.train.mmi or size > MOST_TOKENS:
-        return None
-    return token_trigram((example.tokens for example in examples), size).to(device)
-
-
-def make_batch(examples: Sequence[Example], config: Config, processes: int = 1) -> Batch:
-    """One batch of all these utterances, unchanged, or the share of the first process in it."""
-    data = replace(config.data, batch_s=math.inf, cache="none")
-    config = replace(config, data=data)
-    loader = Loader(examples, Frames(config), config, ProcessGroup(size=processes))
-    (batch,) = filter(None, loader.in_order())
-    return batch
-
-
-def _seconds(stepper: Stepper, batch: Batch) -> float:
+def _seconds(trainer: Trainer, batch: Batch) -> float:
+    """Return the seconds that a batch takes; train.accumulate batches share one update."""
+    accumulate = trainer.config.accumulate
     started = time.perf_counter()
-    stepper.step(batch)
-    return time.perf_counter() - started
+    trainer.step([batch] * accumulate, 1, False)
+    if trainer.learner.device.type == "cuda":
+        torch.cuda.synchronize()  # a step returns before the GPU has updated the weights
+    return (time.perf_counter() - started) / accumulate
 
 
 def cached_bytes(seconds: float, config: Config) -> float:
-    """Size of the log-mel frames that training keeps: of each speed, in the end."""
+    """Return the size of the log-mel frames that training caches of so many seconds of audio.
+
+    Each speed of augment.speeds has frames of its own.
+    """
     if config.data.cache == "none":
         return 0.0
     frames = sum(seconds / speed for speed in set(config.augment.speeds))
@@ -148,7 +140,7 @@ def cached_bytes(seconds: float, config: Config) -> float:
 
 
 def _peak_bytes(device: str) -> float:
-    """Most memory that this process, or its part of the GPU, has held so far."""
+    """Return the most memory that this process has held so far, on the device."""
     if device == "cuda":
         return float(torch.cuda.max_memory_allocated())
     unit = 1 if sys.platform == "darwin" else 1024

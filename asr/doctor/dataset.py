@@ -1,28 +1,29 @@
-"""A manifest as it is, faults included: unlike asr.manifest, which refuses the first one."""
+"""Read a manifest with all its faults, which asr.manifest would refuse, and write it without."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr.doctor.finding import EXAMPLES, KINDS, Finding
 from asr.errors import ManifestError
-from asr.manifest import Utterance, manifest_lines, parse_line
+from asr.manifest import Utterance, manifest_lines, parse_line, write_manifest
 from asr.text import Normalizer
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The utterances of a manifest and their normalised texts; a place is an index into them."""
+    """The utterances of a manifest and their normalised texts; a place is an index into both."""
 
     name: str  # "train", "valid" or "test"
     path: Path
     utterances: tuple[Utterance, ...]
     texts: tuple[str, ...]
 
-    def found(
+    def finding(
         self, kind: str, details: Mapping[int, str], why: str = "", total: int | None = None
     ) -> list[Finding]:
-        """Return the finding that `details` (what, by place) give, or none."""
+        """Return one finding of this kind, with details by place; without details an empty list."""
         if not details:
             return []
         shown = list(details.items())[:EXAMPLES]
@@ -38,15 +39,15 @@ class Dataset:
             )
         ]
 
-    def standing(self, findings: Iterable[Finding]) -> list[int]:
-        """Return the places of utterances that no finding leaves out."""
+    def kept(self, findings: Iterable[Finding]) -> list[int]:
+        """Return the places of the utterances that no finding leaves out."""
         faults = (f for f in findings if KINDS[f.kind].leave_out and f.dataset == self.name)
         out = {place for finding in faults for place in finding.places}
         return [place for place in range(len(self.utterances)) if place not in out]
 
 
 def read_dataset(name: str, path: Path, normalizer: Normalizer) -> tuple[Dataset, list[Finding]]:
-    """Read a manifest; lines that are no utterance, and repeated ids, become findings.
+    """Read a manifest; malformed lines and repeated ids become findings.
 
     Raises:
         ManifestError: the file cannot be read, or no line of it is an utterance.
@@ -70,6 +71,26 @@ def read_dataset(name: str, path: Path, normalizer: Normalizer) -> tuple[Dataset
     return dataset, [*_malformed(dataset, malformed), *_repeated_ids(dataset, numbers)]
 
 
+def write_clean(path: Path, dataset: Dataset, findings: Sequence[Finding]) -> dict[str, int]:
+    """Write the utterances that are kept; return how many were left out, by kind of finding.
+
+    An utterance with several faults counts for the first one.
+
+    Raises:
+        ManifestError: no utterance is left, or the file cannot be written.
+    """
+    reasons: dict[int, str] = {}
+    for finding in findings:
+        if finding.dataset == dataset.name and KINDS[finding.kind].leave_out:
+            for place in finding.places:
+                reasons.setdefault(place, finding.kind)
+    kept = (dataset.utterances[place] for place in dataset.kept(findings))
+    write_manifest(path, kept)
+    malformed = {f.kind: f.count for f in findings
+                 if f.kind == "malformed-line" and f.dataset == dataset.name}  # fmt: skip
+    return malformed | dict(Counter(reasons.values()))
+
+
 def _malformed(dataset: Dataset, complaints: list[str]) -> list[Finding]:
     if not complaints:
         return []
@@ -91,4 +112,4 @@ def _repeated_ids(dataset: Dataset, numbers: list[int]) -> list[Finding]:
     for place, (utterance, number) in enumerate(zip(dataset.utterances, numbers, strict=True)):
         if first.setdefault(utterance.id, number) != number:
             details[place] = f"line {number}, and line {first[utterance.id]} before"
-    return dataset.found("duplicate-id", details)
+    return dataset.finding("duplicate-id", details)

@@ -1,4 +1,4 @@
-"""What the doctor can find: the catalogue of kinds, and one finding of a kind."""
+"""The catalogue of faults that the doctor looks for, and a finding of one of them."""
 
 from dataclasses import asdict, dataclass
 
@@ -8,18 +8,20 @@ EXAMPLES = 3  # shown of each finding
 
 @dataclass(frozen=True)
 class Kind:
-    """A fault by its consequence; `leave_out`: training is better without such utterances."""
+    """A kind of fault."""
 
-    severity: str
-    what: str
+    severity: str  # one of SEVERITIES
+    what: str  # the fault, as the rest of a sentence that begins with a count
     remedy: str
-    leave_out: bool = False
+    leave_out: bool = False  # whether training is better without such utterances
 
 
 KINDS = {
     # the manifest
-    "malformed-line": Kind("error", "lines are no utterance", "correct or delete them"),
-    "duplicate-id": Kind("error", "ids stood before", "give each an id of its own", True),
+    "malformed-line": Kind("error", "lines are not utterances", "correct or delete them"),
+    "duplicate-id": Kind(
+        "error", "ids are those of earlier lines", "give each an id of its own", True
+    ),
     # the recordings
     "missing-audio": Kind("error", "recordings are not there", "correct the path or copy", True),
     "empty-audio": Kind("error", "recordings hold no sound", "record or copy them again", True),
@@ -145,30 +147,30 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What was found in one set, or in the model."""
+    """One fault, found in one set or in the model."""
 
     kind: str
     dataset: str  # "train", "valid", "test" or "model"
     count: int
-    total: int  # utterances or lines that were looked at; 0: no matter of counts
-    why: str = ""  # figures and bounds
+    total: int  # utterances or lines that were examined; 0 where counts mean nothing
+    why: str = ""  # the figures and limits behind the finding
     examples: tuple[str, ...] = ()
-    places: tuple[int, ...] = ()  # of the utterances in their manifest, from 0
+    places: tuple[int, ...] = ()  # indices of the utterances in their manifest, from 0
 
     @property
     def severity(self) -> str:
-        """One of SEVERITIES."""
+        """The severity of the fault, one of SEVERITIES."""
         return KINDS[self.kind].severity
 
     def as_dict(self) -> dict[str, object]:
-        """Return everything but the places; fit for JSON."""
+        """Return everything but the places, fit for JSON."""
         kind = KINDS[self.kind]
         record = {"severity": kind.severity, **asdict(self), "what": kind.what}
         del record["places"]
         return record | {"remedy": kind.remedy}
 
     def lines(self) -> list[str]:
-        """Return the finding as text: what, examples, remedy."""
+        """Return the finding as lines of text: the fault, examples, the remedy."""
         kind = KINDS[self.kind]
         why = f" ({self.why})" if self.why else ""
         share = f"{self.count} of {self.total} " if self.total else ""

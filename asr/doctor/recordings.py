@@ -1,7 +1,7 @@
-"""What the headers of all recordings say: is each there, whole, long enough, at which rate.
+"""Check the headers of all recordings: existence, length, sample rate, and copies.
 
-Nothing is decoded, so hours of audio take seconds. Files of the same length are compared by their
-content, so that a copy under another name is found.
+Nothing is decoded, so that hours of audio take seconds. Files of the same size are compared by
+their content, so that a copy under another name is found.
 """
 
 import os
@@ -29,12 +29,12 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Header:
-    """Length and rate of a recording, or the kind of finding that it is and a complaint."""
+    """The length and sample rate of a recording, or its fault."""
 
     rate_hz: int = 0
     duration: float = 0.0  # seconds; infinite where the header does not say
-    content: str = ""  # the same for files that are the same, byte by byte
-    fault: str = ""
+    content: str = ""  # equal for files that are equal byte by byte
+    fault: str = ""  # a kind of finding; empty for a sound header
     complaint: str = ""
 
 
@@ -50,13 +50,13 @@ def read_headers(datasets: Sequence[Dataset]) -> Headers:
 
 
 def in_threads(function: Callable[[S], T], items: Sequence[S], title: str) -> list[T]:
-    """Return what the function makes of each item, in order."""
+    """Return the results of calling the function on each item in threads, in order."""
     with ThreadPoolExecutor(THREADS) as pool:
         return list(progress(pool.map(function, items), title))
 
 
 def check_recordings(dataset: Dataset, places: Iterable[int], headers: Headers) -> list[Finding]:
-    """Find what is missing, empty, unreadable or shorter than the manifest says."""
+    """Find recordings that are missing, empty, unreadable or shorter than the manifest says."""
     faults: dict[str, dict[int, str]] = defaultdict(dict)  # by kind and place
     for place in places:
         utterance = dataset.utterances[place]
@@ -68,13 +68,13 @@ def check_recordings(dataset: Dataset, places: Iterable[int], headers: Headers) 
             faults["beyond-end"][place] = (
                 f"{utterance.audio}: lasts {header.duration:.2f} s, wanted to {end:.2f} s"
             )
-    return [f for kind, details in faults.items() for f in dataset.found(kind, details)]
+    return [f for kind, details in faults.items() for f in dataset.finding(kind, details)]
 
 
 def check_rates(
     dataset: Dataset, places: Iterable[int], headers: Headers, model_rate_hz: int
 ) -> list[Finding]:
-    """Find sample rates that differ, or that are all below the model's."""
+    """Find sample rates that differ within the set, or that are all below the model's."""
     rates = {place: headers[dataset.utterances[place].audio].rate_hz for place in places}
     counts = Counter(rates.values())
     if not counts:
@@ -87,11 +87,11 @@ def check_rates(
         kind, odd = "low-rate", [place for place, rate in rates.items() if rate < model_rate_hz]
         why += f", the model at {model_rate_hz} Hz"
     details = {p: f"{dataset.utterances[p].audio}: {rates[p]} Hz" for p in odd}
-    return dataset.found(kind, details, why, len(rates))
+    return dataset.finding(kind, details, why, len(rates))
 
 
 def check_repeats(dataset: Dataset, places: Iterable[int], headers: Headers) -> list[Finding]:
-    """Find utterances that cover the audio of another one of the set."""
+    """Find utterances whose audio overlaps that of another utterance of the set."""
     same: dict[int, str] = {}
     contradicting: dict[int, str] = {}
     for group in by_content(dataset, places, headers).values():
@@ -106,13 +106,13 @@ def check_repeats(dataset: Dataset, places: Iterable[int], headers: Headers) -> 
                         f"{dataset.utterances[two].id} has {dataset.texts[two][:40]!r}"
                     )
     return [
-        *dataset.found("contradicting-texts", contradicting),
-        *dataset.found("duplicate-audio", same),
+        *dataset.finding("contradicting-texts", contradicting),
+        *dataset.finding("duplicate-audio", same),
     ]
 
 
 def by_content(dataset: Dataset, places: Iterable[int], headers: Headers) -> dict[str, list[int]]:
-    """Return the places of the utterances of each recording, whatever its name."""
+    """Return the places of utterances by the content of their recording, whatever its name."""
     groups = defaultdict(list)
     for place in places:
         groups[headers[dataset.utterances[place].audio].content].append(place)
@@ -120,7 +120,7 @@ def by_content(dataset: Dataset, places: Iterable[int], headers: Headers) -> dic
 
 
 def overlaps(one: tuple[float, float], two: tuple[float, float]) -> bool:
-    """Whether two pieces (start, duration) share more than half of the shorter one."""
+    """Return whether two pieces (start, duration) share more than half of the shorter one."""
     shared = min(one[0] + one[1], two[0] + two[1]) - max(one[0], two[0])
     return shared > 0.5 * min(one[1], two[1])
 
@@ -142,6 +142,7 @@ def _overlapping(dataset: Dataset, group: list[int]) -> Iterable[tuple[int, int]
 
 
 def _header(path: Path, content: str) -> Header:
+    """Read the header of a recording; its fault, if it has one, becomes part of the result."""
     try:
         with open_sound(path) as sound:
             known = sound.frames < UNKNOWN_FRAMES
@@ -156,7 +157,7 @@ def _header(path: Path, content: str) -> Header:
 
 
 def _size(path: Path) -> int | None:
-    """Return the bytes of a file; None where there is none, or a folder or pipe instead."""
+    """Return the size of a file in bytes; None if it is missing, a folder or a pipe."""
     try:
         status = path.stat()
     except OSError:
@@ -165,7 +166,7 @@ def _size(path: Path) -> int | None:
 
 
 def _contents(paths: Sequence[Path]) -> dict[Path, str]:
-    """Name the content of each file: its path where no other file has its size, else a digest."""
+    """Name the content of each file: a digest, or the path if no other file has its size."""
     sizes = {path: size for path in paths if (size := _size(path)) is not None}
     counts = Counter(sizes.values())
     alike = [path for path, size in sizes.items() if counts[size] > 1]
@@ -174,4 +175,6 @@ def _contents(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _digest(path: Path) -> str:
-    return content_sha256(path) or str(path)  # reading its header will say what is wrong
+    return content_sha256(path) or str(
+        path
+    )  # None for an unreadable file: reading its header tells why

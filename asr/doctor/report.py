@@ -1,16 +1,96 @@
-"""The doctor's report: as text, as JSON, and as an exit status."""
+"""Report what the doctor found, with a summary of each set: as text, as JSON, as an exit status."""
 
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from asr.doctor.cost import Cost
+from asr.doctor.dataset import Dataset
 from asr.doctor.finding import SEVERITIES, Finding
+from asr.doctor.recordings import Headers
 from asr.doctor.selftest import SelfTest
-from asr.doctor.summary import Summary
+
+MOST_BINS = 12
+STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # widths of a bin
+BAR = 40  # characters of the longest bar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """The number of utterances with start <= duration < end, in seconds."""
+
+    start: float
+    end: float
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A description of one set in figures."""
+
+    dataset: str
+    path: str
+    utterances: int
+    hours: float
+    speakers: int  # different ones that the manifest names
+    sample_rates_hz: dict[int, int]  # recordings by rate
+    listened: int  # utterances that were decoded
+    lengths: tuple[Bin, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return everything, fit for JSON."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return the figures as lines of text, with bars for the lengths."""
+        rates = ", ".join(f"{count} at {rate} Hz" for rate, count in self.sample_rates_hz.items())
+        head = (
+            f"{self.dataset}: {self.path}: {self.utterances} utterances, {self.hours:.2f} hours, "
+            f"{self.speakers or 'no'} speakers named; {rates}; listened to {self.listened}"
+        )
+        most = max(piece.count for piece in self.lengths)
+        return [
+            head,
+            *(
+                f"{piece.start:>10g} to {piece.end:g} s".ljust(24)
+                + f"{piece.count:>7}  {'#' * math.ceil(BAR * piece.count / most)}".rstrip()
+                for piece in self.lengths
+            ),
+        ]
+
+
+def summarize(dataset: Dataset, headers: Headers, listened: int) -> Summary:
+    """Return the summary of a set."""
+    audio = {utterance.audio for utterance in dataset.utterances}
+    rates = Counter(headers[path].rate_hz for path in audio if not headers[path].fault)
+    durations = [utterance.duration for utterance in dataset.utterances]
+    return Summary(
+        dataset=dataset.name,
+        path=str(dataset.path),
+        utterances=len(durations),
+        hours=sum(durations) / 3600,
+        speakers=len({utterance.speaker for utterance in dataset.utterances} - {None}),
+        sample_rates_hz=dict(rates.most_common()),
+        listened=listened,
+        lengths=histogram(durations),
+    )
+
+
+def histogram(durations: Sequence[float]) -> tuple[Bin, ...]:
+    """Count durations in bins of the finest width that needs at most MOST_BINS bins."""
+    longest = max(durations)
+    step = next((s for s in STEPS_S if longest < MOST_BINS * s), longest)
+    counts = Counter(int(duration / step) for duration in durations)
+    bins = range(min(counts), max(counts) + 1)
+    return tuple(
+        Bin(start=round(i * step, 6), end=round((i + 1) * step, 6), count=counts[i]) for i in bins
+    )
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything the doctor has to say; what was not asked for is None."""
+    """The whole report of the doctor; parts that were not asked for are None."""
 
     summaries: tuple[Summary, ...]
     examined: tuple[Finding, ...]  # in the sets
@@ -20,19 +100,19 @@ class Report:
 
     @property
     def findings(self) -> list[Finding]:
-        """Of sets and model, the worst first."""
+        """The findings on sets and model, the worst first."""
         measured = [part.findings() for part in (self.cost, self.self_test) if part]
         every = [*self.examined, *(finding for some in measured for finding in some)]
         return sorted(every, key=lambda finding: SEVERITIES.index(finding.severity))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Findings by severity."""
+        """The number of findings of each severity."""
         return {s: sum(f.severity == s for f in self.findings) for s in SEVERITIES}
 
     @property
     def status(self) -> int:
-        """1 where a finding is an error, else 0."""
+        """The exit status: 1 if any finding is an error, else 0."""
         return int(self.counts["error"] > 0)
 
     def as_dict(self) -> dict[str, object]:
@@ -47,7 +127,7 @@ class Report:
         }
 
     def lines(self) -> list[str]:
-        """Return everything as text: sets, findings with the worst first, model, conclusion."""
+        """Return the report as text: sets, findings with the worst first, model, conclusion."""
         lines = [line for summary in self.summaries for line in summary.lines()]
         lines += [line for finding in self.findings for line in finding.lines()]
         lines += [f"model: {self.cost.line()}"] if self.cost else []

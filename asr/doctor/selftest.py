@@ -1,9 +1,9 @@
-"""Can the model learn a handful of the user's own utterances by heart? In a minute or two.
+"""Test whether the model can learn a handful of the user's own utterances by heart.
 
-A network that cannot, has a fault; one that can, may still have texts of other recordings, for it
-learns these by heart as well. So texts in the wrong order are told by lengths, over the whole
-manifest (asr.doctor.texts), silence by listening and lack of frames by counting; this test is for
-what is left: learning rate, size, and audio in which nothing tells utterances apart.
+The test takes a minute or two. A model that fails has a fault: an unsuitable learning rate, too few
+weights, or audio in which nothing tells utterances apart. A model that succeeds proves less, since
+it also learns texts that belong to other recordings. Other checks find those: texts in the wrong
+order by their lengths (asr.doctor.texts), silence by listening, lack of frames by counting.
 """
 
 import math
@@ -12,30 +12,33 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
-from torch import Tensor
 
 from asr.audio import read_utterance
-from asr.config import Config
+from asr.config import AugmentConfig, Config
 from asr.data import Batch, Example
 from asr.decode import GreedyDecoder
 from asr.distributed import threads
-from asr.doctor.cost import make_batch
 from asr.doctor.finding import Finding
-from asr.doctor.steps import Stepper
+from asr.doctor.steps import make_batch, make_trainer
+from asr.model import AcousticModel
 from asr.scoring import score
 from asr.text import Vocabulary
+from asr.training import Tally
 
 FEWEST, MOST = 4, 8  # utterances
 MOST_AUDIO_S = 16.0  # of them together, so that steps are quick
 TIME_S = 90.0
+WARMUP_STEPS = 20
 LOOK_STEPS = 5  # steps between two looks at the errors
 LEARNT_CER = 0.05
-FALLING = 0.9  # the loss still falls if it lost a tenth over the last quarter of the steps
+FALLING = (
+    0.9  # the loss still falls if its mean over the last quarter of the steps is a tenth lower
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTest:
-    """How learning by heart went; `cause` is empty where it succeeded."""
+    """The outcome of learning by heart."""
 
     utterances: tuple[str, ...]
     steps: int
@@ -43,8 +46,8 @@ class SelfTest:
     first_loss: float  # nats a token
     last_loss: float
     cer: float  # 0..
-    cause: str = ""
-    falling: bool = False  # time was up, and the loss still fell
+    cause: str = ""  # of the failure; empty if the test succeeded
+    falling: bool = False  # whether the loss still fell when time was up
 
     def line(self) -> str:
         """Return the outcome as text."""
@@ -56,13 +59,13 @@ class SelfTest:
         )
 
     def as_dict(self) -> dict[str, object]:
-        """Return the figures; a loss that is no number becomes null."""
+        """Return the figures, fit for JSON: a loss that is not finite becomes null."""
         record = asdict(self)
         losses = {n: record[n] for n in ("first_loss", "last_loss")}
         return record | {n: v if math.isfinite(v) else None for n, v in losses.items()}
 
     def findings(self) -> list[Finding]:
-        """Return what is wrong, or none."""
+        """Return a finding if the test failed; else an empty list."""
         if not self.cause:
             return []
         kind = "slow-self-test" if self.falling else "self-test"
@@ -75,7 +78,11 @@ class SelfTest:
 
 
 def choose_handful(examples: Sequence[Example]) -> list[Example]:
-    """Return the shortest few with different texts, up to MOST_AUDIO_S and at least FEWEST."""
+    """Return the shortest utterances with different texts.
+
+    They are at most MOST, and at least FEWEST where there are so many texts; between the two they
+    stop at MOST_AUDIO_S of audio.
+    """
     handful: list[Example] = []
     texts: set[str] = set()
     seconds = 0.0
@@ -96,12 +103,11 @@ def learn_by_heart(
     device: str,
     time_s: float = TIME_S,
 ) -> SelfTest:
-    """Train the model of the configuration, without dropout and augmentation, on these alone.
+    """Train a fresh model on these utterances alone, by CTC, without dropout and augmentation.
 
     Raises:
         AudioError: one of the recordings cannot be read.
     """
-    config = replace(config, model=replace(config.model, dropout=0.0))
     started = time.perf_counter()
     with threads(1):  # the steps are too small to be split
         losses, cer, blank = _train(examples, config, vocabulary, device, started + time_s)
@@ -125,27 +131,45 @@ def _train(
     device: str,
     deadline: float,
 ) -> tuple[list[float], float, bool]:
-    """Train until learnt, diverged or late; the losses, the last error rate, and whether blank."""
-    stepper = Stepper(config, len(vocabulary), device, augmented=False)
+    """Train until the texts are learnt, the loss is not finite, or time is up.
+
+    Returns:
+        The loss before each step, in nats a token; the last character error rate; and whether
+        the decoded texts were all empty.
+    """
+    trainer, task = make_trainer(examples, _plain(config), vocabulary, device)
     batch = make_batch(examples, config)
     losses: list[float] = []
     cer, blank = math.inf, False
     while not losses or (cer > LEARNT_CER and time.perf_counter() < deadline):
-        loss, log_probs, num_frames = stepper.step(batch)
-        losses.append(loss)
-        if not math.isfinite(loss):
+        trainer.tally = Tally()
+        trainer.step([batch], 1, False)
+        if trainer.tally.skipped:
+            losses.append(math.nan)
             break
+        losses.append(trainer.tally.loss / trainer.tally.tokens)
         if len(losses) % LOOK_STEPS == 0:
-            cer, blank = _error_rate(batch, log_probs, num_frames, vocabulary)
+            cer, blank = _error_rate(task.model, batch, vocabulary)
     return losses, cer, blank
 
 
-def _error_rate(
-    batch: Batch, log_probs: Tensor, num_frames: Tensor, vocabulary: Vocabulary
-) -> tuple[float, bool]:
+def _plain(config: Config) -> Config:
+    """Return the configuration without all that makes learning by heart harder or slower."""
+    train = replace(
+        config.train, warmup_steps=WARMUP_STEPS, weight_decay=0.0, mmi=0.0, consistency=0.0,
+        accumulate=1, freeze=0,
+    )  # fmt: skip
+    model = replace(config.model, dropout=0.0)
+    return replace(config, model=model, augment=AugmentConfig(), train=train)
+
+
+@torch.no_grad()
+def _error_rate(model: AcousticModel, batch: Batch, vocabulary: Vocabulary) -> tuple[float, bool]:
     """Return the character error rate of the best paths, and whether they are all empty."""
+    moved = batch.to(next(model.parameters()).device)
+    outputs, num_frames = model.from_log_mel(moved.log_mel, moved.num_frames)
     decoder = GreedyDecoder(vocabulary)
-    rows = zip(log_probs.numpy(), num_frames.tolist(), strict=True)
+    rows = zip(outputs[0].cpu().numpy(), num_frames.tolist(), strict=True)
     texts = [decoder.decode(row[:count])[0].text for row, count in rows]
     names = [str(place) for place in range(len(texts))]
     references = dict(zip(names, (example.text for example in batch.examples), strict=True))
@@ -156,7 +180,7 @@ def _error_rate(
 def _cause(
     examples: Sequence[Example], losses: Sequence[float], blank: bool, config: Config
 ) -> str:
-    """Name the likeliest cause, the provable ones first."""
+    """Return the likeliest cause of a failure; causes that can be proved come first."""
     silent = [example.utterance.id for example in examples if _is_silent(example, config)]
     if silent:
         return f"silent audio: {', '.join(silent)}"
@@ -173,6 +197,7 @@ def _cause(
 
 
 def _falling(losses: Sequence[float]) -> bool:
+    """Return whether the mean loss fell between the last two quarters of the steps."""
     quarter = torch.tensor(losses)[-(len(losses) // 2) :].chunk(2)
     return len(quarter) == 2 and bool(quarter[1].mean() < FALLING * quarter[0].mean())
 

@@ -1,4 +1,4 @@
-"""What utterances sound like: silence, clipping, offset, band. This decodes, so it may sample."""
+"""Find silence, clipping, DC offsets and narrow bands by decoding a sample of the utterances."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,20 +9,21 @@ from asr.doctor.recordings import Headers, in_threads
 from asr.errors import AudioError
 from asr.media import SoundQuality
 
-SAMPLE = 128  # utterances listened to, unless all are wanted
-CLIPPED_SHARE = 1e-3  # of samples; training bears what is below
+SAMPLE = 128  # utterances that are decoded, unless all are wanted
+CLIPPED_SHARE = 1e-3  # of samples; less does training no harm
 DC_SHARE = 0.02  # of full scale
 
-Heard = dict[int, SoundQuality]  # by place
+Heard = dict[int, SoundQuality]  # the measured quality of decoded utterances, by place
 
 
 def listen(
     dataset: Dataset, places: Sequence[int], headers: Headers, *, everything: bool
 ) -> tuple[Heard, list[Finding]]:
-    """Decode utterances, evenly spread ones unless everything is wanted.
+    """Decode utterances: all of them, or a sample that is spread evenly over the set.
 
     Returns:
-        What was measured, by place, and the finding of those that could not be decoded.
+        The quality of each decoded utterance by place, and the findings on the utterances that
+        cannot be decoded.
     """
     step = 1 if everything else max(1, len(places) / SAMPLE)
     chosen = [places[int(i * step)] for i in range(int(len(places) / step))]
@@ -45,16 +46,16 @@ def listen(
     results = dict(zip(chosen, in_threads(measure, chosen, "listening"), strict=True))
     damaged = {place: result for place, result in results.items() if isinstance(result, str)}
     heard = {place: result for place, result in results.items() if isinstance(result, SoundQuality)}
-    return heard, dataset.found("damaged-audio", damaged, total=len(chosen))
+    return heard, dataset.finding("damaged-audio", damaged, total=len(chosen))
 
 
 def check_sound(dataset: Dataset, heard: Heard, train: Heard, model_rate_hz: int) -> list[Finding]:
-    """Find silence, clipping, offsets, and a band that differs within the set or from `train`."""
-    silent = _those(heard, lambda found: found.is_silent)
+    """Find silence, clipping, DC offsets, and bands that differ within the set or from `train`."""
+    silent = _matching(heard, lambda found: found.is_silent)
     speaking = {place: found for place, found in heard.items() if place not in silent}
-    clipped = _those(speaking, lambda found: found.clipped_fraction > CLIPPED_SHARE)
-    offset = _those(speaking, lambda found: abs(found.dc_offset) > DC_SHARE)
-    narrow = _those(speaking, lambda found: found.is_narrow(model_rate_hz))
+    clipped = _matching(speaking, lambda found: found.clipped_fraction > CLIPPED_SHARE)
+    offset = _matching(speaking, lambda found: abs(found.dc_offset) > DC_SHARE)
+    narrow = _matching(speaking, lambda found: found.is_narrow(model_rate_hz))
     band = _band_kind(narrow, speaking, train, model_rate_hz)
     shown: dict[str, tuple[Heard, Callable[[SoundQuality], str]]] = {
         "silent-audio": (silent, lambda found: f"peak {found.peak_db:.0f} dBFS"),
@@ -68,17 +69,17 @@ def check_sound(dataset: Dataset, heard: Heard, train: Heard, model_rate_hz: int
     for kind, (which, show) in shown.items():
         details = {p: f"{dataset.utterances[p].audio}: {show(f)}" for p, f in which.items()}
         why = f"of {len(dataset.utterances)}, {len(heard)} were listened to"
-        findings += dataset.found(kind, details, why, len(heard))
+        findings += dataset.finding(kind, details, why, len(heard))
     return findings
 
 
 def _band_kind(narrow: Heard, speaking: Heard, train: Heard, model_rate_hz: int) -> str:
-    """Return what narrow utterances are a case of."""
+    """Return the kind of finding that narrow-band utterances are."""
     if len(narrow) < len(speaking):
         return "band-limited"
-    train_narrow = _those(train, lambda found: found.is_narrow(model_rate_hz))
+    train_narrow = _matching(train, lambda found: found.is_narrow(model_rate_hz))
     return "band-differs" if 2 * len(train_narrow) < len(train) else "narrow-band"
 
 
-def _those(heard: Heard, true: Callable[[SoundQuality], bool]) -> Heard:
-    return {place: found for place, found in heard.items() if true(found)}
+def _matching(heard: Heard, holds: Callable[[SoundQuality], bool]) -> Heard:
+    return {place: found for place, found in heard.items() if holds(found)}

@@ -1,4 +1,4 @@
-"""What the training set and a held-out one have in common, so that figures come out too good."""
+"""Find what a held-out set shares with the training set, which makes its error rates too low."""
 
 from asr.doctor.dataset import Dataset
 from asr.doctor.finding import Finding
@@ -8,7 +8,7 @@ REPEATING = 0.8  # share of different texts below which a set repeats its prompt
 
 
 def check_split(train: Dataset, held_out: Dataset, headers: Headers) -> list[Finding]:
-    """Find shared audio, and of the other utterances shared speakers and transcripts."""
+    """Find shared audio; in utterances without it, find shared speakers and transcripts."""
     shared = _shared_audio(train, held_out, headers)
     speakers = {utterance.speaker for utterance in train.utterances} - {None}
     texts = dict(zip(reversed(train.texts), reversed(train.utterances), strict=True))
@@ -23,13 +23,14 @@ def check_split(train: Dataset, held_out: Dataset, headers: Headers) -> list[Fin
             seen[place] = f"{text[:60]!r}, as {texts[text].id}"
     repeating = len(texts) < REPEATING * len(train.texts)
     return [
-        *held_out.found("shared-audio", shared),
-        *held_out.found("shared-speakers", heard),
-        *held_out.found("same-prompts" if repeating else "shared-transcripts", seen),
+        *held_out.finding("shared-audio", shared),
+        *held_out.finding("shared-speakers", heard),
+        *held_out.finding("same-prompts" if repeating else "shared-transcripts", seen),
     ]
 
 
 def _shared_audio(train: Dataset, held_out: Dataset, headers: Headers) -> dict[int, str]:
+    """Return a detail of each held-out utterance whose audio is in the training set, by place."""
     readable = [p for p, u in enumerate(train.utterances) if not headers[u.audio].fault]
     trained = by_content(train, readable, headers)
     details = {}

@@ -1,73 +1,46 @@
-"""A training step by itself: for measuring how long one takes, and for learning by heart."""
+"""Set up the training step that asr-train takes, for the doctor to time and to learn with."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from asr.augment import Augmenter
 from asr.config import Config
-from asr.data import Batch
-from asr.model import AcousticModel
-from asr.objective import Augment, Objective
+from asr.data import Batch, Example, Frames, Loader
+from asr.distributed import ProcessGroup
+from asr.objective import AcousticTask
+from asr.text import Vocabulary
+from asr.train import Trainer
 
-WARMUP_STEPS = 20
 
-
-class Stepper:
-    """A fresh model and its optimizer, as the configuration has them.
+def make_trainer(
+    examples: Sequence[Example], config: Config, vocabulary: Vocabulary, device: str
+) -> tuple[Trainer, AcousticTask]:
+    """Return a trainer of a fresh model, and its task; `Trainer.step` writes no files.
 
     Args:
+        examples: the training set, from which MMI takes its trigram of tokens.
         config: of the training.
-        vocabulary_size: tokens, the blank included.
+        vocabulary: of the training set.
         device: 'cpu' or 'cuda'.
-        augmented: whether to augment, and to show as many views as training does.
-        trigram: of tokens, on the device; without it there is no MMI.
     """
+    torch.manual_seed(config.train.seed)
+    loader = Loader(examples, Frames(config), config, ProcessGroup())
+    task = AcousticTask(config, vocabulary, loader, loader, device)
+    task.coach.is_main = False  # the doctor names causes itself
+    return Trainer(task, config.train, Path(), ProcessGroup()), task
 
-    def __init__(
-        self,
-        config: Config,
-        vocabulary_size: int,
-        device: str,
-        *,
-        augmented: bool,
-        trigram: Tensor | None = None,
-    ) -> None:
-        torch.manual_seed(config.train.seed)
-        self.config = config
-        self.device = torch.device(device)
-        self.model = AcousticModel(config, vocabulary_size).to(self.device)
-        if augmented:
-            self.augment: Augment = Augmenter(config.augment, config.features)
-            self.objective = Objective(config.train, trigram)
-        else:
-            self.augment = lambda log_mel, num_frames, generator: log_mel
-            self.objective = Objective(replace(config.train, consistency=0.0))
-        self.generator = torch.Generator().manual_seed(config.train.seed)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), config.train.learning_rate, weight_decay=0.0
-        )
-        self.warmup = torch.optim.lr_scheduler.LinearLR(
-            self.optimizer, 1 / WARMUP_STEPS, total_iters=WARMUP_STEPS
-        )
 
-    def step(self, batch: Batch) -> tuple[float, Tensor, Tensor]:
-        """Learn from a batch once.
+def make_batch(examples: Sequence[Example], config: Config, processes: int = 1) -> Batch:
+    """Return one batch of all these utterances, unchanged, or the first process's share of it.
 
-        Returns:
-            The CTC loss before it, in nats a token; log-probabilities (views * N, T', V) and int64
-            (views * N,) frames, where augmentation shows several views of each utterance.
-        """
-        batch = batch.to(self.device)
-        views = self.objective.show(batch, self.augment, self.generator)
-        outputs, num_frames = self.model.from_log_mel(*views)
-        losses = self.objective(outputs, num_frames, batch)
-        num_tokens = batch.num_tokens.sum()
-        self.optimizer.zero_grad()
-        (losses.total / num_tokens).backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.train.clip_norm)
-        self.optimizer.step()
-        self.warmup.step()
-        ctc = float(losses.tokens.detach() / num_tokens)
-        return ctc, outputs[0].detach().cpu(), num_frames.cpu()
+    Raises:
+        AudioError: one of the recordings cannot be read.
+    """
+    data = replace(config.data, batch_s=math.inf, cache="none")
+    config = replace(config, data=data)
+    loader = Loader(examples, Frames(config), config, ProcessGroup(size=processes))
+    (batch,) = filter(None, loader.in_order())
+    return batch

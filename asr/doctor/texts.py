@@ -1,4 +1,4 @@
-"""Whether texts fit: to their audio, to the vocabulary, to the frames that CTC gets."""
+"""Check that texts fit their audio, the vocabulary, and the number of frames that CTC needs."""
 
 import unicodedata
 from collections import Counter
@@ -14,14 +14,14 @@ from asr.doctor.finding import Finding
 from asr.errors import TrainingError
 from asr.text import Vocabulary
 
-FEWEST = 20  # utterances from which statistics are drawn
-SPREADS = 6.0  # deviations of log rates from the median that are still believed
-LEAST_FACTOR = 2.0  # by which a rate may differ from the median whatever the spread
+FEWEST = 20  # utterances that statistics need
+SPREADS = 6.0  # standard deviations by which a log rate may differ from the median
+LEAST_FACTOR = 2.0  # by which a rate may differ from the median, however small the spread
 PAUSE_S = 2.0  # of silence that an utterance may have beside its text
 MATCHING = 0.4  # correlation of text length and duration; speech has 0.8 to 0.97
 SHIFTED = 0.7  # correlation from which a shift of lines explains the mismatch
 FARTHEST_SHIFT = 3  # lines
-RARE_SHARE = 0.02  # of utterances
+RARE_SHARE = 0.02  # of utterances; symbols of rarer sorts are strays
 
 Floats = NDArray[np.float64]
 
@@ -29,11 +29,11 @@ Floats = NDArray[np.float64]
 def check_empty(dataset: Dataset, places: Sequence[int]) -> list[Finding]:
     """Find utterances without text."""
     details = {p: f"text is {dataset.utterances[p].text!r}" for p in places if not dataset.texts[p]}
-    return dataset.found("empty-text", details)
+    return dataset.finding("empty-text", details)
 
 
 def check_order(dataset: Dataset, places: Sequence[int]) -> list[Finding]:
-    """Find texts that, as a whole, stand beside the wrong audio."""
+    """Find a set whose texts, as a whole, belong to other audio."""
     if len(places) < FEWEST:
         return []
     lengths, durations = _measures(dataset, places)
@@ -42,7 +42,7 @@ def check_order(dataset: Dataset, places: Sequence[int]) -> list[Finding]:
         place: f"{durations[i]:.1f} s, {lengths[i]:.0f} characters"
         for i, place in enumerate(places)
     }
-    return dataset.found("text-order", details, why) if why else []
+    return dataset.finding("text-order", details, why) if why else []
 
 
 def check_fit(dataset: Dataset, places: Sequence[int]) -> list[Finding]:
@@ -59,14 +59,15 @@ def check_fit(dataset: Dataset, places: Sequence[int]) -> list[Finding]:
         for i in np.flatnonzero(odd).tolist()
     }
     why = f"believed: {low:.1f} to {high:.1f} characters/s, and {PAUSE_S:g} s of pauses"
-    return dataset.found("text-fit", details, why)
+    return dataset.finding("text-fit", details, why)
 
 
 def rate_bounds(rates: Floats) -> tuple[float, float]:
-    """Return the lowest and highest rate believed, from median and median absolute deviation.
+    """Return the lowest and highest plausible rate, in characters a second.
 
-    Logarithms make slow and fast alike; 1.4826 times the median absolute deviation estimates the
-    standard deviation of normal data (Rousseeuw and Croux 1993), whatever the outliers.
+    Logarithms treat slow and fast speech alike. 1.4826 times the median absolute deviation
+    estimates the standard deviation of normal data (Rousseeuw and Croux 1993), and outliers
+    hardly change it.
     """
     logs = np.log(rates)
     middle = np.median(logs)
@@ -76,10 +77,14 @@ def rate_bounds(rates: Floats) -> tuple[float, float]:
 
 
 def order_mismatch(lengths: Floats, durations: Floats) -> str:
-    """Say why texts, as a whole, cannot belong to the audio beside them; "" where they may.
+    """Return why the texts, as a whole, cannot belong to their audio; "" if they can.
 
-    Long texts take long. Lengths (characters) and durations (seconds), both in the order of the
-    manifest, say nothing where all are about alike, as with single words.
+    Long texts take longer to say, so lengths and durations correlate in speech. Where all are
+    about equal, as with single words, the correlation tells nothing, and "" is returned.
+
+    Args:
+        lengths: of the texts in characters, in the order of the manifest.
+        durations: of the utterances in seconds, in the same order.
     """
     if not (_varies(lengths, 2.0) and _varies(durations, 1.3)):
         return ""
@@ -96,7 +101,7 @@ def order_mismatch(lengths: Floats, durations: Floats) -> str:
 
 
 def check_symbols(dataset: Dataset, places: Sequence[int], vocabulary: Vocabulary) -> list[Finding]:
-    """Find symbols that the vocabulary lacks; a mismatch of case gets its name."""
+    """Find symbols that the vocabulary lacks; a mismatch of case is a finding of its own."""
     known = set(vocabulary.tokens)
     return _odd_units(
         dataset, places, vocabulary, lambda unit: unit not in known, "unknown-symbols"
@@ -104,9 +109,9 @@ def check_symbols(dataset: Dataset, places: Sequence[int], vocabulary: Vocabular
 
 
 def check_strays(dataset: Dataset, places: Sequence[int], vocabulary: Vocabulary) -> list[Finding]:
-    """Find symbols of a script, case or sort that hardly any utterance of the set has.
+    """Find symbols of a script, case or accent that hardly any utterance of the set has.
 
-    Of single letters, even rare ones, nothing is said: a Z is no fault.
+    A letter that is merely rare, such as Z, is no fault.
     """
     if len(places) < FEWEST:
         return []
@@ -125,7 +130,7 @@ def check_strays(dataset: Dataset, places: Sequence[int], vocabulary: Vocabulary
 def check_trainable(
     dataset: Dataset, places: Sequence[int], vocabulary: Vocabulary, config: Config
 ) -> list[Finding]:
-    """Find what training would leave out: too many labels for the frames, or too long."""
+    """Find utterances that training leaves out: too long, or with too few frames for CTC."""
     examples = to_examples(dataset, places, vocabulary)
     try:
         kept = {id(example) for example in trainable(list(examples.values()), config)[0]}
@@ -145,15 +150,19 @@ def check_trainable(
     frame_ms = config.features.frame_shift_ms * config.model.stack
     why = f"a frame of {frame_ms:g} ms, speed {max(config.augment.speeds):g}"
     return [
-        *dataset.found("too-few-frames", short, why),
-        *dataset.found("too-long", long, f"{config.data.max_utterance_s:g} s"),
+        *dataset.finding("too-few-frames", short, why),
+        *dataset.finding("too-long", long, f"{config.data.max_utterance_s:g} s"),
     ]
 
 
 def to_examples(
     dataset: Dataset, places: Sequence[int], vocabulary: Vocabulary
 ) -> dict[int, Example]:
-    """Return the examples of the utterances, by place; the vocabulary must know their texts."""
+    """Return the examples of utterances by place.
+
+    Raises:
+        VocabularyError: a text holds symbols that the vocabulary lacks.
+    """
     examples = {}
     for place in places:
         text = dataset.texts[place]
@@ -169,7 +178,7 @@ def _odd_units(
     is_odd: Callable[[str], bool],
     kind: str,
 ) -> list[Finding]:
-    """Name the odd units of each text: those in the wrong case apart, the others as `kind`."""
+    """Find odd units in texts: "case-mismatch" if only their case is wrong, else `kind`."""
     known = set(vocabulary.tokens)
     details: dict[str, dict[int, str]] = {"case-mismatch": {}, kind: {}}
     for place in places:
@@ -181,7 +190,7 @@ def _odd_units(
                 f"{u!r} (U+{ord(u):04X})" if len(u) == 1 else repr(u) for u in odd[:5]
             )
             details["case-mismatch" if swapped else kind][place] = f"{shown} in {text[:60]!r}"
-    return [f for name, which in details.items() for f in dataset.found(name, which)]
+    return [f for name, which in details.items() for f in dataset.finding(name, which)]
 
 
 def _units(text: str, character: bool) -> Sequence[str]:

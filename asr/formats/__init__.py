@@ -1,4 +1,4 @@
-"""How a recognised recording is written: lines, JSON, NIST's files, subtitles, Praat."""
+"""Write transcripts as text, JSON, NIST's files, subtitles, Praat's TextGrid or a manifest."""
 
 from asr.formats.lines import ctm, trn_line
 from asr.formats.praat import textgrid

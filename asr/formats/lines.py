@@ -1,4 +1,4 @@
-"""Formats of a line for each recording or word, and JSON: each function gives whole lines.
+"""Write transcripts as text, TSV, JSON, and NIST's .trn and .ctm; functions return whole lines.
 
 A line never holds a line break of its own: tabs and line breaks inside paths and texts become
 spaces, and bytes of a path that are not UTF-8 become U+FFFD.
@@ -21,12 +21,12 @@ def tsv(transcript: Transcript) -> str:
 
 
 def jsonl(transcript: Transcript) -> str:
-    """Return a JSON object on a line."""
+    """Return the transcript as a JSON object on one line."""
     return _json(transcript, indent=None)
 
 
 def json_object(transcript: Transcript) -> str:
-    """Return the same JSON object on several lines, for people to read."""
+    """Return the JSON object of `jsonl` on several lines, for people to read."""
     return _json(transcript, indent=1)
 
 
@@ -41,7 +41,7 @@ def trn_line(utterance: str, text: str) -> str:
 
 
 def ctm(transcript: Transcript) -> str:
-    """Return NIST's `id channel start duration word confidence` of each word; "" without any."""
+    """Return NIST's `id channel start duration word confidence` for each word; "" without words."""
     lines = []
     for word in transcript.words:
         start, end = round(word.start, 3), round(word.end, 3)

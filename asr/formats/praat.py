@@ -1,4 +1,4 @@
-"""TextGrid: words and pauses for Praat."""
+"""Write words and pauses as a TextGrid for Praat."""
 
 from collections.abc import Iterator
 
@@ -27,9 +27,9 @@ _INTERVAL = """        intervals [{number}]:
 
 
 def textgrid(transcript: Transcript) -> str:
-    """Return a file for Praat, in its long form, with one tier, `words`; pauses are empty there.
+    """Return a TextGrid in its long form, with one tier, `words`; pauses are empty intervals.
 
-    The words are in order, do not overlap, and end with the recording at the latest.
+    The words must be in order, without overlaps, and within the recording.
     """
     intervals = list(_intervals(transcript))
     return _TEXTGRID.format(end=round(transcript.duration, 6), size=len(intervals)) + "".join(
@@ -39,7 +39,7 @@ def textgrid(transcript: Transcript) -> str:
 
 
 def _intervals(transcript: Transcript) -> Iterator[tuple[float, float, str]]:
-    """Yield start, end and text of what follows each other without gaps, words and pauses."""
+    """Yield (start, end, text) of words and pauses, which follow each other without gaps."""
     at = 0.0
     for word in (*transcript.words, Word("", transcript.duration, transcript.duration, 1.0)):
         start, end = round(word.start, 6), round(word.end, 6)

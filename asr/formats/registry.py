@@ -1,4 +1,4 @@
-"""The formats by name."""
+"""List the formats by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from asr.formats.utterances import manifest
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write a recording: as whole lines, which fill a file with this suffix."""
+    """A format of transcripts: the function that writes whole lines, and the suffix of files."""
 
     write: Callable[[Transcript], str]
     suffix: str
-    timed: bool = False  # whether it says when each word was
-    joins: bool = True  # whether those of several recordings may follow each other in one file
+    timed: bool = False  # whether it needs the times of words
+    joins: bool = True  # whether one file can hold several recordings
 
 
 FORMATS = {
@@ -36,10 +36,10 @@ FORMATS = {
 
 
 def parse_formats(names: str) -> tuple[Format, ...]:
-    """Return the formats of a list such as "srt,json", each once.
+    """Return the formats that a list such as "srt,json" names, each once.
 
     Raises:
-        ConfigError: there is no format of this name.
+        ConfigError: a name is not that of a format.
     """
     wanted = dict.fromkeys(names.split(","))
     for name in wanted:

@@ -1,9 +1,8 @@
-"""Words to subtitles: SubRip (.srt) and WebVTT (.vtt).
+"""Write words as subtitles: SubRip (.srt) and WebVTT (.vtt).
 
-Of all ways to cut the words into cues the cheapest is taken, found word by word (dynamic
-programming). A cue costs as much as a second of pause inside of it, or as a second that it lacks
-to be read. So cues are few, cuts fall on the longest pauses, and a word stays alone only where
-there is time for it.
+Dynamic programming finds the cheapest way to cut the words into cues. A cue costs 1, and 1 more for
+each second of pause inside it and for each second of reading time that it lacks. So cues are few,
+cuts fall on the longest pauses, and a word stands alone only if there is time to read it.
 
 The limits are those of the BBC Subtitle Guidelines and the Netflix Timed Text Style Guide.
 """
@@ -16,13 +15,13 @@ from asr.formats.transcript import Transcript, Word, one_line
 
 LINE_CHARACTERS = 42
 SHORTEST_S, LONGEST_S = 1.0, 7.0  # on screen
-CHARACTERS_PER_S = 17.0  # that people read at ease
+CHARACTERS_PER_S = 17.0  # a comfortable reading speed
 GAP_S = 0.08  # two frames of film between cues, so that the eye sees a change
 
 
 @dataclass(frozen=True)
 class Cue:
-    """What is on screen from start to end, in seconds: one line or two."""
+    """One subtitle: one line or two, on screen from start to end, in seconds."""
 
     start: float
     end: float
@@ -32,9 +31,9 @@ class Cue:
 def cues(words: Sequence[Word], duration: float) -> list[Cue]:
     """Cut words into cues of at most two lines, in order and with gaps between them.
 
-    A cue begins with its first word. It ends with its last one, or as late as it takes to read it,
-    but before the next cue, and with the recording where its words do. A word longer than a line
-    has a line for itself.
+    A cue begins with its first word. It ends with its last word, or later if it takes longer to
+    read, but before the next cue and not after the recording, unless its words end after that. A
+    word longer than a line gets a line of its own.
 
     Args:
         words: each starts later than the one before.
@@ -45,7 +44,7 @@ def cues(words: Sequence[Word], duration: float) -> list[Cue]:
 
 
 def srt(transcript: Transcript) -> str:
-    """Return numbered cues with their times."""
+    """Return the subtitles as SubRip: numbered cues with their times."""
     return "\n".join(
         f"{number}\n{_times(cue, ',')}\n{_text(cue)}\n"
         for number, cue in enumerate(cues(transcript.words, transcript.duration), 1)
@@ -53,7 +52,7 @@ def srt(transcript: Transcript) -> str:
 
 
 def vtt(transcript: Transcript) -> str:
-    """Return a file for the web; &, < and > are escaped."""
+    """Return the subtitles as WebVTT, with &, < and > escaped."""
     return "WEBVTT\n" + "".join(
         f"\n{_times(cue, '.')}\n{_escaped(_text(cue))}\n"
         for cue in cues(transcript.words, transcript.duration)
@@ -61,7 +60,7 @@ def vtt(transcript: Transcript) -> str:
 
 
 def _cut(words: Sequence[Word], duration: float) -> list[tuple[int, int]]:
-    """The cues of least cost, each as its first word and the one after its last."""
+    """Return the cheapest cues, each as (index of its first word, index after its last word)."""
     costs = [0.0] + [inf] * len(words)  # of the best cues for the first 0, 1, 2 ... words
     begins = [0] * len(costs)  # ... and the first word of the last one of them
     for stop in range(1, len(costs)):
@@ -93,7 +92,7 @@ def _cue(words: Sequence[Word], first: int, stop: int, duration: float) -> Cue:
 
 
 def _latest(words: Sequence[Word], stop: int, duration: float) -> float:
-    """When a cue that ends before words[stop] must have gone."""
+    """Return the latest end, in seconds, of a cue whose last word is words[stop - 1]."""
     if stop == len(words):
         return max(duration, words[-1].end)
     to_next = words[stop].start - words[stop - 1].start
@@ -101,7 +100,7 @@ def _latest(words: Sequence[Word], stop: int, duration: float) -> float:
 
 
 def _needed(text: str) -> float:
-    """Seconds that it takes to read a text."""
+    """Return the seconds that it takes to read a text."""
     return max(SHORTEST_S, len(text) / CHARACTERS_PER_S)
 
 
@@ -110,7 +109,7 @@ def _fits(text: str, seconds: float) -> bool:
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    """One line if it fits, else two, as even as words allow."""
+    """Return one line if the text fits, else two lines as even as the words allow."""
     spaces = [at for at, character in enumerate(text) if character == " "]
     if len(text) <= LINE_CHARACTERS or not spaces:
         return (text,)

@@ -1,4 +1,4 @@
-"""What was recognised, as a record, and how its texts become single lines."""
+"""The transcript of a recording, and helpers that turn its texts into single lines."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was recognised in one recording; duration in seconds, warnings about its audio."""
+    """The transcript of one recording; duration in seconds, warnings about its audio."""
 
     path: str
     text: str
@@ -38,16 +38,16 @@ class Transcript:
     words: tuple[Word, ...] = ()
     warnings: tuple[str, ...] = ()
     quality: SoundQuality | None = None  # the figures behind the warnings
-    system: Mapping[str, object] = field(default_factory=dict)  # what recognised it, fit for JSON
+    system: Mapping[str, object] = field(default_factory=dict)  # the recogniser, fit for JSON
 
     @property
     def utterance(self) -> str:
-        """The id: the file's name without folder and extension, white space and () as _."""
+        """The id: the name without folder and extension, with _ for white space and parentheses."""
         return re.sub(r"[\s()]", "_", printable(Path(self.path).stem))
 
 
 def printable(text: str) -> str:
-    """Return the text with U+FFFD where Python holds undecodable bytes of a path."""
+    """Return the text with U+FFFD for lone surrogates, which stand for undecodable bytes."""
     return re.sub(r"[\ud800-\udfff]", "\ufffd", text)
 
 

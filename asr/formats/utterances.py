@@ -1,4 +1,4 @@
-"""Words to utterances of a manifest: a network can learn from what it heard.
+"""Write a transcript as utterances of a manifest, so that a model can train on its own output.
 
 A recording is cut where nobody speaks, until each utterance is short enough to be trained on and
 holds no long pause.
@@ -13,12 +13,12 @@ from asr.formats.transcript import Transcript, Word, one_line, printable
 from asr.manifest import Utterance, to_record
 
 LONGEST_S = 15.0  # asr-train leaves out utterances of more than 20 s
-PAUSE_S = 1.0  # belongs to no utterance, but for its edges
-EDGE_S = 0.25  # of a pause, on each side of an utterance
+PAUSE_S = 1.0  # longer pauses are left out, except for their edges
+EDGE_S = 0.25  # of a pause that an utterance keeps, on each side
 
 
 def manifest(transcript: Transcript) -> str:
-    """Return a line for each utterance, as asr.manifest reads them; "" where nothing was said."""
+    """Return a manifest line for each utterance; "" for a transcript without words."""
     audio = Path(printable(transcript.path)).absolute()
     lines = []
     for number, (start, end, text) in enumerate(_utterances(transcript)):
@@ -34,7 +34,10 @@ def manifest(transcript: Transcript) -> str:
 
 
 def _utterances(transcript: Transcript) -> Iterator[tuple[float, float, str]]:
-    """Start, end and text of each, in order; a pause between two is shared, or left out."""
+    """Yield (start, end, text) of each utterance, in order.
+
+    A short pause between two utterances is divided between them.
+    """
     words = transcript.words
     for first, stop in _cut(words):
         before = words[first - 1].end if first else 0.0
@@ -48,10 +51,10 @@ def _utterances(transcript: Transcript) -> Iterator[tuple[float, float, str]]:
 
 
 def _cut(words: Sequence[Word]) -> list[tuple[int, int]]:
-    """The utterances, each as its first word and the one after its last.
+    """Return the utterances, each as (index of its first word, index after its last word).
 
-    All long pauses cut. What is too long then is cut at its longest pause, of several at the one
-    nearest to its middle; then its parts are.
+    All pauses longer than PAUSE_S cut. A part that is still too long is cut at its longest pause
+    (of equal ones at the one nearest to the middle), and its parts again.
     """
     pauses = [round(behind.start - word.end, 3) for word, behind in pairwise(words)]
     edges = [0, *(i for i, pause in enumerate(pauses, 1) if pause > PAUSE_S), len(words)]

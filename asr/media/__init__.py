@@ -1,4 +1,4 @@
-"""Sound files: what kind a file is by its content, and what is wrong with its sound."""
+"""Open sound files by their content, and measure what is wrong with their sound."""
 
 import lazy_loader
 

@@ -1,4 +1,5 @@
 from .container import (
+    AUDIO_SUFFIXES as AUDIO_SUFFIXES,
     UNKNOWN_FRAMES as UNKNOWN_FRAMES,
     SoundFile as SoundFile,
     Source as Source,

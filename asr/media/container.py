@@ -1,8 +1,8 @@
-"""Opens a recording by its content, and does not believe what its header says.
+"""Open a recording by its content, and check the length that its header gives.
 
-Lengths in headers lie: a WAV written to a pipe promises 4 GiB or nothing at all, a cut file
-promises what it lost, an MP3 without a Xing or Info frame promises nothing and gets a guess.
-Here the first and the last are read whole, and the second is an error that gives both lengths.
+Headers can be wrong. A WAV file written to a pipe promises 4 GiB or nothing at all, and an MP3 file
+without a Xing or Info frame gives no length, so that libsndfile guesses one: both are read to their
+end. A file that was cut short promises more than it holds: that is an error with both lengths.
 """
 
 import io
@@ -21,6 +21,13 @@ import soundfile
 from asr.errors import AudioError
 
 Source = str | Path | bytes | BinaryIO
+
+# The suffixes by which the recordings of a folder are found. Files named one by one need none of
+# them. In the order of choice where a folder has a recording twice: lossless originals first.
+AUDIO_SUFFIXES = (
+    ".flac", ".wav", ".wave", ".sph", ".nist", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf",
+    ".w64", ".rf64", ".voc", ".opus", ".ogg", ".oga", ".mp3",
+)  # fmt: skip
 
 MIN_RATE_HZ = 4_000  # 2 kHz of band: below it, speech is not understood by people either
 MAX_RATE_HZ = 768_000  # the fastest converters sold; more is a damaged header
@@ -53,7 +60,7 @@ class SoundFile(soundfile.SoundFile):
 
 
 def source_name(source: Source) -> str:
-    """Return how messages call a source."""
+    """Return the name of a source for messages."""
     if isinstance(source, (str, Path)):
         return str(source)
     return "audio bytes" if isinstance(source, bytes) else str(getattr(source, "name", "stream"))
@@ -68,10 +75,11 @@ def open_sound(source: Source) -> Iterator[SoundFile]:
             is spooled to a temporary file, because most formats need to seek.
 
     Yields:
-        The file at its first frame. Its `frames` is UNKNOWN_FRAMES or more if the header is silent.
+        The file at its first frame. `frames` is UNKNOWN_FRAMES or more if the header gives none.
 
     Raises:
-        AudioError: nothing there, not audio, cut short, or an absurd rate or number of channels.
+        AudioError: the source is missing, empty, not audio or cut short, or has an absurd sample
+            rate or number of channels.
     """
     name = source_name(source)
     with _open_binary(source, name) as file:
@@ -112,7 +120,7 @@ def _open_file(path: Path) -> BinaryIO:
 
 
 def _spool(stream: BinaryIO, head: bytes = b"") -> BinaryIO:
-    """Copy what is left of a stream, after `head`, to a temporary file."""
+    """Copy `head` and then the rest of a stream to a temporary file."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
     try:
         file.write(head)
@@ -152,7 +160,7 @@ def _open_sound_file(file: int | BinaryIO, name: str) -> SoundFile:
 
 
 class _Endless(io.FileIO):
-    """An MP3 that claims no end, so that no length is guessed from its size and first frame."""
+    """An MP3 file that reports an endless size, so that libsndfile guesses no length."""
 
     _at_end = False
 
@@ -175,7 +183,7 @@ def _has_length_frame(file: BinaryIO) -> bool:
 
 
 def _unclosed_length_at(file: BinaryIO) -> int | None:
-    """Return where the 0 stands that a WAV writer put before its data and never came back to."""
+    """Return the position of a WAV file's data length if its writer left it at 0, else None."""
     head = _head(file)
     data_at = head.find(b"data\0\0\0\0")
     size = os.fstat(file.fileno()).st_size
@@ -187,7 +195,7 @@ def _unclosed_length_at(file: BinaryIO) -> int | None:
 
 @contextmanager
 def _reopened(file: BinaryIO, length_at: int, name: str) -> Iterator[SoundFile]:
-    """Open a copy that promises data without end instead of none."""
+    """Open a copy whose header promises data without end instead of none."""
     file.seek(length_at + 4)
     with (
         _spool(file, head=_head(file)[:length_at] + b"\xff" * 4) as copy,

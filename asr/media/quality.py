@@ -1,6 +1,6 @@
-"""What a recording is like, measured while it is read: rate, band, level, clipping, offset.
+"""Measure a recording while it is read: sample rate, bandwidth, level, clipping, DC offset.
 
-A recogniser fails quietly on audio that differs from its training speech; these figures say so.
+A recogniser fails quietly on audio that differs from its training speech; these figures show it.
 Axes: n frames, C channels. Full scale is 1.0; decibels are relative to it (dBFS).
 """
 
@@ -22,7 +22,7 @@ _SHORT_S = 0.1  # shorter than any word
 
 @dataclass(frozen=True, kw_only=True)
 class SoundQuality:
-    """Figures of one recording, or of the piece of it that was read."""
+    """Measurements of one recording, or of the piece of it that was read."""
 
     original_rate_hz: int
     channels: int
@@ -43,16 +43,16 @@ class SoundQuality:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing can be heard."""
+        """Whether the peak is so low that nothing can be heard."""
         return self.peak_db < _SILENCE_DB
 
     def is_narrow(self, sample_rate_hz: int) -> bool:
-        """Whether the band ends well below what this rate and the recording's own allow."""
+        """Return whether the band ends well below half of this rate and of the recording's own."""
         allowed_hz = min(self.original_rate_hz, sample_rate_hz) / 2
         return not self.is_silent and self.bandwidth_hz < _BAND_SHARE * allowed_hz
 
     def warnings(self) -> list[str]:
-        """Return one line for each thing a listener should know, in the order of processing."""
+        """Return one line for each fault or conversion, in the order of processing."""
         return [*self._mixed(), *self._resampled(), *self._banded(), *self._levelled()]
 
     def _mixed(self) -> list[str]:
@@ -92,7 +92,7 @@ class SoundQuality:
 
 
 class Meter:
-    """Running sums over a recording, so that they need no more memory than one block."""
+    """A meter that sums over the blocks of a recording, in memory for one block."""
 
     def __init__(self, rate_hz: int) -> None:
         self.num_frames = 0
@@ -106,7 +106,7 @@ class Meter:
         self._power = np.zeros(window_frames // 2 + 1)
 
     def add(self, frames: NDArray[np.float32], mono: NDArray[np.float32]) -> None:
-        """Take in one block: float32 (n, C) as decoded and (n,) as mixed."""
+        """Add one block: float32 (n, C) as decoded, and (n,) as mixed."""
         magnitude = np.abs(frames)
         self.num_frames += len(frames)
         self._peak = max(self._peak, float(magnitude.max()))

@@ -1,7 +1,7 @@
-"""Alignment of a hypothesis with its reference, word by word.
+"""Align a hypothesis with its reference, word by word.
 
-Of all alignments, one with the fewest errors is taken (the Levenshtein distance, as everywhere in
-the field), and among those one with the most correct words, as NIST's sclite does.
+The alignment has the fewest errors (the Levenshtein distance), and of all such alignments the most
+correct words.
 
 A reference may hold NIST's alternatives, `{ a / b c / @ }`, where @ stands for no word; they may
 be nested. The one that suits the hypothesis best is aligned. A reference's `Deletable` word is
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from asr.errors import ScoreError
 
 AlignedPair = tuple[Literal["cor", "sub", "del", "ins"], str | None, str | None]
-"""Operation, word of the reference, word of the hypothesis; None for a word that is not there."""
+"""(operation, reference word, hypothesis word); None where one side has no word."""
 Node = tuple[str, tuple[int, ...]]  # a word of the reference, and the rows of costs before it
 
 # A substitution costs one more than an insertion or a deletion, and far less than two of them:
@@ -28,13 +28,13 @@ _MAX_CELLS = 10**8  # 800 MB; an hour of speech as one line
 
 
 class Deletable(str):
-    """A word of the reference that may as well be left out."""
+    """A reference word that the hypothesis may leave out without an error."""
 
     __slots__ = ()
 
 
 def align(ref_words: Sequence[str], hyp_words: Sequence[str]) -> list[AlignedPair]:
-    """Return the steps (op, reference word, hypothesis word) of the alignment that is counted.
+    """Return the best alignment as steps (op, reference word, hypothesis word).
 
     The reference may hold alternatives. Row i of the table of costs stands behind the i-th word of
     the reference, and may have several rows before it, one for each alternative that ends there.
@@ -64,7 +64,7 @@ def align(ref_words: Sequence[str], hyp_words: Sequence[str]) -> list[AlignedPai
 
 
 def check_size(ref_units: int, hyp_units: int, limit: int) -> None:
-    """Refuse a comparison whose time and memory, the product of the lengths, are beyond a limit."""
+    """Raise ScoreError if the product of the lengths, which costs time and memory, is too large."""
     if ref_units * hyp_units > limit:
         raise ScoreError(
             f"{ref_units} reference against {hyp_units} hypothesis words or characters in one "
@@ -73,7 +73,7 @@ def check_size(ref_units: int, hyp_units: int, limit: int) -> None:
 
 
 def _costs(nodes: Sequence[Node], hyp_words: Sequence[str]) -> list[NDArray[np.int64]]:
-    """Return a row of U+1 costs for the start and for each node, U the hypothesis's words."""
+    """Return a row of U+1 costs for the start and for each node, for U hypothesis words."""
     check_size(len(nodes), len(hyp_words), _MAX_CELLS)
     hyp = np.array(hyp_words, dtype=object)
     inserted = np.arange(len(hyp) + 1, dtype=np.int64) * ERROR_COST

@@ -1,4 +1,4 @@
-"""Where a system's errors are: by speaker, by length, by word."""
+"""Break a system's errors down by speaker, by length and by word."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
@@ -16,7 +16,7 @@ MOST = 20  # words or pairs that are listed
 
 @dataclass(frozen=True)
 class WordErrors:
-    """How often each pair of words was confused, each word missed or invented; most often first."""
+    """Counts of substituted word pairs, deleted words and inserted words, most frequent first."""
 
     confused: list[tuple[tuple[str, str], int]]  # (reference, hypothesis)
     missed: list[tuple[str, int]]
@@ -43,7 +43,7 @@ def by_length(system: System) -> dict[str, Score]:
 
 
 def word_errors(system: System) -> WordErrors:
-    """Return the words that go wrong most often."""
+    """Return the most frequent substitutions, deletions and insertions."""
     counts: dict[str, Counter[tuple[str, str]]] = {op: Counter() for op in ("sub", "del", "ins")}
     for utterance in system.utterances:
         for op, ref, hyp in utterance.steps:
@@ -58,7 +58,7 @@ def word_errors(system: System) -> WordErrors:
 
 
 def as_dict(system: System) -> dict[str, object]:
-    """Return all of it, ready for JSON."""
+    """Return all breakdowns of a system, ready for JSON."""
     return {
         "speakers": {name: score.as_dict() for name, score in by_speaker(system).items()},
         "lengths": {name: score.as_dict() for name, score in by_length(system).items()},

@@ -1,8 +1,8 @@
-"""The 95 % confidence interval of an error rate, and of the difference of two.
+"""Estimate the 95 % confidence interval of an error rate, and of the difference of two.
 
-What was drawn at random are speakers, and their utterances go together: the interval is the
-bootstrap's over speakers [Bisani and Ney, ICASSP 2004], or over utterances where no speaker or only
-one is known. Then it holds for these speakers, not for others.
+A test set is a random sample of speakers, and the errors of one speaker go together. So the
+bootstrap resamples speakers [Bisani and Ney, ICASSP 2004]. If no speaker or only one is known, it
+resamples utterances, and the interval says nothing about other speakers.
 
 A rate is a ratio, sum(errors) / sum(words) over n units, speakers or utterances. Its limits are
 BCa limits [Efron and Tibshirani, An Introduction to the Bootstrap, 1993, 14.3], made wider for few
@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 _NORMAL = 1.959964  # the normal distribution's 97.5 % quantile
 _STUDENT = (12.706, 4.303, 3.182)  # Student's, with 1, 2 and 3 degrees of freedom
 FEWEST_UNITS = 8  # that are resampled
-_RARE = 1e-3  # bearable share of resamples without any error
+_RARE = 1e-3  # tolerable share of resamples without any error
 _SEED = 20_240
 _RESAMPLES = (1_000, 10_000)  # fewest and most
 _DRAWS = 20_000_000  # random numbers, where they are not too few
@@ -41,11 +41,11 @@ _DRAWS_AT_ONCE = 500_000
 
 @dataclass(frozen=True)
 class Interval:
-    """Limits of a rate (fractions), and what was resampled: speakers or utterances."""
+    """The limits of a rate, as fractions, and the units that were resampled."""
 
     low: float
     high: float
-    units: str
+    units: str  # "speakers" or "utterances"
 
     def __str__(self) -> str:
         return f"(95 % CI {100 * self.low:.2f}-{100 * self.high:.2f})"
@@ -81,8 +81,8 @@ def pool(speakers: Sequence[str | None], *columns: ArrayLike) -> tuple[str, list
 def difference_interval(differences: Floats, words: Floats) -> tuple[float, float, float]:
     """Return the limits of sum(differences) / sum(words) over n >= 2 units, and a p-value.
 
-    The p-value is the two-sided one of the bootstrap: how often a resample is as far from what was
-    found as that is from 0.
+    The p-value is two-sided: the share of resamples that are at least as far from the observed
+    rate as that is from 0.
     """
     units = len(words)
     rate, error = _rate_and_error(differences, words)
@@ -115,13 +115,13 @@ def _limits(errors: Floats, words: Floats) -> tuple[float, float]:
 
 
 def _is_rare(errors: Floats) -> bool:
-    """Say whether many a resample has no error at all."""
+    """Return whether too many resamples would have no error at all."""
     share = np.count_nonzero(errors) / len(errors)
     return bool((1 - share) ** len(errors) > _RARE)
 
 
 def _poisson_limits(errors: Floats, words: Floats) -> tuple[float, float]:
-    """Return limits from the number of units with errors, which Kish's formula evens out."""
+    """Return Poisson limits from the effective number of units with errors (Kish's formula)."""
     total = errors.sum()
     number = total**2 / (errors**2).sum() if total else 0.0
     each = total / number if total else 1.0  # errors in a unit that has some
@@ -142,7 +142,7 @@ def _rate_and_error(errors: Floats, words: Floats) -> tuple[float, float]:
 
 
 def _bca(errors: Floats, words: Floats, rates: Floats) -> tuple[float, float]:
-    """Return the limits among the rates of resamples; the acceleration is that of a ratio."""
+    """Return the BCa limits from the rates of resamples, with the acceleration of a ratio."""
     units, rate = len(words), errors.sum() / words.sum()
     residuals = errors - rate * words
     variance = (residuals**2).sum()
@@ -160,7 +160,7 @@ def _bca(errors: Floats, words: Floats, rates: Floats) -> tuple[float, float]:
 
 
 def _resampled(errors: Floats, words: Floats) -> Floats:
-    """Return the rates of resamples with any word."""
+    """Return the rates of the resamples that hold words."""
     units = len(words)
     generator = np.random.default_rng(_SEED)
     resamples = int(np.clip(_DRAWS // units, *_RESAMPLES))

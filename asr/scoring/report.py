@@ -1,4 +1,4 @@
-"""Scores as a person reads them: NIST's table of speakers, aligned texts, lists of words, tests."""
+"""Lay scores out for people: NIST's table of speakers, alignments, frequent errors, tests."""
 
 import math
 import unicodedata
@@ -50,7 +50,7 @@ def matrix(found: Sequence[Comparison]) -> list[str]:
 
 
 def mean(systems: Sequence[System]) -> str:
-    """Return the mean word error rate of systems such as seeds, and its standard deviation."""
+    """Return the mean WER of several systems, such as seeds, and the standard deviation."""
     rates = [100 * system.total.word.rate for system in systems]
     if math.inf in rates:
         return "no mean: the references have no words"
@@ -84,7 +84,7 @@ def _summary(title: str, speakers: dict[str, Score], total: Score, percent: bool
 
 
 def _cells(score: Score, percent: bool) -> list[float]:
-    """Return the numbers of a line: utterances, words, and what is counted of them."""
+    """Return the numbers of a table row: utterances, words, and correct and wrong ones."""
     word = score.word
     correct = word.words - word.sub - word.dels
     counts = [correct, word.sub, word.dels, word.ins, word.errors]
@@ -152,7 +152,7 @@ def _wrapped(utterance: ScoredUtterance) -> list[list[tuple[str, str, str]]]:
 
 
 def _columns(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return rows with their columns flush left."""
+    """Return rows as lines with left-aligned columns."""
     rows = list(rows)
     widths = [max(_width(text) for text in column) for column in zip(*rows, strict=True)]
     return [
@@ -166,7 +166,7 @@ def _padded(text: str, width: int) -> str:
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the width of a text on a terminal, in columns."""
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)

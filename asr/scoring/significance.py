@@ -1,4 +1,4 @@
-"""Is one system better than another on the same test set, or could chance have done it?
+"""Test whether one system is better than another on the same test set by more than chance.
 
 Five tests of the same errors; all p-values are two-sided:
 
@@ -10,10 +10,10 @@ Five tests of the same errors; all p-values are two-sided:
 - Wilcoxon's signed-rank test of the speakers' differences in WER, exact up to 50 of them, then by
   the normal approximation [Hollander and Wolfe, Nonparametric Statistical Methods, 1999, 3.1].
 - The sign test of the same differences, exact [Conover, Practical Nonparametric Statistics, 3.4].
-- McNemar's test of the utterances that just one of the systems has without error, exact [3.5].
+- McNemar's test of the utterances that only one of the systems gets right, exact [3.5].
 
-The line that says which system is better goes by MAPSSWE at the 95 % level. Wilcoxon's and the sign
-test leave out differences of 0, of which NIST's sc_stats gives half to each side.
+The verdict on which system is better follows MAPSSWE at the 95 % level. Wilcoxon's test and the
+sign test leave out differences of 0; NIST's sc_stats counts half of them for each side.
 """
 
 import math
@@ -37,7 +37,7 @@ Column = tuple[int, int, int]  # words of the reference (0 or 1), errors of a, e
 
 @dataclass(frozen=True)
 class MatchedSegment:
-    """A stretch of an utterance with errors; its words include the correct ones at both ends."""
+    """A stretch of an utterance with errors; it includes the correct words at both ends."""
 
     words: int
     errors_a: int
@@ -56,7 +56,7 @@ class Significance:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two systems on one test set; differences are a's less b's, so negative means a is better."""
+    """A comparison of two systems; differences are a - b, so negative ones mean a is better."""
 
     a: str
     b: str
@@ -141,7 +141,7 @@ def columns(a: ScoredUtterance, b: ScoredUtterance) -> list[Column]:
 
 
 def segments(found: Sequence[Column]) -> list[MatchedSegment]:
-    """Return NIST's segments: runs of errors that are parted by two words correct in both."""
+    """Return NIST's segments: runs of errors, separated by two words that both have correct."""
     wrong = [i for i, (_, errors_a, errors_b) in enumerate(found) if errors_a or errors_b]
     runs: list[list[int]] = []
     for i in wrong:
@@ -157,10 +157,10 @@ def segments(found: Sequence[Column]) -> list[MatchedSegment]:
 
 
 def matched_pairs(found: Sequence[MatchedSegment]) -> Significance:
-    """Return MAPSSWE.
+    """Return the matched pairs test (MAPSSWE).
 
-    Equal differences have no variance: n of them are as likely as n coins that fall alike. (NIST's
-    Z is 0 then; so is this one for a single segment.)
+    Equal differences have no variance, so n of them get the two-sided probability of n equal tosses
+    of a coin. (NIST's Z is 0 then; this one is 0 for a single segment alone.)
     """
     differences = np.array([segment.errors_a - segment.errors_b for segment in found], dtype=float)
     detail = f"Z of {len(found)} segments"
@@ -175,7 +175,7 @@ def matched_pairs(found: Sequence[MatchedSegment]) -> Significance:
 
 
 def sign_test(differences: Sequence[float], units: str) -> Significance:
-    """Return the exact sign test; the statistic is how many more differences are positive."""
+    """Return the exact sign test; the statistic is positive minus negative differences."""
     plus, minus = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
     return Significance("sign", plus - minus, _binomial_p(plus, minus), f"+{plus} -{minus} {units}")
 
@@ -193,7 +193,7 @@ def wilcoxon(differences: Sequence[float], units: str) -> Significance:
 
 
 def mcnemar(a: System, b: System) -> Significance:
-    """Return McNemar's exact test of the utterances without error."""
+    """Return McNemar's exact test of the utterances that only one system gets right."""
     wrong = [(u.score.wrong_utterances, v.score.wrong_utterances) for u, v in _pairs(a, b)]
     only_a, only_b = wrong.count((1, 0)), wrong.count((0, 1))
     detail = f"only wrong: {only_a} and {only_b} utterances"
@@ -241,7 +241,7 @@ def _bootstrap(a: System, b: System) -> tuple[Interval | None, list[Significance
 
 
 def _speaker_differences(a: System, b: System) -> tuple[str, list[float]]:
-    """Return the units' name and each unit's difference in WER."""
+    """Return the name of the units, and the difference in WER of each unit."""
     counts = [(u.score.word, v.score.word) for u, v in _pairs(a, b)]
     rows = [(u.errors, u.words, v.errors, v.words) for u, v in counts]
     units, (errors_a, words_a, errors_b, words_b) = pool(
@@ -257,7 +257,7 @@ def _two_sided(z: float) -> float:
 
 
 def _binomial_p(plus: int, minus: int) -> float:
-    """Return how likely as uneven a division is among fair coins."""
+    """Return the two-sided p-value of so uneven a split under a fair coin."""
     number = plus + minus
     log_ways = (
         math.lgamma(number + 1) - math.lgamma(k + 1) - math.lgamma(number - k + 1)
@@ -268,13 +268,13 @@ def _binomial_p(plus: int, minus: int) -> float:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks from 1; equal values share the mean of theirs."""
+    """Return ranks from 1; equal values share their mean rank."""
     _, kind, numbers = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(numbers) - (numbers - 1) / 2)[kind])
 
 
 def _exact_rank_p(ranks: NDArray[np.float64], total: float) -> float:
-    """Return how many of the 2^n sums of signed ranks are as far from 0 as the total is."""
+    """Return the share of the 2^n sums of signed ranks at least as far from 0 as the total."""
     ways = np.ones(1)  # number of choices of positive ranks whose sum, doubled, is the index
     for rank in np.rint(2 * ranks).astype(int):
         ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))

@@ -1,4 +1,4 @@
-"""Who spoke an utterance: what its file tells, else what its id tells, as NIST's sclite reads ids.
+"""Find the speaker of each utterance: named by its file, or read from its id as sclite does.
 
 Ids are read by the first rule that all of them follow:
 
@@ -6,9 +6,9 @@ Ids are read by the first rule that all of them follow:
     others  1089-134686-0000    what stands before the first hyphen,
             cmh_sa01            or, without a hyphen, before the first underscore
 
-An id that is a path tells nothing, nor do ids of which some follow no rule. What the rule takes for
-one speaker may be a session or a corpus; its utterances then count together, and an interval over
-such speakers errs on the wide side.
+Ids that are paths name no speaker, nor do ids that do not all follow one rule. A name that the rule
+finds may be that of a session or a corpus: an interval over such speakers is too wide, not too
+narrow.
 """
 
 import re
@@ -25,8 +25,8 @@ def speakers_of(ids: Sequence[str], told: Mapping[str, str | None]) -> list[str 
 
     Args:
         ids: the utterances.
-        told: speakers by id, as far as the references' file names them; if it names any, ids
-            are not read.
+        told: speakers by id, as far as the file of references names them; if it names any, ids
+            are not looked at.
     """
     if any(told.values()):
         return [told.get(name) for name in ids]

@@ -1,4 +1,4 @@
-"""A system's score on a test set: its utterances, their sum, and the interval of its WER."""
+"""Score a system on a test set: each utterance, the total, and the interval of the WER."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from asr.scoring.wer import Score, pair, score_words, split_words
 
 @dataclass(frozen=True)
 class ScoredUtterance:
-    """One utterance's words, as they are scored, and its score."""
+    """An utterance with the words that are scored, and its score."""
 
     id: str
     speaker: str | None
@@ -30,7 +30,7 @@ class ScoredUtterance:
 
 @dataclass(frozen=True)
 class System:
-    """A system's utterances, in the order of the references."""
+    """A system with its scored utterances, in the order of the references."""
 
     name: str
     utterances: tuple[ScoredUtterance, ...]
@@ -42,7 +42,7 @@ class System:
 
     @cached_property
     def interval(self) -> Interval | None:
-        """The 95 % confidence interval of the word error rate; None where there can be none."""
+        """The 95 % confidence interval of the WER; None for one utterance or without words."""
         words = [utterance.score.word for utterance in self.utterances]
         return wer_interval(
             [counts.errors for counts in words], [counts.words for counts in words], self.speakers
@@ -62,7 +62,7 @@ class System:
         return self.total.nist_lines(self.interval)
 
     def remark(self) -> str | None:
-        """Return what there is to know about the interval, one line; None for nothing."""
+        """Return one line on the limits of the interval; None if it is over speakers."""
         if self.interval is None:
             return "no confidence interval: it takes two utterances, and words in the references"
         if self.interval.units == "speakers":
@@ -85,9 +85,9 @@ def score_system(
     """Score hypotheses against references by utterance id.
 
     Args:
-        name: what the system is called in tables.
+        name: of the system, for tables.
         refs, hyps: texts by utterance id.
-        speakers: speakers by the references' ids; where None are told, the ids may tell them.
+        speakers: by the references' ids; if none is given, they are read from the ids.
         deletable: whether `(word)` in a reference may be left out.
 
     Raises:

@@ -1,11 +1,11 @@
-"""NIST's files with times: segments of references (.stm) and recognised words (.ctm).
+"""Read NIST's files with times: segments of references (.stm) and recognised words (.ctm).
 
     .stm    file channel speaker start end [<label,...>] text
     .ctm    file channel start duration word [confidence]
 
 Times are seconds. Lines that open with ;; are comments. A segment whose text is
 IGNORE_TIME_SEGMENT_IN_SCORING is not scored, and words in it are ignored. In a .ctm,
-<ALT_BEGIN>, <ALT> and <ALT_END> enclose and part alternatives; their times are *.
+<ALT_BEGIN>, <ALT> and <ALT_END> enclose and separate alternatives; their times are *.
 
 As sclite does, a word belongs to the first segment of its file and channel that ends after the
 middle of the word, so words between two segments fall to the second; words after the last
@@ -48,12 +48,12 @@ class StmSegment:
 
     @property
     def id(self) -> str:
-        """The utterance's id, which its place, speaker and times make."""
+        """The utterance's id, made of its file, channel, speaker and times."""
         return f"{self.file}_{self.channel}_{self.speaker}_{self.start:.3f}_{self.end:.3f}"
 
     @property
     def ignored(self) -> bool:
-        """Whether the segment is out of bounds for scoring."""
+        """Whether the segment is excluded from scoring."""
         return self.text.lower() == _IGNORED
 
 
@@ -70,13 +70,13 @@ class TimedWord:
 
 
 def is_stm(line: str) -> bool:
-    """Say whether a line is one of a .stm; one of its times has to have decimals."""
+    """Return whether a line is a .stm line, at least one of whose times has decimals."""
     found = _STM.fullmatch(line.strip())
     return bool(found and "." in found[4] + found[5] and float(found[4]) <= float(found[5]))
 
 
 def is_ctm(line: str) -> bool:
-    """Say whether a line is one of a .ctm; one of its times has to have decimals or be a star."""
+    """Return whether a line is a .ctm line, with decimals or a star in at least one time."""
     found = _CTM.fullmatch(line.strip())
     return bool(found and {".", "*"} & set(found[3] + found[4]))
 
@@ -85,7 +85,7 @@ def read_stm(lines: Iterable[tuple[int, str]]) -> list[StmSegment]:
     """Return the segments of numbered lines.
 
     Raises:
-        TextError: a line is none, or ends before it starts.
+        TextError: a line is not a segment, or its segment ends before it starts.
     """
     segments = []
     for number, line in lines:
@@ -106,7 +106,7 @@ def read_ctm(lines: Iterable[tuple[int, str]]) -> list[TimedWord]:
     """Return the words of numbered lines.
 
     Raises:
-        TextError: a line is none.
+        TextError: a line is not a word with its times.
     """
     words: list[TimedWord] = []
     start = 0.0
@@ -127,7 +127,7 @@ def read_ctm(lines: Iterable[tuple[int, str]]) -> list[TimedWord]:
 
 
 def join_words(words: Sequence[TimedWord]) -> Iterator[tuple[int, str, str]]:
-    """Yield (line, id, text) of each file; of each `file_channel` where a file has several."""
+    """Yield (line, id, text) of each file, or of each channel where a file has several."""
     places = _by_place(words)
     files = Counter(file for file, _ in places)
     for (file, _), here in places.items():
@@ -160,7 +160,7 @@ def divide_words(segments: Sequence[StmSegment], words: Sequence[TimedWord]) -> 
 
 
 def _in_time(words: list[TimedWord]) -> list[TimedWord]:
-    """Return the words of one place by time; alternatives only stand in the order of the file."""
+    """Return the words of one place by time; with alternatives, in the order of the file."""
     if any(word.word in _MARKS.values() for word in words):
         return words
     return sorted(words, key=lambda word: word.start)

@@ -1,4 +1,4 @@
-"""Files of transcripts, references or hypotheses, recognised by their content.
+"""Read files of reference or hypothesis transcripts, whose content tells their format.
 
     plain text     one utterance a line, an empty line being an empty utterance; ids 1, 2, 3 ...
     NIST .trn      text (id)           lines that open with ;; are comments
@@ -6,7 +6,7 @@
     NIST .ctm      file channel start duration word [confidence]       words, joined by their time
     JSON lines     {"id": ..., "text": ...}      manifests and asr-transcribe's jsonl
     table          CSV or TSV whose first line names the columns: id (or audio, or path) and text
-                   JSON and tables may tell the "speaker", too
+                   JSON and tables may name the "speaker", too
     path<TAB>text  what asr-transcribe prints for several recordings; the path is the id
 
 The first line that is not blank decides, and the others have to follow it. Files are UTF-8 with
@@ -46,7 +46,7 @@ class TextEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class TranscriptFile:
-    """The texts of a file by utterance id, in its order, and what else it tells."""
+    """The texts of a file by utterance id, in its order, with speakers, segments and words."""
 
     texts: dict[str, str]
     speakers: dict[str, str | None]
@@ -160,7 +160,7 @@ def _entries(text: str, lines: list[str], first: str) -> Iterator[TextEntry]:
 
 
 def _spoken(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Yield the lines that NIST's files count: neither blank nor comments."""
+    """Yield (number, line) of the lines that are neither blank nor comments."""
     return ((number, line) for number, line in _filled(lines) if not line.startswith(";;"))
 
 
@@ -184,7 +184,7 @@ def _json_entries(lines: Iterable[str]) -> Iterator[TextEntry]:
 
 
 def _id_column(columns: Iterable[str]) -> str | None:
-    """Return the name of the column that holds the ids of a table; None for no table."""
+    """Return the name of the column of ids; None if these are not the columns of a table."""
     names = {name.strip() for name in columns}
     ids = (name for name in _ID_COLUMNS if name in names)
     return next(ids, None) if "text" in names else None

@@ -1,4 +1,4 @@
-"""Word, character and sentence error rate of hypotheses against reference transcripts.
+"""Compute word, character and sentence error rates of hypotheses against references.
 
 Rates are micro-averaged: the errors of all utterances over the words of all references. The errors
 are those of the alignment in `asr.scoring.alignment`, and NIST's alternatives are honoured.
@@ -6,11 +6,11 @@ are those of the alignment in `asr.scoring.alignment`, and NIST's alternatives a
 Words are what white space separates, in Unicode's NFC form. Characters are those of the words
 joined by single spaces, the spaces included.
 
-Empty references: their hypotheses' words all count as insertions, and add no reference words. A
-corpus without any reference word has rate 0 without errors, else infinity (null in JSON).
+All words against an empty reference are insertions. If no reference has any word, the rate is 0
+without errors, else infinity (null in JSON).
 
-Deletable words of a reference, `(uh)`, are plain words unless asked for; then one that is left out
-is a correct word all the same, and none of its characters is missed.
+Deletable words of a reference, `(uh)`, are plain words unless `deletable` is asked for. Then a
+deletable word that the hypothesis leaves out counts as correct, and its characters as not there.
 """
 
 import math
@@ -46,12 +46,12 @@ class ErrorCounts:
 
     @property
     def errors(self) -> int:
-        """Insertions, deletions and substitutions."""
+        """The sum of insertions, deletions and substitutions."""
         return self.ins + self.dels + self.sub
 
     @property
     def rate(self) -> float:
-        """Errors over reference units, a fraction; infinity for errors against nothing."""
+        """The errors over the reference units, a fraction; infinity for errors without any unit."""
         return _ratio(self.errors, self.words)
 
     def __add__(self, other: "ErrorCounts") -> "ErrorCounts":
@@ -83,7 +83,7 @@ class ErrorCounts:
 
 @dataclass(frozen=True)
 class Score:
-    """Errors of one or more utterances; scores add up."""
+    """The errors of one or more utterances; scores can be added."""
 
     word: ErrorCounts = ErrorCounts()
     char: ErrorCounts = ErrorCounts()
@@ -92,7 +92,7 @@ class Score:
 
     @property
     def sentence_error_rate(self) -> float:
-        """Utterances with an error over all utterances, a fraction."""
+        """The utterances with a word error over all utterances, a fraction."""
         return _ratio(self.wrong_utterances, self.utterances)
 
     def __add__(self, other: "Score") -> "Score":
@@ -154,7 +154,7 @@ def split_words(text: str, deletable: bool = False) -> list[str]:
 
 
 def score_words(ref: Sequence[str], hyp: Sequence[str]) -> Score:
-    """Score one utterance as words, of which the reference's may be alternatives or deletable.
+    """Score one utterance as words; reference words may be alternatives or deletable.
 
     Raises:
         ScoreError: as `score_utterance` does.

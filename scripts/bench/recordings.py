@@ -8,7 +8,8 @@ import soundfile
 from listener import RATE_HZ
 
 from asr._progress import progress
-from asr.audio import list_audio, read_audio
+from asr.audio import read_audio
+from asr.batch import list_audio
 from asr.errors import ConfigError
 from asr.manifest import read_manifest
 

@@ -21,7 +21,8 @@ from speech import RATE_HZ
 
 from asr._atomic import content_sha256
 from asr._progress import RecordingsBar
-from asr.batch.jobs import Job, Outcome, default_workers, in_order, list_jobs, read_list, run_here
+from asr.batch.inputs import read_list
+from asr.batch.jobs import Job, Outcome, default_workers, in_order, list_jobs, run_here
 from asr.batch.journal import OK, Journal
 from asr.batch.outputs import JOURNAL, OutputFolder, Printer
 from asr.batch.workers import run_in_processes

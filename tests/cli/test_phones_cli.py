@@ -99,7 +99,7 @@ def test_resume_goes_on_to_the_bit(
         Run(tmp_path, "killed", *more, *lexicon),
     )
     assert train.main(whole.words) == 0
-    stopped(killed, monkeypatch, "_step", 4)
+    stopped(killed, monkeypatch, "step", 4)
     assert train.main([word for word in killed.words if word not in lexicon]) == 0  # it is there
     assert "from step 3 in epoch 1" in capsys.readouterr().err
     assert_same(whole.out, killed.out)

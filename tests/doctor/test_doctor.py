@@ -18,7 +18,7 @@ from asr.config import config_from_dict
 from asr.corpora import read_librispeech
 from asr.doctor.examination import examine
 from asr.doctor.finding import KINDS
-from asr.doctor.summary import histogram
+from asr.doctor.report import histogram
 from asr.doctor.texts import rate_bounds
 from asr.manifest import Utterance, read_manifest, write_manifest
 

@@ -13,11 +13,12 @@ import asr.doctor.cost
 from asr.cli.doctor import main
 from asr.config import Config
 from asr.data import Batch, Example, make_examples
-from asr.doctor.cost import Machine, cached_bytes, make_batch, measure_cost
+from asr.doctor.cost import Machine, cached_bytes, measure_cost
 from asr.doctor.selftest import SelfTest, choose_handful, learn_by_heart
-from asr.doctor.steps import Stepper
+from asr.doctor.steps import make_batch
 from asr.manifest import read_manifest
 from asr.text import Normalizer, Vocabulary
+from asr.train import Trainer
 
 VOCABULARY = Vocabulary(("<blank>", " ", "A", "B", "C"))
 LEARNT = {"utterances": ("u",), "seconds": 1.0, "first_loss": 3.0, "last_loss": 0.1, "steps": 9}
@@ -39,7 +40,7 @@ def weights_of_small_network() -> int:
 
 
 def test_cost_counts_weights_and_batches(examples):
-    cost = measure_cost(examples, config(epochs=30), 5, Machine("cpu", 2, 1))
+    cost = measure_cost(examples, config(epochs=30), VOCABULARY, Machine("cpu", 2, 1))
     assert cost.weights == weights_of_small_network()
     seconds = sum(example.utterance.duration for example in examples)
     assert seconds / 6 <= cost.batches <= len(examples)
@@ -54,9 +55,9 @@ def test_cost_counts_weights_and_batches(examples):
 def test_cost_follows_the_objective(examples, monkeypatch: pytest.MonkeyPatch):
     """A minute for a step of CTC, two for MMI, three for MMI of two views; four epochs."""
 
-    def seconds(stepper: Stepper, batch: Batch) -> float:
-        stepper.step(batch)
-        objective = stepper.objective
+    def seconds(trainer: Trainer, batch: Batch) -> float:
+        trainer.step([batch], 1, False)
+        objective = trainer.task.objective
         return 60.0 * (objective.views + bool(objective.mmi and objective.trigram is not None))
 
     monkeypatch.setattr(asr.doctor.cost, "_seconds", seconds)
@@ -68,11 +69,25 @@ def test_cost_follows_the_objective(examples, monkeypatch: pytest.MonkeyPatch):
         ({"consistency": 0.2, "ctc_fraction": 0.5}, 2),
         ({"ctc_fraction": 1.0}, 1),
     ):
-        cost = measure_cost(examples[:6], config(**wanted | more), 5, Machine("cpu", 1, 1))
+        cost = measure_cost(examples[:6], config(**wanted | more), VOCABULARY, Machine("cpu", 1, 1))
         assert cost.epoch_min == pytest.approx(minutes * cost.batches)
         assert cost.run_hours == pytest.approx(4 * minutes * cost.batches / 60)
-    many = measure_cost(examples[:6], config(**wanted), 101, Machine("cpu", 1, 1))
+    letters = Vocabulary((*VOCABULARY.tokens, *map(chr, range(0x4E00, 0x4E00 + 96))))
+    many = measure_cost(examples[:6], config(**wanted), letters, Machine("cpu", 1, 1))
+    assert many.tokens == 101
     assert many.epoch_min == pytest.approx(many.batches)  # too many for MMI: phones would have it
+
+
+def test_accumulated_batches_share_an_update(examples, monkeypatch: pytest.MonkeyPatch):
+    sizes, real = [], Trainer.step
+
+    def step(trainer: Trainer, batches: list[Batch], epoch_batches: int, stop: bool) -> bool:
+        sizes.append(len(batches))
+        return real(trainer, batches, epoch_batches, stop)
+
+    monkeypatch.setattr(Trainer, "step", step)
+    measure_cost(examples[:6], config(accumulate=3), VOCABULARY, Machine("cpu", 1, 1))
+    assert sizes == [1, 3, 3]
 
 
 def test_a_process_gets_its_share_of_a_batch(examples):
@@ -81,7 +96,7 @@ def test_a_process_gets_its_share_of_a_batch(examples):
 
 
 def test_memory_that_is_not_there_is_an_error(examples):
-    cost = measure_cost(examples[:4], config(), 5, Machine("cpu", 1, 1))
+    cost = measure_cost(examples[:4], config(), VOCABULARY, Machine("cpu", 1, 1))
     (finding,) = replace(cost, memory_gb=20.0, available_gb=16.0).findings()
     assert (finding.kind, finding.severity) == ("memory", "error")
     assert "20.0 GB" in finding.lines()[0]

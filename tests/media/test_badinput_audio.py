@@ -11,7 +11,8 @@ import pytest
 import soundfile
 from folders import real_material
 
-from asr.audio import AudioStream, list_audio, read_audio
+from asr.audio import AudioStream, read_audio
+from asr.batch import list_audio
 from asr.errors import AudioError
 
 

@@ -153,7 +153,7 @@ def test_ours_hears_what_the_package_hears(system: str):
 
     wav = SAMPLES / "quickstart.flac"
     found = listener.answer(system, ENGLISH, [wav, wav])
-    recognizer = Recognizer.load(ENGLISH)
+    recognizer = load_model(ENGLISH)
     if system == "asr-greedy":
         recognizer = Recognizer(open_acoustics(ENGLISH))
     assert found["texts"] == [recognizer.transcribe(wav).text] * 2

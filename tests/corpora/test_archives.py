@@ -63,6 +63,16 @@ def test_honest_archive_is_unpacked_whole(tmp_path: Path, mode: str) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
 
 
+def test_permissions_and_times_of_the_archive_are_ignored(tmp_path: Path) -> None:
+    odd = member("a/b", size=3)
+    odd.mode, odd.mtime, odd.uid = 0o6777, 1, 12345
+    unpack(make_tar(tmp_path / "a.tar", odd), tmp_path / "out")
+    (tmp_path / "plain").touch()
+    unpacked, plain = (tmp_path / "out" / "a" / "b").stat(), (tmp_path / "plain").stat()
+    assert (unpacked.st_mode, unpacked.st_uid) == (plain.st_mode, plain.st_uid)
+    assert abs(unpacked.st_mtime - plain.st_mtime) < 60
+
+
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
