@@ -149,7 +149,7 @@ def test_ours_hears_what_the_package_hears(system: str):
     import listener
 
     from asr.inference import open_acoustics
-    from asr.recognize import Recognizer
+    from asr.recognize import Recognizer, load_model
 
     wav = SAMPLES / "quickstart.flac"
     found = listener.answer(system, ENGLISH, [wav, wav])
