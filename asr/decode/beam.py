@@ -17,7 +17,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from asr._numba import is_cached
+from asr._numba import is_cached, is_kept
 from asr._progress import say
 from asr.decode.hypothesis import Hypothesis, Span
 from asr.decode.knowledge import gather_knowledge, reweighted
@@ -224,7 +224,12 @@ def compile_search() -> None:
     there; NUMBA_CACHE_DIR moves it. Files are renamed into place, so processes do not disturb one
     another.
     """
-    if not is_cached(advance):
+    if not is_kept(advance):
+        say(
+            "compiling the decoder in memory, some seconds: no folder can be written to keep it; "
+            "set NUMBA_CACHE_DIR to one"
+        )
+    elif not is_cached(advance):
         say("compiling the decoder: once after an install, some seconds")
     vocabulary = Vocabulary(("<blank>", " ", "A"))
     BeamDecoder(vocabulary).decode(np.full((2, 3), -1.0, np.float32))

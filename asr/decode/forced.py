@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._numba import allocating
 from asr.decode.hypothesis import Hypothesis
 from asr.errors import CheckpointError, TextError, VocabularyError
 from asr.formats import Word
@@ -150,7 +150,7 @@ def _lattice(tokens: Sequence[int]) -> _Lattice:
     return _Lattice(labels, skips)
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _forward(
     log_probs: NDArray[np.float32], lattice: _Lattice, block: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -176,7 +176,7 @@ def _forward(
     return kept, before
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _trace(
     log_probs: NDArray[np.float32],
     lattice: _Lattice,
@@ -203,7 +203,7 @@ def _trace(
     return states
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _advance(
     before: NDArray[np.float64],
     after: NDArray[np.float64],
@@ -219,7 +219,7 @@ def _advance(
         after[state] = best + emitted[labels[state]]
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _copy(source: NDArray[np.float64], target: NDArray[np.float64]) -> None:
     """Copy an array; `target[:] = source` takes numba seconds to compile."""
     for i in range(len(source)):

@@ -8,12 +8,6 @@ its unfinished word can become. Prefixes stay apart as long as their tokens or w
 sums are exact for the prefixes in the beam. With a language model, prefixes with the same future
 can be reduced to the best one ("Recombination" below).
 
-numba keeps the compiled loop in a cache that looks only at a kernel's own file. For that reason,
-too, all kernels of the search stand in this file; the shared ones are in asr/lm/arrays.py and
-asr/lexicon/trie.py.
-
-Shapes: T frames, V tokens, B hypotheses in the beam. Probabilities are natural logarithms.
-
 Shapes: T frames, V tokens, B hypotheses in the beam. Probabilities are natural logarithms.
 """
 

@@ -10,11 +10,10 @@ training text are used where they are at hand.
 from dataclasses import replace
 from itertools import pairwise
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from asr._numba import read_only
+from asr._numba import allocating, read_only
 from asr.errors import LanguageModelError
 from asr.lm.arrays import NgramArrays, query
 from asr.lm.ngram import Level, NgramModel
@@ -124,7 +123,7 @@ def _normalised(model: NgramModel) -> NgramModel:
     return replace(model, arrays=arrays)
 
 
-@numba.njit(cache=True)
+@allocating
 def _after_shorter(
     model: NgramArrays, context: NDArray[np.int64], first: int
 ) -> NDArray[np.float64]:
