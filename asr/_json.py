@@ -30,6 +30,21 @@ def parse_json(content: bytes, kind: type[T] | Any = dict[str, Any]) -> T:
         raise ValueError(str(error)) from None
 
 
+def typed(value: Any, kind: type[T]) -> T:
+    """Return a value of dicts, lists, strings and numbers as a type that msgspec knows.
+
+    Raises:
+        ValueError: it is of another type, or beyond the limits that the type states.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        key = where.rstrip("`")
+        named = isinstance(value, dict) and key in value
+        raise ValueError(f"{key} is {value[key]!r}; {what}" if named else str(error)) from None
+
+
 def read_json(path: Path, kind: type[T] | Any = dict[str, Any]) -> T:
     """Return the value in a JSON file.
 
@@ -37,9 +52,19 @@ def read_json(path: Path, kind: type[T] | Any = dict[str, Any]) -> T:
         OSError: the file cannot be read.
         ValueError: it is too large, no JSON, or of another type; the message is one line.
     """
+    value: T = parse_json(read_bytes(path), kind)
+    return value
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it has more than MOST_BYTES.
+    """
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise ValueError(f"it has more than {MOST_BYTES} bytes")
-    value: T = parse_json(content, kind)
-    return value
+    return content

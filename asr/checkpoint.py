@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from asr._atomic import write_atomically
+from asr._json import read_bytes
 from asr.config import Config, config_from_dict, config_to_dict
 from asr.errors import CheckpointError, ConfigError
 from asr.model import AcousticModel
@@ -166,12 +167,14 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, or is not a JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(
+            read_bytes(path)
+        )  # figures of an epoch may hold NaN, as Python writes it
     except OSError as error:
         raise CheckpointError(
             f"{path}: cannot be read ({error.strerror}); give the --out folder of a training run"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not JSON ({error})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a JSON object")
@@ -184,15 +187,24 @@ def restore_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], sourc
     Raises:
         CheckpointError: names or shapes differ.
     """
+    check_parameters(model, tensors, source)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(tensors[name])
+
+
+def check_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    """Raise unless tensors have the names and shapes of a model's parameters.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
     parameters = dict(model.named_parameters())
     differing = parameters.keys() ^ tensors.keys() or {
         name for name in parameters if parameters[name].shape != tensors[name].shape
     }
     if differing:
         raise CheckpointError(f"{source}: does not fit config.json in {sorted(differing)[:3]}")
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(tensors[name])
 
 
 TRIGRAM = "trigram.safetensors"
@@ -308,9 +320,13 @@ def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, 
         CheckpointError: not an experiment folder, no such checkpoint, or weights that do not fit.
     """
     config, vocabulary = load_experiment(folder)
-    model = AcousticModel(config, len(vocabulary), len(load_phones(Path(folder)) or ()))
-    load_weights(model, Path(folder), which)
-    return model, vocabulary
+    num_phones = len(load_phones(Path(folder)) or ())
+    tensors = load_checkpoint(Path(folder) / which).tensors.get("model", {})
+    with torch.device("meta"):  # no memory yet: a damaged config.json may ask for any size
+        check_parameters(AcousticModel(config, len(vocabulary), num_phones), tensors, str(folder))
+    model = AcousticModel(config, len(vocabulary), num_phones)
+    restore_parameters(model, tensors, str(Path(folder) / which))
+    return model.eval(), vocabulary
 
 
 def load_weights(model: torch.nn.Module, folder: Path, which: str = "best") -> None:

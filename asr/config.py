@@ -48,6 +48,8 @@ class FeaturesConfig:
 
     def __post_init__(self) -> None:
         nyquist = self.sample_rate_hz / 2
+        _limit(self, 1000, 1_000_000, "sample_rate_hz")
+        _limit(self, 1, 1000, "num_mels", "frame_length_ms")
         _limit(self, 1, self.num_mels, "num_ceps")
         _limit(self, 0, 2, "deltas")
         _limit(self, 1, self.frame_length_ms, "frame_shift_ms")
@@ -72,8 +74,10 @@ class ModelConfig:
     conv_channels: int = 0  # of two convolutions that join frames (asr/subsampling.py); 0: none
 
     def __post_init__(self) -> None:
-        _limit(self, 1, math.inf, "layers", "hidden", "stack")
-        _limit(self, 0, math.inf, "conv_channels")
+        _limit(self, 1, 64, "layers", "stack")
+        _limit(self, 1, 16_384, "hidden")
+        _limit(self, 0, 100, "forget_bias")
+        _limit(self, 0, 4096, "conv_channels")
         _limit(self, 0, 0.9, "dropout")
 
 
@@ -98,7 +102,8 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         _limit(self, 0.5, 2.0, "speeds")
-        _limit(self, 0, math.inf, "freq_masks", "freq_mask_mels", "time_masks", "time_mask_ms")
+        _limit(self, 0, 1000, "freq_masks", "freq_mask_mels", "time_masks")
+        _limit(self, 0, 60_000, "time_mask_ms")
         _limit(self, 0, 0.5, "freq_warp")
         _limit(self, 0.05, 10, "reverb_s")
         _limit(self, 0, 10, "codec_noise")
@@ -123,7 +128,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         _limit(self, 1, 64, "workers")
         _limit(self, 0.1, 3600, "max_utterance_s")
-        _limit(self, self.max_utterance_s, math.inf, "batch_s")
+        _limit(self, self.max_utterance_s, 1_000_000, "batch_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +145,12 @@ class LmConfig:
     epoch_words: int = 1_000_000  # about so many words between two validations
 
     def __post_init__(self) -> None:
-        _limit(self, 1, math.inf, "embedding", "layers", "epoch_words")
+        _limit(self, 1, 64, "layers")
+        _limit(self, 1, 16_384, "embedding")
+        _limit(self, 1, 10**12, "epoch_words")
         _limit(self, 1, 2**31 - 3, "vocabulary_size")  # with two more tokens, ids fit into an int32
-        _limit(self, 16, math.inf, "hidden")  # the class of rarest words has hidden / 16 inputs
-        _limit(self, 2, math.inf, "batch_tokens")
+        _limit(self, 16, 16_384, "hidden")  # the class of rarest words has hidden / 16 inputs
+        _limit(self, 2, 10**9, "batch_tokens")
         _limit(self, 0, 0.9, "dropout")
 
 
@@ -171,13 +178,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _limit(self, 0, 2**63 - 1, "seed")
-        _limit(self, 1, math.inf, "epochs", "accumulate")
+        _limit(self, 1, 1_000_000, "epochs", "accumulate")
         _limit(self, 0, 64, "processes")
         _limit(self, 0, 0.99999, "ema_decay")
         _limit(self, 0, 1, "final_lr_fraction", "phone_weight", "mmi", "ctc_fraction")
-        _limit(self, 0, math.inf, "warmup_steps", "weight_decay", "freeze")
-        _limit(self, 0, math.inf, "checkpoint_minutes", "consistency")
-        _limit(self, 1e-12, math.inf, "learning_rate", "clip_norm")
+        _limit(self, 0, 10**9, "warmup_steps", "checkpoint_minutes")
+        _limit(self, 0, 1000, "weight_decay", "freeze", "consistency")
+        _limit(self, 1e-12, 10**9, "learning_rate", "clip_norm")
 
 
 @dataclass(frozen=True, kw_only=True)

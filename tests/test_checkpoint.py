@@ -24,6 +24,7 @@ from asr.checkpoint import (
     load_newest,
     save_checkpoint,
 )
+from asr.config import Config
 from asr.errors import AsrError, CheckpointError
 from asr.model import AcousticModel
 from asr.text import Vocabulary
@@ -329,3 +330,21 @@ def test_no_experiment(tmp_path: Path):
     create_experiment(tmp_path, small_config(), VOCABULARY)
     with pytest.raises(CheckpointError, match=r"checkpoint\.json: cannot be read"):
         load_model(tmp_path)
+
+
+def test_a_configuration_of_any_size_takes_no_memory(tmp_path: Path):
+    """What does not fit the weights is refused before a network of that size is made."""
+    folder = tmp_path / "exp"
+    create_experiment(folder, Config(), Vocabulary(("<blank>", "A")))
+    save_checkpoint(folder / "best", Checkpoint({"model": {"weight": torch.zeros(2)}}, {}))
+    config = json.loads((folder / "config.json").read_text())
+    config["model"] |= {"layers": 64, "hidden": 16_384}  # half a terabyte
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"does not fit config\.json"):
+        load_model(folder)
+
+
+def test_an_index_nested_without_end_is_refused(tmp_path: Path):
+    (tmp_path / "checkpoint.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="not JSON"):
+        load_checkpoint(tmp_path)

@@ -1,6 +1,7 @@
 """Configuration: what is accepted, what is refused, and with which words."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,13 @@ def test_retired_keys_are_taken_where_they_changed_nothing():
     assert config_from_dict({"model": saved}).model.layers == 3
     with pytest.raises(ConfigError, match=r"exp: model\.projection is 192; the key was removed"):
         config_from_dict({"model": saved | {"projection": 192}}, "exp")
+
+
+def test_every_number_has_finite_limits():
+    """A configuration comes with a model, which may be a stranger's."""
+    for section in fields(Config):
+        for key, default in vars(section.default_factory()).items():
+            if type(default) in (int, float):
+                huge = {section.name: {key: type(default)(1e30)}}
+                with pytest.raises(ConfigError, match=rf"{section.name}\.{key} is .*allowed"):
+                    config_from_dict(huge)

@@ -70,7 +70,7 @@ def export(arguments: argparse.Namespace) -> int:
     info = BundleInfo(
         sample_rate_hz=model.config.features.sample_rate_hz,
         frame_shift_ms=model.frame_shift_ms,
-        unit=vocabulary.unit,
+        unit=model.config.model.unit,
         text=model.config.text,
         precision="int8" if arguments.int8 else "float32",
         checkpoint=checkpoint_digest(exp),

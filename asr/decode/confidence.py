@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from rapidfuzz.distance import Levenshtein
 
 from asr._atomic import write_atomically
+from asr._json import read_json
 from asr.decode.forced import Alignment, forced_alignment, timed_words
 from asr.decode.hypothesis import Hypothesis
 from asr.errors import CheckpointError
@@ -211,7 +212,7 @@ def load_calibration(model: Path) -> Calibration | None:
     if not path.exists():
         return None
     try:
-        return Calibration.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return Calibration.from_dict(read_json(path))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
 

@@ -17,14 +17,16 @@ well; as soon as training changes its best checkpoint, the bundle is refused, to
 
 import hashlib
 import json
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from asr._atomic import created_atomically, write_atomically
+from asr._json import read_json, typed
 from asr.config import TextConfig, config_from_dict
 from asr.decode import LM, LSTM
 from asr.errors import CheckpointError, ConfigError, VocabularyError
@@ -45,11 +47,11 @@ _AGAIN = "copy the bundle again, or make it again with asr-export"
 class BundleInfo:
     """The description of the model in the index."""
 
-    sample_rate_hz: int
-    frame_shift_ms: float  # between two frames of log-probabilities
-    unit: str  # of a token: "character" or "word"
+    sample_rate_hz: Annotated[int, Meta(ge=1000, le=1_000_000)]
+    frame_shift_ms: Annotated[float, Meta(ge=0.1, le=1000)]  # from one log-probability to the next
+    unit: Literal["character", "word"]  # of a token
     text: TextConfig  # how transcripts were normalised for training
-    precision: str  # of the weights: "float32" or "int8"
+    precision: Literal["float32", "int8"]  # of the weights
     checkpoint: str  # sha256 of the index of the checkpoint that the graph was made from
 
 
@@ -151,10 +153,10 @@ def read_bundle(folder: Path) -> Bundle:
 
 def _read_index(path: Path) -> dict[str, Any]:
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        index: dict[str, Any] = read_json(path)
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error}); {_AGAIN}") from error
-    if not isinstance(index, dict) or "format" not in index:
+    if "format" not in index:
         raise CheckpointError(f"{path}: not the index of a bundle; {_AGAIN}")
     if index["format"] != FORMAT:
         raise CheckpointError(
@@ -169,21 +171,10 @@ def _read_index(path: Path) -> dict[str, Any]:
 
 def _parse_info(index: dict[str, Any], path: Path) -> BundleInfo:
     try:
-        values = {name: index[name] for name in BundleInfo.__dataclass_fields__}
-        values["text"] = config_from_dict({"text": values["text"]}, str(path)).text
-    except (KeyError, ConfigError) as error:
-        raise CheckpointError(f"{path}: not the index of a bundle ({error})") from error
-    rate_hz, shift_ms = values["sample_rate_hz"], values["frame_shift_ms"]
-    allowed = {
-        "sample_rate_hz": type(rate_hz) is int and 1000 <= rate_hz <= 1_000_000,
-        "frame_shift_ms": type(shift_ms) in (int, float) and 0 < shift_ms < math.inf,
-        "unit": values["unit"] in ("character", "word"),
-        "precision": values["precision"] in ("float32", "int8"),
-    }
-    for name, good in allowed.items():
-        if not good:
-            raise CheckpointError(f"{path}: {name} is {values[name]!r}; {_AGAIN}")
-    return BundleInfo(**values)
+        config_from_dict({"text": index.get("text")}, str(path))  # names it does not know: an error
+        return typed(index, BundleInfo)
+    except (ValueError, ConfigError) as error:
+        raise CheckpointError(f"{path}: not the index of a bundle ({error}); {_AGAIN}") from error
 
 
 def _check_experiment(folder: Path, info: BundleInfo) -> None:
