@@ -301,7 +301,9 @@ def load_trigram(folder: Path, size: int) -> Tensor | None:
     return trigram
 
 
-def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, Vocabulary]:
+def load_acoustic_model(
+    folder: Path | str, which: str = "best"
+) -> tuple[AcousticModel, Vocabulary]:
     """Load the acoustic model of an experiment folder, in evaluation mode on the CPU.
 
     Raises:

@@ -73,7 +73,7 @@ def word_confidences(nbest: Sequence[Hypothesis], scale: float = 1.0) -> tuple[f
     word at that place, in an alignment of the two with the fewest errors.
 
     Source: Wessel et al. 2001, 'Confidence measures for large vocabulary continuous speech
-    recognition', of which this is the kind for N-best lists.
+    recognition'; this is its method for N-best lists.
     """
     scores = scale * np.array([hypothesis.score for hypothesis in nbest])
     weights = np.exp(scores - scores.max())
