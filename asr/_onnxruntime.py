@@ -1,4 +1,4 @@
-"""Load onnxruntime with its telemetry off; no other module loads it.
+"""Load onnxruntime with its telemetry off: every model runs by what this module loads.
 
 The wheels of onnxruntime from 1.29 on keep a device id and a queue of events in the user's cache
 folder, and send them to its maker, unless a variable of the environment says otherwise before the

@@ -4,6 +4,7 @@ Recordings and models must lie on a disk that all machines share, as actors read
 process writes all transcripts. An actor that dies is started again, and its job with it.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
@@ -63,6 +64,7 @@ def _connected(address: str, count: int | None) -> Any:
             f"--ray {address}: no address of a cluster; allowed: {LOCAL}, {AUTO}, HOST:PORT, "
             "ray://HOST:PORT; inputs stand before --ray"
         )
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when a cluster starts, here by ray.init
     try:
         import ray
     except ModuleNotFoundError:

@@ -428,6 +428,21 @@ def test_an_address_that_is_none():
         list(run_on_ray(fake_model.transcriber(), [], "talks"))
 
 
+def test_ray_is_imported_with_its_usage_reports_off(tmp_path: Path, monkeypatch):
+    from asr.batch.ray import run_on_ray
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "ray.py").write_text(
+        "import os\nFOUND = os.environ.get('RAY_USAGE_STATS_ENABLED')\n"
+        "def init(*_, **__): raise RuntimeError(f'reports: {FOUND}')\n"
+    )
+    with pytest.raises(ConfigError, match=r"no cluster answers there \(reports: 0\)"):
+        list(run_on_ray(fake_model.transcriber(), [], "local"))
+    sys.modules.pop("ray")
+
+
 def test_without_ray_its_install_is_named(monkeypatch):
     from asr.batch.ray import run_on_ray
 
