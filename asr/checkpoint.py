@@ -252,7 +252,7 @@ def check_resumed(folder: Path, config: Config) -> None:
 
 
 def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
-    """Read what create_experiment wrote, for an acoustic model.
+    """Read the configuration and the vocabulary of an acoustic model's experiment.
 
     Raises:
         CheckpointError: not an experiment folder.

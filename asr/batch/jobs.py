@@ -58,7 +58,7 @@ Outcomes = Generator[Outcome, None, None]  # closing it ends the work
 
 @dataclass
 class Transcriber:
-    """A doer of jobs that loads its model at the first one, so that it can be sent elsewhere."""
+    """A worker that loads its model at its first job, so that it can be sent to other processes."""
 
     load: Callable[[], "Recognizer"]
     system: Mapping[str, object] = field(default_factory=dict)  # kept with each transcript

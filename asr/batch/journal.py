@@ -67,7 +67,7 @@ class Journal:
         self._note(record)
 
     def knows(self, outputs: Iterable[str]) -> bool:
-        """Return whether any of these files is recorded as written, for whatever recording."""
+        """Return whether the journal says of any of these files that it was written."""
         return any(self._written.get(output) for output in outputs)
 
     def is_done(self, outputs: Iterable[str], sha256: str | None, settings: str) -> bool:

@@ -1,4 +1,4 @@
-"""Where transcripts go: lines on standard output, or files in a folder with a journal."""
+"""Destinations of transcripts: lines on standard output, or files in a folder with a journal."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
