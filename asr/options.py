@@ -46,17 +46,13 @@ class DecodingOptions:
     The commands have an option for each field: --lm, --lexicon, --set for `settings` and so on.
     """
 
-    decoder: Literal["greedy", "beam"] | None = (
-        None  # default: beam, if a language model or an option needs it
-    )
+    decoder: Literal["greedy", "beam"] | None = None  # default: beam, if an option or LM needs it
     lm: Path | str | None = None  # n-gram model of asr-lm
     lexicon: Path | str | None = None  # words, or words and their tokens, a line each
     unit: Literal["tokens", "phones"] | None = None  # the output that is read
     hotwords: Sequence[str] = ()  # words and phrases to be preferred
     rescore: Path | str | None = None  # LSTM language model that scores the N-best list, too
-    settings: Mapping[str, float] = field(
-        default_factory=dict
-    )  # fields of DecoderConfig, such as beam_size
+    settings: Mapping[str, float] = field(default_factory=dict)  # by name in DecoderConfig
     words: bool = False  # whether transcripts say when each word was spoken
 
     def resolve(self, model: Path | str | None = None) -> "Decoding":

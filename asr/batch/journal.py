@@ -30,9 +30,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._written: dict[
-            str, tuple[str, str] | None
-        ] = {}  # by output file: sha256 of the recording, and settings
+        # By output file: sha256 of its recording, and settings; None while it is not complete.
+        self._written: dict[str, tuple[str, str] | None] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)

@@ -61,7 +61,7 @@ class TuningData:
     references: Sequence[str]
 
     def error_rate(self, texts: Sequence[str]) -> float:
-        """Return the WER of hypotheses in the same order, 0..1."""
+        """Return the WER of hypotheses in the same order, as a fraction."""
         pairs = {str(number): text for number, text in enumerate(self.references)}
         word = score(pairs, {str(number): text for number, text in enumerate(texts)}).word
         return word.errors / max(word.words, 1)
@@ -174,7 +174,7 @@ def _rescored(
 
 
 def _table(nbest: Sequence[Hypothesis], scorer: Scorer) -> NDArray[np.float64]:
-    """Return for each hypothesis its score, the scorer's score and its words: (N, 3)."""
+    """Return score, the scorer's score and number of words of each hypothesis: (N, 3)."""
     scores = scorer.score([hypothesis.text for hypothesis in nbest])
     rows = [(h.score, score, len(h.words)) for h, score in zip(nbest, scores, strict=True)]
     return np.array(rows)
