@@ -81,7 +81,7 @@ class Journal:
                 self._note(parse_json(line))
             except (ValueError, KeyError, TypeError):
                 raise ConfigError(
-                    f"{self.path}: line {number} is none of a journal; move the file away, or give "
+                    f"{self.path}: line {number} is not of a journal; move the file away, or give "
                     "another --output-dir"
                 ) from None
         if rest:

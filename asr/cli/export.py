@@ -137,7 +137,7 @@ def _checked_lm(path: Path) -> Path:
 def _checked_warps(warps: Sequence[float]) -> Sequence[float]:
     for factor in warps:
         if not 0.5 <= factor <= 2:
-            raise ConfigError(f"--warps: {factor:g} is no such factor; allowed: 0.5..2")
+            raise ConfigError(f"--warps: a factor is {factor:g}; allowed: 0.5..2")
     return warps
 
 

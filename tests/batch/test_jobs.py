@@ -234,7 +234,7 @@ def test_half_a_line_is_cut_off(torn: bytes, tmp_path: Path):
 def test_a_file_that_is_no_journal_is_left_alone(line: str, tmp_path: Path):
     path = tmp_path / "j.jsonl"
     path.write_text(f"{line}\n")
-    with pytest.raises(ConfigError, match=r"j\.jsonl: line 1 is none of a journal"):
+    with pytest.raises(ConfigError, match=r"j\.jsonl: line 1 is not of a journal"):
         Journal(path)
     assert path.read_text() == f"{line}\n"
 

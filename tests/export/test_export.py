@@ -329,7 +329,7 @@ def test_command_warps(smoke: Path, experiment: Path, tmp_path: Path, capsys):
 @pytest.mark.parametrize("factor", ["0.4", "2.1", "nan", "-1"])
 def test_a_warp_that_is_none(experiment: Path, tmp_path: Path, factor: str, capsys):
     assert call(experiment, tmp_path / "bundle", "--warps", "1", factor) == 2
-    assert f"--warps: {factor} is no such factor; allowed: 0.5..2" in capsys.readouterr().err
+    assert f"--warps: a factor is {factor}; allowed: 0.5..2" in capsys.readouterr().err
     assert not (tmp_path / "bundle").exists()
 
 
