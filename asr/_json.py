@@ -1,7 +1,7 @@
 """Read JSON that others wrote: one reader, which bounds the size and checks types.
 
 Models are exchanged, so a file may be anything. msgspec refuses what JSON does not have (NaN,
-Infinity), numbers that no float holds, nesting without end, and values of another type than asked
+Infinity), numbers that no float holds, endless nesting, and values of another type than asked
 for; it says where in the file that is.
 """
 
@@ -15,10 +15,10 @@ MOST_BYTES = 2**24  # of a settings or index file; the largest that is known has
 
 
 def parse_json(content: bytes, kind: type[T] | Any = dict[str, Any]) -> T:
-    """Return the value in some JSON, as a type that msgspec knows.
+    """Parse JSON as a type that msgspec knows.
 
     Raises:
-        ValueError: it is no JSON, or of another type; the message is one line.
+        ValueError: the content is no JSON, or of another type; the message is one line.
     """
     try:
         return cast(T, msgspec.json.decode(content, type=kind))
@@ -46,11 +46,11 @@ def typed(value: Any, kind: type[T]) -> T:
 
 
 def read_json(path: Path, kind: type[T] | Any = dict[str, Any]) -> T:
-    """Return the value in a JSON file.
+    """Read a JSON file as a type that msgspec knows.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is too large, no JSON, or of another type; the message is one line.
+        ValueError: the file is too large, no JSON, or of another type; the message is one line.
     """
     value: T = parse_json(read_bytes(path), kind)
     return value

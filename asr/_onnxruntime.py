@@ -1,7 +1,7 @@
-"""The one place that loads onnxruntime: with its telemetry off.
+"""Load onnxruntime with its telemetry off: every model runs by what this module loads.
 
 The wheels of onnxruntime from 1.29 on keep a device id and a queue of events in the user's cache
-folder, and send them to their maker, unless a variable of the environment says otherwise before the
+folder, and send them to its maker, unless a variable of the environment says otherwise before the
 library is loaded (onnxruntime pull requests 27379 and 29843). Nothing may leave the machine here.
 """
 
@@ -13,6 +13,6 @@ os.environ["ORT_TELEMETRY_DISABLED"] = "1"
 
 import onnxruntime
 
-onnxruntime.disable_telemetry_events()  # of releases that know no variable, such as on Windows
+onnxruntime.disable_telemetry_events()  # for releases that read no variable, such as on Windows
 
 __all__ = ["onnxruntime"]

@@ -123,7 +123,7 @@ class AudioStream:
 
     @property
     def quality(self) -> SoundQuality:
-        """The sound quality of all that was read; ValueError before the last block is taken."""
+        """The sound quality of the whole recording; ValueError before the last block is taken."""
         if self._quality is None:
             raise ValueError(f"{self._name}: the quality is known after the last block")
         return self._quality

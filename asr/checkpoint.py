@@ -264,7 +264,7 @@ def check_resumed(folder: Path, config: Config) -> None:
 
 
 def load_experiment(folder: Path | str) -> tuple[Config, Vocabulary]:
-    """Read what create_experiment wrote, for an acoustic model.
+    """Read the configuration and the vocabulary of an acoustic model's experiment.
 
     Raises:
         CheckpointError: not an experiment folder.
@@ -313,7 +313,9 @@ def load_trigram(folder: Path, size: int) -> Tensor | None:
     return trigram
 
 
-def load_model(folder: Path | str, which: str = "best") -> tuple[AcousticModel, Vocabulary]:
+def load_acoustic_model(
+    folder: Path | str, which: str = "best"
+) -> tuple[AcousticModel, Vocabulary]:
     """Load the acoustic model of an experiment folder, in evaluation mode on the CPU.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Waveforms to log-probabilities, whatever computes them: all that recognition needs of a model."""
+"""Run the model of a bundle or an experiment: waveforms in, log-probabilities out."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -32,14 +32,14 @@ class Acoustics(Protocol):
     frame_shift_ms: float  # between two frames of log-probabilities: a whole number of samples
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
-        """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
+        """Return natural-log probabilities (T', V) of float32 (L,) samples at `sample_rate_hz`."""
 
     def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The same, and those of the network's tokens, if phones are read; else the same twice."""
+        """Return the log-probabilities of the output that is read, and of the one over tokens."""
 
 
 class OnnxAcoustics:
-    """The model of a bundle, run by onnxruntime in one thread; its phones, if they are wanted.
+    """The model of a bundle, run by onnxruntime in one thread.
 
     A recurrent step is too small to be split, so a second thread gains nothing; for several
     recordings at once there are processes.
@@ -82,11 +82,11 @@ class OnnxAcoustics:
             return cls(reading.result(), folder, phones=phones)
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
-        """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
+        """Return natural-log probabilities (T', V) of float32 (L,) samples at `sample_rate_hz`."""
         return self._run(waveform, self._read)[self._read]
 
     def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The same, and those of the network's tokens, if phones are read; else the same twice."""
+        """Return the log-probabilities of the output that is read, and of the one over tokens."""
         found = self._run(waveform, self._read, _TOKENS)
         return found[self._read], found[_TOKENS]
 
@@ -106,7 +106,7 @@ def _open_session(graph: bytes) -> "InferenceSession":
 
 
 class TorchAcoustics:
-    """The model of an experiment folder, run by torch; its phones, if they are wanted."""
+    """The model of an experiment folder, run by torch in one thread."""
 
     def __init__(
         self, model: "AcousticModel", vocabulary: Vocabulary, name: str, *, phones: bool = False
@@ -120,11 +120,11 @@ class TorchAcoustics:
         self.frame_shift_ms = model.frame_shift_ms
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
-        """Float32 (L,) samples at `sample_rate_hz` to natural-log probabilities (T', V)."""
+        """Return natural-log probabilities (T', V) of float32 (L,) samples at `sample_rate_hz`."""
         return self.with_tokens(waveform)[0]
 
     def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The same, and those of the network's tokens, if phones are read; else the same twice."""
+        """Return the log-probabilities of the output that is read, and of the one over tokens."""
         import torch
 
         from asr.distributed import threads
@@ -136,14 +136,14 @@ class TorchAcoustics:
 
 
 def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:
-    """The acoustic model in a folder: a bundle, or else an experiment, which needs torch.
+    """Open the acoustic model in a folder: a bundle, or else an experiment, which needs torch.
 
     Args:
         folder: of the model.
-        phones: whether to take its output over phones instead of the one over its own tokens.
+        phones: whether to read its output over phones instead of the one over its tokens.
 
     Raises:
-        CheckpointError: the folder holds no model, or a damaged one, or none of phones.
+        CheckpointError: the folder holds no model, a damaged one, or one without phones.
         MissingDependencyError: it is an experiment folder, and torch is not installed.
     """
     if is_bundle(folder):
@@ -153,14 +153,14 @@ def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:
             f"{folder}: holds no model, neither {INDEX} of asr-export nor config.json of asr-train"
         )
     try:
-        from asr.checkpoint import load_model, load_phones  # imports torch, which takes seconds
+        from asr.checkpoint import load_acoustic_model, load_phones  # late: torch takes seconds
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"{folder}: an experiment folder needs the package {error.name}; install it with "
             "pip install 'asr[train]', or make a bundle where it is installed, with asr-export"
         ) from error
 
-    model, vocabulary = load_model(folder)
+    model, vocabulary = load_acoustic_model(folder)
     vocabulary = _read_by(phones, vocabulary, load_phones(folder), folder)
     return TorchAcoustics(model, vocabulary, folder.name, phones=phones)
 
@@ -168,7 +168,7 @@ def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:
 def _read_by(
     phones: bool, tokens: Vocabulary, of_phones: Vocabulary | None, folder: Path
 ) -> Vocabulary:
-    """The vocabulary of the output that is wanted."""
+    """Return the vocabulary of the output that is read."""
     if not phones:
         return tokens
     if of_phones is None:

@@ -1,8 +1,8 @@
-"""Decoding options: with which language model, words and weights a model's output is decoded.
+"""Decoding options: the language model, words and weights that decode a model's output.
 
-`DecodingOptions` are what a user chooses. `resolve` fills in, once, what the model's folder makes
-the default. The result, a `Decoding`, is plain data with absolute paths: commands, worker processes
-and Ray actors get the same one, and each builds the decoder where it runs.
+`DecodingOptions` hold the choices of a user. `resolve` fills in the rest once, from the model's
+folder. The result, a `Decoding`, is plain data with absolute paths: commands, worker processes and
+Ray actors get the same one, and each builds a decoder of its own.
 """
 
 import hashlib
@@ -41,25 +41,28 @@ _MODEL_SUFFIXES = frozenset({".json", ".txt", ".bin", ".npz", ".onnx", ".safeten
 
 @dataclass(frozen=True, kw_only=True)
 class DecodingOptions:
-    """What a user chooses; None stands for what the model's folder makes the default.
+    """The choices of a user; None stands for the default, which the model's folder decides.
 
     The commands have an option for each field: --lm, --lexicon, --set for `settings` and so on.
     """
 
-    decoder: Literal["greedy", "beam"] | None = None  # default: beam, if it has something to do
+    decoder: Literal["greedy", "beam"] | None = None  # default: beam, if an option or LM needs it
     lm: Path | str | None = None  # n-gram model of asr-lm
     lexicon: Path | str | None = None  # words, or words and their tokens, a line each
     unit: Literal["tokens", "phones"] | None = None  # the output that is read
     hotwords: Sequence[str] = ()  # words and phrases to be preferred
     rescore: Path | str | None = None  # LSTM language model that scores the N-best list, too
-    settings: Mapping[str, float] = field(default_factory=dict)  # of DecoderConfig
+    settings: Mapping[str, float] = field(default_factory=dict)  # by name in DecoderConfig
     words: bool = False  # whether transcripts say when each word was spoken
 
     def resolve(self, model: Path | str | None = None) -> "Decoding":
-        """Return all that decodes the output of a model; without a folder, of the English one.
+        """Return these options for a model, with the defaults of its folder filled in.
 
         Where a language model lies in the folder, a beam search with it is the default: over
         phones, where the model has them, and rescored by the LSTM there, if there is one.
+
+        Args:
+            model: its folder; default: the English model of the package.
 
         Raises:
             DecoderError: an option that the decoder has no use for, an unknown setting, a value
@@ -91,7 +94,7 @@ class DecodingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """A model and all that decodes its output. Paths are absolute: it can be sent away."""
+    """A model and how to decode its output; with absolute paths, so that it can be sent away."""
 
     model: Path
     decoder: Literal["greedy", "beam"]
@@ -105,7 +108,7 @@ class Decoding:
 
     @property
     def is_usual_unit(self) -> bool:
-        """Whether the output that is read is the one that the model is tuned for."""
+        """Whether the weights kept with the model are for the output that is read."""
         return self.unit == usual_unit(self.model)
 
     @property
@@ -114,10 +117,10 @@ class Decoding:
         return self.lexicon is not None or self.unit == "phones"
 
     def open_output(self) -> Acoustics:
-        """Open the output of the model that is read.
+        """Open the model with the output that is read, over tokens or phones.
 
         Raises:
-            CheckpointError: there is no model, or a damaged one, or none with such an output.
+            CheckpointError: there is no model, a damaged one, or one without such an output.
             MissingDependencyError: it is an experiment folder, and torch is not installed.
         """
         return open_acoustics(self.model, phones=self.unit == "phones")
@@ -140,7 +143,7 @@ class Decoding:
         return rescored(self.make_beam(vocabulary, text), self.rescore, self.config)
 
     def make_beam(self, vocabulary: Vocabulary, text: "TextConfig") -> "BeamDecoder":
-        """Build the beam search without what rescores it; arguments and errors as make_decoder."""
+        """Build the beam search without rescoring; arguments and errors as of make_decoder."""
         from asr.decode import BeamDecoder, compile_search
         from asr.lm import load_lm
 
@@ -153,7 +156,7 @@ class Decoding:
     def _lexicon(
         self, vocabulary: Vocabulary, lm: "NgramModel | None", hotwords: Iterable[str]
     ) -> "Lexicon | None":
-        """Return the words to look for; over phones with guesses for hotwords that they lack."""
+        """Return the lexicon of the search; over phones, with guesses for hotwords it lacks."""
         from asr.lexicon import Lexicon, Pronunciations
 
         given = Lexicon.load(self.lexicon, vocabulary) if self.lexicon else None
@@ -185,7 +188,7 @@ class Decoding:
         return load_calibration(self.model)
 
     def describe(self) -> dict[str, object]:
-        """Return what recognises, fit for JSON: the model, and the decoder with its settings."""
+        """Return the model and the decoder with its settings, in types that JSON has."""
         decoder: dict[str, object] = {"name": self.decoder}
         if self.decoder == "beam":
             given = ((name, getattr(self, name)) for name in _FILES)
@@ -195,7 +198,7 @@ class Decoding:
         return {"model": self.model.resolve().name, "decoder": decoder}
 
     def digest(self) -> str:
-        """Return a sha256 of all that a text depends on beside its recording."""
+        """Return a sha256 of everything that a transcript depends on, except the recording."""
         paths = filter(None, (self.model, *(getattr(self, name) for name in _FILES)))
         files = dict.fromkeys(file for path in paths for file in _read_files(path))
         contents = sorted(filter(None, map(content_sha256, files)))  # wherever the files lie
@@ -212,7 +215,7 @@ def read_hotwords(path: Path | str) -> tuple[str, ...]:
     """Read words and phrases from a file, one a line.
 
     Raises:
-        DecoderError: the file cannot be read, or has none.
+        DecoderError: the file cannot be read, or holds no words.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
@@ -228,7 +231,7 @@ def _normalised(hotwords: Sequence[str], text: "TextConfig") -> list[str]:
     """Return hotwords as the model writes text.
 
     Raises:
-        DecoderError: there are some, and none of them has a word.
+        DecoderError: hotwords are given, but none holds a word.
     """
     normalizer = Normalizer(**vars(text))
     phrases = [phrase for line in hotwords if (phrase := normalizer(line))]

@@ -1,8 +1,8 @@
 """A model ready to recognise: recording in, transcript out.
 
-A recording of any length is read block by block and heard in windows; what may be speech in them is
-joined and decoded from pause to pause. So memory does not grow with the recording, and no cut falls
-into a word.
+A recording of any length is read in blocks and passes through the network in windows. The parts
+that may be speech are joined and decoded from pause to pause. So memory does not grow with the
+recording, and no cut falls into a word.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,15 +26,15 @@ from asr.text import BLANK
 if TYPE_CHECKING:
     from asr.decode import Calibration
 
-Progress = Callable[[float, float | None], None]  # seconds done; in all, where the header tells
+Progress = Callable[[float, float | None], None]  # seconds done; seconds in all, if known
 _BLOCK_S = 10.0
 
 
 class Recognizer:
-    """Recognises recordings with one acoustic model and a decoder, greedy if none is given.
+    """A recognizer of recordings: an acoustic model and a decoder, greedy if none is given.
 
-    With a calibration, fitted to model and decoder, words have the confidences that it gives;
-    without one, the mean posterior of their tokens.
+    With a calibration, which was fitted to this model and decoder, words have calibrated
+    confidences; without one, the mean posterior of their tokens.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Recognizer:
 
     @classmethod
     def load(cls, decoding: Decoding | None = None) -> "Recognizer":
-        """Load a model and what decodes it; by default the English model of the package.
+        """Load a model and its decoder; by default the English model of the package.
 
         Raises:
             CheckpointError: the folder holds no model, or a damaged one.
@@ -71,7 +71,7 @@ class Recognizer:
         Args:
             source: the recording.
             words: whether to say when each word was spoken; default: as the model was loaded.
-            progress: is told, from pause to pause, how many seconds are done.
+            progress: called at each pause with the seconds done, and the seconds in all or None.
 
         Raises:
             AudioError: the recording cannot be read, or not to its end.
@@ -90,10 +90,10 @@ class Recognizer:
     def segments(
         self, source: Source, *, words: bool | None = None, progress: Progress | None = None
     ) -> Iterator[Segment]:
-        """Yield what is said from pause to pause, each piece as soon as it is decoded.
+        """Yield the speech between two pauses as a segment, each as soon as it is decoded.
 
-        Arguments and errors as of `transcribe`; damage in the middle of a file is an error after
-        the segments before it.
+        Arguments and errors are those of `transcribe`. If the middle of a file is damaged, the
+        segments before the damage come first, then the error.
         """
         return self._decoded(self._stream(source), words, progress)
 
@@ -122,8 +122,8 @@ class Recognizer:
     def log_probs(self, blocks: Iterable[Waveform]) -> Iterator[NDArray[np.float32]]:
         """Yield the log-probabilities (T, V) of a recording from pause to pause.
 
-        They are certain blanks where no speech is. All joined have a frame for each frame of the
-        recording.
+        Frames without speech are certain blanks. Joined, the parts have a frame for each frame of
+        the recording.
 
         Args:
             blocks: float32 (L,) each, at the model's rate.
@@ -170,7 +170,7 @@ def load_model(
 
     Args:
         folder: of the model.
-        options: how to decode; default: what the folder makes the default.
+        options: how to decode; default: with the language model and settings in the folder.
 
     Raises:
         CheckpointError: the folder holds no model, or a damaged one.

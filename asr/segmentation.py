@@ -45,7 +45,7 @@ class Window:
     end: int | None  # the frame after the last; None at the end of the recording
 
     def part(self, log_probs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return those of the waveform's frames (T, V) that the window answers for."""
+        """Return the frames that the window answers for, given all frames (T, V)."""
         return log_probs[self.first : self.end]
 
 

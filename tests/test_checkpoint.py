@@ -18,9 +18,9 @@ from asr.checkpoint import (
     PREVIOUS,
     Checkpoint,
     create_experiment,
+    load_acoustic_model,
     load_checkpoint,
     load_experiment,
-    load_model,
     load_newest,
     save_checkpoint,
 )
@@ -262,7 +262,7 @@ def test_a_pickle_for_a_text_is_refused_and_not_run(tmp_path: Path, how: str, na
     (tmp_path / "exp" / "best").rename(tmp_path / "exp" / "last")
     plant(tmp_path / "exp" / name, tmp_path / "pwned", how)
     with pytest.raises(AsrError):
-        load_model(tmp_path / "exp", "last")
+        load_acoustic_model(tmp_path / "exp", "last")
     assert not (tmp_path / "pwned").exists()
 
 
@@ -310,7 +310,7 @@ def save_experiment(folder: Path, **model: object) -> AcousticModel:
 def test_experiment_round_trip(tmp_path: Path):
     network = save_experiment(tmp_path / "exp")
     assert load_experiment(tmp_path / "exp") == (small_config(), VOCABULARY)
-    loaded, vocabulary = load_model(tmp_path / "exp")
+    loaded, vocabulary = load_acoustic_model(tmp_path / "exp")
     assert vocabulary == VOCABULARY
     assert not loaded.training
     for name, weight in network.named_parameters():
@@ -321,15 +321,15 @@ def test_experiment_round_trip(tmp_path: Path):
 def test_weights_that_do_not_fit_the_configuration(tmp_path: Path, changes: dict[str, object]):
     save_experiment(tmp_path, **changes)
     with pytest.raises(CheckpointError, match=r"does not fit config\.json in \['network"):
-        load_model(tmp_path)
+        load_acoustic_model(tmp_path)
 
 
 def test_no_experiment(tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"config\.json: cannot be read"):
-        load_model(tmp_path)
+        load_acoustic_model(tmp_path)
     create_experiment(tmp_path, small_config(), VOCABULARY)
     with pytest.raises(CheckpointError, match=r"checkpoint\.json: cannot be read"):
-        load_model(tmp_path)
+        load_acoustic_model(tmp_path)
 
 
 def test_a_configuration_of_any_size_takes_no_memory(tmp_path: Path):
@@ -341,7 +341,7 @@ def test_a_configuration_of_any_size_takes_no_memory(tmp_path: Path):
     config["model"] |= {"layers": 64, "hidden": 16_384}  # half a terabyte
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=r"does not fit config\.json"):
-        load_model(folder)
+        load_acoustic_model(folder)
 
 
 def test_an_index_nested_without_end_is_refused(tmp_path: Path):

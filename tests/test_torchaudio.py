@@ -53,7 +53,7 @@ try:
 except MissingDependencyError as error:
     print(error)
 """
-    assert run(code).endswith("install it: pip install 'asr[train]'")
+    assert run(code).endswith("install it: pip install 'asr[test]'")
 
 
 def fake_import(error: str) -> str:

@@ -17,8 +17,8 @@ def list_audio(arguments: Iterable[str]) -> list[Path]:
 
     A folder gives the files below it that have an audio suffix, sorted, hidden ones left out.
     An argument that gives nothing (a missing file, a pattern without a match, a folder without
-    audio) is kept as it is, so that reading it says what is wrong and the others go on. "-" has
-    no meaning here.
+    audio) is kept as it is, so that reading it reports what is wrong and the others are done.
+    "-" has no meaning here.
     """
     found: dict[Path, None] = {}
     for argument in arguments:
@@ -50,10 +50,10 @@ def _recordings_below(folder: Path) -> list[Path]:
 
 
 def read_list(source: str) -> list[Path]:
-    """Return the paths in a file, or on standard input for STDIN, a line each.
+    """Return the paths in a file, one a line; STDIN stands for standard input.
 
     Raises:
-        ConfigError: it cannot be read, or holds no path.
+        ConfigError: the list cannot be read, or holds no path.
     """
     try:
         content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()

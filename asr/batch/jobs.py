@@ -1,7 +1,7 @@
-"""Recordings to be recognised, one job each, and what became of them.
+"""Recordings to be recognised, a job each, and the outcomes of these jobs.
 
-A job is done by a `Transcriber`: here, in other processes (`workers.py`), or on the machines of a
-Ray cluster (`ray.py`). Whoever does it, outcomes come back to one place, which writes them.
+A `Transcriber` does a job: in this process, in others (`workers.py`), or on the machines of a Ray
+cluster (`ray.py`). Outcomes always come back to this process, which writes them.
 """
 
 import os
@@ -23,28 +23,28 @@ from asr.formats import Transcript
 if TYPE_CHECKING:
     from asr.recognize import Recognizer
 
-MOST_WORKERS = 8  # unless told otherwise: each holds a model in memory
-WORTH_BYTES = 4_000_000  # audio that takes about as long to recognise as a process to start
+MOST_WORKERS = 8  # by default: each holds a model in memory
+WORTH_BYTES = 4_000_000  # of audio: to recognise it takes as long as to start a process
 
 
 @dataclass(frozen=True)
 class Job:
-    """One recording."""
+    """A recording to be recognised."""
 
     number: int  # 0, 1, 2 ... in the order of the inputs
     source: Path | str  # a file, or STDIN
-    name: str  # of the files written for it: a relative path without suffix
+    name: str  # of its output files: a relative path without suffix
     num_bytes: int = 0  # where known
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: a transcript or an error."""
+    """The result of a job: a transcript or an error."""
 
     job: Job
     transcript: Transcript | None = None
     error: AsrError | None = None
-    seconds: float = 0.0  # that it took
+    seconds: float = 0.0  # that the job took
     sha256: str | None = None  # of the recording's bytes, if they were asked for
 
     @property
@@ -58,7 +58,7 @@ Outcomes = Generator[Outcome, None, None]  # closing it ends the work
 
 @dataclass
 class Transcriber:
-    """Does jobs with a model that it loads when it is first needed, so that it can be sent away."""
+    """A worker that loads its model at its first job, so that it can be sent to other processes."""
 
     load: Callable[[], "Recognizer"]
     system: Mapping[str, object] = field(default_factory=dict)  # kept with each transcript
@@ -66,10 +66,10 @@ class Transcriber:
 
     @cached_property
     def recognizer(self) -> "Recognizer":
-        """The model.
+        """The model, loaded at its first use.
 
         Raises:
-            AsrError: it cannot be loaded.
+            AsrError: the model cannot be loaded.
         """
         return self.load()
 
@@ -102,7 +102,7 @@ def run_here(transcriber: Transcriber, jobs: Iterable[Job]) -> Outcomes:
 
 
 def in_order(outcomes: Outcomes) -> Outcomes:
-    """Yield the outcomes of jobs 0, 1, 2 ... in this order, each as soon as that allows."""
+    """Yield the outcomes of jobs 0, 1, 2 ... in this order, each as early as the order allows."""
     early: dict[int, Outcome] = {}
     due = 0
     with closing(outcomes):
@@ -114,7 +114,7 @@ def in_order(outcomes: Outcomes) -> Outcomes:
 
 
 def default_workers(jobs: Iterable[Job]) -> int:
-    """How many processes pay for jobs on this machine."""
+    """Return the number of processes that is worth starting for jobs on this machine."""
     sizes = [job.num_bytes for job in jobs]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(cores or 1, MOST_WORKERS, len(sizes), 1 + sum(sizes) // WORTH_BYTES)
@@ -123,12 +123,12 @@ def default_workers(jobs: Iterable[Job]) -> int:
 def list_jobs(inputs: Sequence[str], listed: Iterable[Path] = ()) -> list[Job]:
     """Return a job for each recording, each recording once.
 
-    Files are named after their path below the folder, or below what is fixed of the glob, that
-    was given; a listed file after the path that the list gives.
+    The name of a job is the path of its file below the folder that was given, or below the part
+    of a glob before the first wildcard. A listed file is named by its path in the list.
 
     Args:
         inputs: files, folders, globs and STDIN.
-        listed: files alone.
+        listed: more files.
     """
     names: dict[Path | str, str] = {}
     for argument in inputs:
@@ -147,7 +147,7 @@ def list_jobs(inputs: Sequence[str], listed: Iterable[Path] = ()) -> list[Job]:
 
 
 def _root(argument: str) -> Path:
-    """The folder below which an argument finds its files."""
+    """Return the folder below which an argument finds its files."""
     path = Path(argument)
     with suppress(OSError):  # a name too long: reading it will say so
         if path.is_dir():
@@ -159,7 +159,7 @@ def _root(argument: str) -> Path:
 
 
 def _name(path: Path) -> str:
-    """A path without suffix that stays below the folder it is appended to."""
+    """Return a path without suffix that stays below the folder it is appended to."""
     below = Path(*(part for part in path.parts if part not in (path.anchor, "..")))
     return str(below.with_suffix("")) if below.name else "recording"
 

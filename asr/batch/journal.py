@@ -1,7 +1,8 @@
-"""What has been done, as lines of JSON that are only ever added: a run that was killed can go on.
+"""A journal of finished recordings, as lines of JSON, so that a killed run can go on.
 
-A line is on the disk before the next recording is taken up, and after the files that it speaks of.
-Whatever moment a run is killed at, each whole line is true; half a line at the end is cut off.
+A line is added after the files that it names are on the disk, and reaches the disk before the next
+recording begins. Whenever a run is killed, each whole line is true; half a line at the end is cut
+off.
 """
 
 import json
@@ -21,15 +22,16 @@ class Journal:
     """The journal of one folder, for one process at a time.
 
     Args:
-        path: of the file; it and its folder are made where they are missing.
+        path: of the file; the file and its folder are made if they are missing.
 
     Raises:
-        ConfigError: it cannot be written, is no journal, or another process has it open.
+        ConfigError: the file cannot be written, is no journal, or is open in another process.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._written: dict[str, tuple[str, str] | None] = {}  # output: content and settings
+        # By output file: sha256 of its recording, and settings; None while it is not complete.
+        self._written: dict[str, tuple[str, str] | None] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
@@ -44,16 +46,16 @@ class Journal:
             raise
 
     def close(self) -> None:
-        """Let other processes have it."""
+        """Close the file, so that another process can open it."""
         self._file.close()
 
     def add(self, status: str, outputs: Iterable[str], **facts: object) -> None:
-        """Add a line with a status, the files it is about, and more facts; bring it to the disk.
+        """Add a line with a status, the output files, and more facts; flush it to the disk.
 
-        With the status OK the facts hold `sha256` of the recording and the digest `settings`.
+        With status OK, the facts include `sha256` of the recording and the digest `settings`.
 
         Raises:
-            ConfigError: it cannot be written.
+            ConfigError: the file cannot be written.
         """
         record = {"status": status, "outputs": list(outputs), **facts}
         try:
@@ -64,11 +66,11 @@ class Journal:
         self._note(record)
 
     def knows(self, outputs: Iterable[str]) -> bool:
-        """Whether any of these files was written by a run that ended well for its recording."""
+        """Return whether the journal says of any of these files that it was written."""
         return any(self._written.get(output) for output in outputs)
 
     def is_done(self, outputs: Iterable[str], sha256: str | None, settings: str) -> bool:
-        """Whether all these files were last written for this recording with these settings."""
+        """Return whether all these files were last written for this recording and settings."""
         return all(self._written.get(output) == (sha256, settings) for output in outputs)
 
     def _read(self) -> None:
@@ -79,7 +81,7 @@ class Journal:
                 self._note(parse_json(line))
             except (ValueError, KeyError, TypeError):
                 raise ConfigError(
-                    f"{self.path}: line {number} is none of a journal; move the file away, or give "
+                    f"{self.path}: line {number} is not of a journal; move the file away, or give "
                     "another --output-dir"
                 ) from None
         if rest:

@@ -1,4 +1,4 @@
-"""Where transcripts go: lines on standard output, or files in a folder with a journal."""
+"""Destinations of transcripts: lines on standard output, or files in a folder with a journal."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,26 +14,26 @@ JOURNAL = "asr-journal.jsonl"
 
 
 class Sink(ABC):
-    """Takes outcomes to where they belong."""
+    """A destination of outcomes."""
 
     def is_done(self, job: Job) -> bool:
-        """Whether a run before this one has done the job."""
+        """Return whether an earlier run has done the job."""
         return False
 
     @abstractmethod
     def take(self, outcome: Outcome) -> None:
-        """Write what became of a job."""
+        """Write the outcome of a job."""
 
     @abstractmethod
     def close(self) -> None:
-        """Finish what has been written."""
+        """Complete the output."""
 
 
 class Printer(Sink):
-    """Prints each transcript when it comes; of several as txt, path<TAB>text, as json, an array.
+    """Standard output: several recordings print as path<TAB>text, or as one JSON array.
 
     Raises:
-        ConfigError: several recordings in a format that has a file for each.
+        ConfigError: several recordings, in a format that needs a file for each.
     """
 
     def __init__(self, form: Format, several: bool) -> None:
@@ -43,7 +43,7 @@ class Printer(Sink):
             )
         self._form = FORMATS["tsv"] if several and form is FORMATS["txt"] else form
         self._is_array = several and form is FORMATS["json"]
-        self._bracket = "["  # the one that is due, or what stands between two objects
+        self._bracket = "["  # to print before the next object: a bracket or a comma
 
     def close(self) -> None:
         """Close the array."""
@@ -61,15 +61,15 @@ class Printer(Sink):
 
 
 class OutputFolder(Sink):
-    """Writes a file for each recording and format, whole or not at all, and then the journal.
+    """A folder with a file for each recording and format, whole or absent, and a journal.
 
     Args:
         folder: made where it is missing.
         formats: of the files.
-        settings: a digest of all that transcripts depend on beside the recording.
-        jobs: all that will be taken.
-        skips: whether jobs are done that the journal says were done, with the same content of the
-            recording and the same settings, if their files are still there.
+        settings: a digest of everything that transcripts depend on, except the recording.
+        jobs: all jobs of the run.
+        skips: whether a job counts as done if its files exist and the journal says that they were
+            written for the same content of the recording and the same settings.
 
     Raises:
         ConfigError: two jobs would write one file, or the folder or journal cannot be used.
@@ -96,7 +96,7 @@ class OutputFolder(Sink):
         self._journal.close()
 
     def is_done(self, job: Job) -> bool:
-        """Whether the job's files are there, of the same recording and with the same settings."""
+        """Return whether the job's files exist, for the same recording and settings."""
         outputs = self._outputs(job)
         if not (self._skips and self._journal.knows(outputs)):
             return False
@@ -108,7 +108,7 @@ class OutputFolder(Sink):
         """Write the files, then the line of the journal.
 
         Raises:
-            ConfigError: they cannot be written.
+            ConfigError: the files cannot be written.
         """
         outputs = self._outputs(outcome.job)
         facts = {
@@ -120,7 +120,7 @@ class OutputFolder(Sink):
         if outcome.transcript is None:
             self._journal.add("failed", outputs, **facts, error=str(outcome.error))
             return
-        if self._journal.knows(outputs):  # from here on it is no longer true
+        if self._journal.knows(outputs):  # its old line is about to be untrue
             self._journal.add("replacing", outputs, path=facts["path"])
         for output, form in zip(outputs, self._formats, strict=True):
             self._write(output, form.write(outcome.transcript))

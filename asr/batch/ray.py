@@ -1,9 +1,10 @@
 """Jobs on the machines of a Ray cluster: an actor with a model on each of its processors.
 
-Recordings and models lie on a disk that all machines share, as actors read them. All that comes
-back is written by this process. An actor that dies is started again, and its job with it.
+Recordings and models must lie on a disk that all machines share, as actors read them there. This
+process writes all transcripts. An actor that dies is started again, and its job with it.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
@@ -14,7 +15,7 @@ from asr.batch.jobs import Job, Outcome, Outcomes, Transcriber
 from asr.errors import AsrError, ConfigError, MissingDependencyError, WorkerError
 
 LOCAL, AUTO = "local", "auto"
-RETRIES = 2  # of a job whose actor died; it may be the recording that kills it
+RETRIES = 2  # of a job whose actor died; the recording may be the cause
 
 
 def run_on_ray(
@@ -26,11 +27,11 @@ def run_on_ray(
     the cluster.
 
     Args:
-        transcriber: its paths are absolute.
-        jobs: of files.
-        address: LOCAL for a cluster on this machine that ends with the iterator, AUTO for the one
-            that it belongs to, HOST:PORT or ray://HOST:PORT.
-        count: of actors.
+        transcriber: does the jobs; its paths are absolute.
+        jobs: of files, not of standard input.
+        address: LOCAL for a cluster on this machine that ends with the iterator, AUTO for the
+            cluster that the machine belongs to, HOST:PORT or ray://HOST:PORT.
+        count: number of actors.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -63,6 +64,7 @@ def _connected(address: str, count: int | None) -> Any:
             f"--ray {address}: no address of a cluster; allowed: {LOCAL}, {AUTO}, HOST:PORT, "
             "ray://HOST:PORT; inputs stand before --ray"
         )
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when a cluster starts, here by ray.init
     try:
         import ray
     except ModuleNotFoundError:
@@ -78,12 +80,12 @@ def _connected(address: str, count: int | None) -> Any:
 
 
 def _sent(job: Job) -> Job:
-    """The job with a path that holds on every machine."""
+    """Return the job with a path that holds on every machine."""
     return replace(job, source=Path(job.source).absolute())
 
 
 def _received(ray: Any, ready: Any, job: Job) -> Outcome:
-    """The outcome, with the path as it was given."""
+    """Return the outcome of a job, with the path as the user gave it."""
     try:
         outcome: Outcome = ray.get(ready)
     except ray.exceptions.RayTaskError as error:

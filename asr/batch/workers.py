@@ -1,7 +1,7 @@
-"""Jobs in several processes of one thread each, with a model of its own in each.
+"""Jobs in several processes, each with one thread and a model of its own.
 
 A recording during which a process dies (out of memory, a crash in a codec) fails alone: a new
-process takes up the next one. No process outlives the one that started it, however that ends.
+process does the next one. No worker outlives the process that started it, however that ends.
 """
 
 import os
@@ -21,8 +21,8 @@ from asr.errors import AsrError, WorkerError
 def run_in_processes(transcriber: Transcriber, jobs: Iterable[Job], count: int) -> Outcomes:
     """Do jobs in `count` processes; yield outcomes as they come.
 
-    A job is taken from `jobs` when a process is free for it. Closing the iterator ends all of
-    them.
+    A job is taken from `jobs` when a process is free for it. Closing the iterator ends all
+    processes.
 
     Raises:
         AsrError: the model cannot be loaded.
@@ -70,14 +70,14 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         self._job = job
-        with suppress(OSError):  # it has died: `receive` will see that
+        with suppress(OSError):  # the process has died: `receive` will notice
             self.connection.send(job)
 
     def receive(self) -> Outcome | None:
-        """The outcome of the job, or None when the model has been loaded.
+        """Return the outcome of the job, or None when the model has been loaded.
 
         Raises:
-            AsrError: it could not be.
+            AsrError: the model could not be loaded.
         """
         try:
             message = self.connection.recv()
@@ -110,7 +110,7 @@ class _Worker:
 
 
 def _work(driver: Connection, transcriber: Transcriber) -> None:
-    """What a process does: load the model, then jobs until there are no more."""
+    """Load the model, then do jobs until there are no more: the main function of a process."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _ = transcriber.recognizer
@@ -132,7 +132,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C: the one who started them ends them."""
+    """Hide Ctrl-C from processes that are started inside; their parent ends them."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -33,16 +33,16 @@ def main(argv: list[str] | None = None) -> int:
         "line for each word, with times from the start of the recording; OUT/<utterance>.TextGrid, "
         "with times from the start of the utterance, is for Praat.",
     )
-    parser.add_argument("model", type=Path, help="experiment folder of asr-train")
+    parser.add_argument("model", type=Path, help="bundle or experiment folder")
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
-    parser.add_argument("--out", type=Path, required=True, help="folder for what is written")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     parser.add_argument("--format", choices=FORMATS, help="write only this; default: both")
     arguments = parser.parse_args(argv)
     return run("asr-align", lambda: align(arguments))
 
 
 def align(arguments: argparse.Namespace) -> int:
-    """Align all utterances; 1 when any could not be, after the others are done."""
+    """Align all utterances; return 1 if any failed, after the others are done."""
     utterances = read_manifest(arguments.manifest)
     formats = (arguments.format,) if arguments.format else FORMATS
     if "ctm" in formats:
@@ -79,7 +79,7 @@ def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
 
     Raises:
         AudioError: the recording cannot be read.
-        TextError: it is too short for the text, or the model cannot write the text.
+        TextError: the recording is too short for the text, or the model cannot write it.
     """
     from asr.audio import read_utterance
     from asr.decode import align_words
@@ -93,7 +93,7 @@ def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
     frame_s = acoustics.frame_shift_ms / 1000
     words = align_words(log_probs, tokens, acoustics.vocabulary, frame_s)
     duration = len(waveform) / rate_hz
-    # the last frame may reach beyond the recording
+    # The last frame may reach beyond the recording.
     in_time = (replace(word, end=min(word.end, duration)) for word in words)
     return Transcript(str(utterance.audio), text, duration, tuple(in_time))
 
@@ -128,7 +128,7 @@ def _write(path: Path, content: str) -> None:
 
 
 def _check_names(utterances: Sequence[Utterance]) -> None:
-    """Refuse recordings of one name: their words would stand mixed in a .ctm."""
+    """Refuse two recordings of one name: a .ctm could not tell their words apart."""
     named: dict[str, Path] = {}
     for audio in dict.fromkeys(utterance.audio for utterance in utterances):
         name = Transcript(str(audio), "", 0.0).utterance

@@ -23,28 +23,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help=f"n-gram model of asr-lm; default: {LM} in the model's folder, if any",
     )
-    group.add_argument("--lexicon", type=Path, help="words, or words and their tokens, a line each")
+    group.add_argument("--lexicon", type=Path, help="words, or words and their tokens, one a line")
     group.add_argument(
         "--unit",
         choices=["tokens", "phones"],
-        help="the output that is read: the model's tokens, or its phones, by a beam search; "
-        "default: phones where a model has them and a language model is used",
+        help="decode the model's output over tokens or, by a beam search, over phones; "
+        "default: phones if the model has them and a language model is used",
     )
-    group.add_argument(
-        "--hotwords", type=Path, help="words or phrases to be preferred, a line each"
-    )
+    group.add_argument("--hotwords", type=Path, help="words or phrases to be preferred, one a line")
     group.add_argument(
         "--rescore",
         type=Path,
-        help="LSTM of asr-lm train-lstm, for an N-best list; default: with the language model in "
-        f"the model's folder, {LSTM} there, if any; --set rescore_weight=0: none",
+        help="LSTM of asr-lm train-lstm, to rescore the N-best list; default: without --lm, "
+        f"{LSTM} in the model's folder, if any; --set rescore_weight=0 turns it off",
     )
     group.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a setting of the search, such as beam_size=200; default: those kept with the model",
+        help="a setting of the search, such as beam_size=200; default: as kept with the model",
     )
 
 
@@ -52,7 +50,7 @@ def chosen(arguments: argparse.Namespace, *, words: bool = False) -> "DecodingOp
     """Return the options that parsed arguments hold.
 
     Raises:
-        DecoderError: a file of hotwords that cannot be read, or a setting of another form.
+        DecoderError: the hotwords cannot be read, or a setting is not key=value.
     """
     from asr.options import DecodingOptions, read_hotwords
 

@@ -36,9 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="find weights and calibrate confidences on this manifest first, and keep "
-        "both with the model; "
-        "what is then printed is no test result",
+        help="find weights and calibrate confidences on this manifest first, and keep both with "
+        "the model; the printed figures are then no test result",
     )
     add_options(parser)
     arguments = parser.parse_args(argv)
@@ -46,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Evaluate, save, print; the exit status."""
+    """Evaluate a model, save and print the score; return the exit status."""
     decoding = chosen(arguments).resolve(arguments.model)
     if arguments.tune and not decoding.lm:
         raise DecoderError("--tune weighs a language model; add --decoder beam --lm LM")
@@ -81,7 +80,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     save_texts(arguments.out, references, hypotheses)
     write_atomically(arguments.out / "score.json", summary + "\n")
     audio_s = sum(utterance.duration for utterance in utterances)
-    if not arguments.tune:  # which runs the network before
+    if not arguments.tune:  # with it, the network ran before the clock
         speed = audio_s / elapsed
         say(f"{audio_s / 3600:.2f} hours in {elapsed:.0f} s, {speed:.0f} times real time")
     if remark := system.remark():
@@ -99,7 +98,7 @@ def tuned(
     """Find the weights on these utterances, say what was tried, and keep them with the model.
 
     Returns:
-        The decoder that has them.
+        The decoder with these weights.
     """
     from asr.decode import Rescorer
     from asr.evaluation import TuningData, calibrate, tune

@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "asr-export",
         description="Make a model bundle: the network with its features as one ONNX graph, and "
-        "what its output is decoded with. BUNDLE may be EXP itself.",
+        "the files that a decoder needs. BUNDLE may be EXP itself.",
     )
     parser.add_argument("exp", metavar="EXP", type=Path, help="experiment folder of asr-train")
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder to write")
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         default=[],
         help="experiments whose log-probabilities are averaged with the first's, such as other "
-        "seeds: fewer errors, and more time for each of them",
+        "seeds: fewer errors, but each network adds its time",
     )
     parser.add_argument(
         "--warps",
@@ -42,8 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         type=float,
         nargs="+",
         default=[1.0],
-        help="factors by which the mel axis is stretched, as by vocal tracts of other lengths; of "
-        "several, such as 0.96 1.04, log-probabilities are averaged",
+        help="factors by which the mel axis is stretched, as by vocal tracts of other lengths; "
+        "the log-probabilities of several, such as 0.96 1.04, are averaged",
     )
     parser.add_argument("--int8", action="store_true", help="weights in 8 bits: small and fast")
     arguments = parser.parse_args(argv)
@@ -51,12 +51,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def export(arguments: argparse.Namespace) -> int:
-    """Export; the exit status."""
-    from asr.checkpoint import load_model
+    """Export a bundle; return the exit status."""
+    from asr.checkpoint import load_acoustic_model
     from asr.export import export_graph, quantized
 
     exp, folder = arguments.exp, arguments.bundle
-    model, vocabulary = load_model(exp)
+    model, vocabulary = load_acoustic_model(exp)
     models = [model]
     for other in arguments.ensemble:
         models.append(_load_alike(other, exp, vocabulary, models))
@@ -84,10 +84,10 @@ def export(arguments: argparse.Namespace) -> int:
 def _load_alike(
     folder: Path, exp: Path, vocabulary: Vocabulary, models: Sequence["AcousticModel"]
 ) -> "AcousticModel":
-    """The model of one more experiment, whose outputs mean what those of the first mean."""
-    from asr.checkpoint import load_model, load_phones
+    """Load one more experiment; refuse it if its outputs differ in meaning from the first's."""
+    from asr.checkpoint import load_acoustic_model, load_phones
 
-    other, tokens = load_model(folder)
+    other, tokens = load_acoustic_model(folder)
     ours, theirs = models[0].config, other.config
     same = {
         "[features]": ours.features == theirs.features,
@@ -137,7 +137,7 @@ def _checked_lm(path: Path) -> Path:
 def _checked_warps(warps: Sequence[float]) -> Sequence[float]:
     for factor in warps:
         if not 0.5 <= factor <= 2:
-            raise ConfigError(f"--warps: {factor:g} is no such factor; allowed: 0.5..2")
+            raise ConfigError(f"--warps: a factor is {factor:g}; allowed: 0.5..2")
     return warps
 
 

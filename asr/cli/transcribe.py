@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "asr-transcribe",
         description="Print the text of recordings: of one, the text; of several, path<TAB>text. "
-        "What is to be said about a recording goes to stderr.",
+        "Remarks about recordings go to stderr.",
     )
     parser.add_argument(
         "inputs", nargs="*", metavar="INPUT", help="file, folder, 'glob', or - for standard input"
@@ -72,13 +72,13 @@ def _add_options_for_many(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--skip-existing",
         action="store_true",
-        help="leave out what OUT has of the same recordings, model and settings",
+        help="leave out recordings that OUT has, from the same model and settings",
     )
     group.add_argument(
         "--workers",
         type=_positive,
         metavar="N",
-        help="processes; default: as many as pay, 8 at most",
+        help="number of processes; default: as many as are worth starting, at most 8",
     )
     group.add_argument(
         "--ray",
@@ -108,7 +108,7 @@ def _positive(text: str) -> int:
 
 
 def transcribe(arguments: argparse.Namespace) -> int:
-    """Transcribe all inputs; 1 when any could not be, after the others are done."""
+    """Transcribe all inputs; return 1 if any failed, after the others are done."""
     formats = parse_formats(arguments.format)
     for mistake in (*_mistakes_about_stdin(arguments), *_mistakes_about_files(arguments, formats)):
         raise ConfigError(mistake)
@@ -132,10 +132,10 @@ def transcribe(arguments: argparse.Namespace) -> int:
 
 
 def listen(recognizer: "Recognizer", rate_hz: int) -> int:
-    """Print what is said into standard input, raw samples of this rate, until its end.
+    """Print the words in standard input, raw samples at this rate, until it ends.
 
     Raises:
-        AudioError: there was not one sample.
+        AudioError: standard input held no sample.
     """
     from asr.streaming import run_live
 
@@ -193,7 +193,7 @@ def _sink(
 def _do(
     arguments: argparse.Namespace, jobs: Sequence[Job], transcriber: Transcriber, sink: Sink
 ) -> int:
-    """Do the jobs that have not been done; 1 when any failed."""
+    """Do the jobs that have not been done; return 1 if any failed."""
     bar = RecordingsBar("transcribing", len(jobs), sum(job.num_bytes for job in jobs))
     num_done = num_failed = 0
     with closing(sink), bar:
@@ -227,7 +227,7 @@ def _outcomes(
     transcriber: Transcriber,
     remaining: Iterable[Job],
 ) -> Outcomes:
-    """Start the work, here or elsewhere; what is printed comes in the order of the inputs."""
+    """Start the work, here or elsewhere; without --output-dir, keep the order of the inputs."""
     outcomes = run_here(transcriber, remaining)
     count = 1 if STDIN in arguments.inputs else arguments.workers or default_workers(jobs)
     if arguments.ray:

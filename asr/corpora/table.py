@@ -1,7 +1,7 @@
 """Read and write CSV tables of recordings; read LJSpeech's metadata.csv.
 
 The first line names the columns: audio and text, and if wanted id, speaker, start, duration
-(seconds); others are ignored. The delimiter is that of `, ; tab |` which finds most of these
+(seconds); others are ignored. The delimiter is one of `, ; tab |`: the one that finds most of these
 names. Fields may be quoted if it is , or ; but with tab or | a quote is a plain character, as in
 the tables of Common Voice and LJSpeech.
 """

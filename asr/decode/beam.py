@@ -3,7 +3,7 @@
     decoder = BeamDecoder(vocabulary, lm=load_lm("lm.bin"))
     best, *others = decoder.decode(log_probs, nbest=10)
 
-The knowledge of the language is prepared once; every utterance or stream has a search of its own.
+Language model, lexicon and hotwords are prepared once; each utterance has a search of its own.
 Shapes: T frames, V tokens; token 0 is the blank. Probabilities are natural logarithms.
 """
 
@@ -43,9 +43,9 @@ from asr.lexicon import Lexicon
 from asr.lm import NgramModel
 from asr.text import Vocabulary
 
-_BLOCK = 256  # frames between two looks at the room left in the tree
-_MOST_PATHS = 1000  # to look at for hypotheses: many have the same words, in other pronunciations
-_MANY_NODES = 2**21  # a tree of more nodes is rid of those that the beam no longer needs
+_BLOCK = 256  # frames between two checks of the room left in the tree
+_MOST_PATHS = 1000  # examined for hypotheses: many have the same words in other pronunciations
+_MANY_NODES = 2**21  # from this size on, nodes that the beam no longer needs are dropped
 
 
 class BeamDecoder:
@@ -129,7 +129,7 @@ class BeamSearch:
         )
 
     def advance(self, log_probs: NDArray[np.float32]) -> None:
-        """Go on over float (T, V) natural-log probabilities; parts give the result of the whole.
+        """Advance over float (T, V) natural-log probabilities; parts give the result of the whole.
 
         Raises:
             ValueError: log_probs is not (T, V), or holds NaN.

@@ -74,7 +74,7 @@ def word_confidences(nbest: Sequence[Hypothesis], scale: float = 1.0) -> tuple[f
     word at that place, in an alignment of the two with the fewest errors.
 
     Source: Wessel et al. 2001, 'Confidence measures for large vocabulary continuous speech
-    recognition', of which this is the kind for N-best lists.
+    recognition'; this is its method for N-best lists.
     """
     scores = scale * np.array([hypothesis.score for hypothesis in nbest])
     weights = np.exp(scores - scores.max())
@@ -88,7 +88,7 @@ def word_features(
     alignment: Alignment,
     frame_s: float,
 ) -> NDArray[np.float64]:
-    """Return what a Calibration looks at, (W, 2): for each word of the best hypothesis
+    """Return two features of each word of the best hypothesis for a Calibration, (W, 2):
 
     - the logit of its posterior probability among the hypotheses;
     - the logarithm of its surprise: -log of the best path's probability from the end of the word
@@ -268,7 +268,7 @@ def expected_calibration_error(confidences: ArrayLike, correct: ArrayLike, bins:
 def _logistic_regression(
     inputs: NDArray[np.float64], correct: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the weights (D,) by which inputs (W, D) make what is correct (W,) most probable.
+    """Return the weights (D,) with which inputs (W, D) predict the labels `correct` (W,) best.
 
     Iteratively reweighted least squares: Bishop 2006, 'Pattern recognition and machine learning',
     section 4.3.3, with a ridge penalty on the distance from the expected weights, (D,), which

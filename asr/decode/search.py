@@ -56,7 +56,7 @@ class Weights(NamedTuple):
 
 
 class Knowledge(NamedTuple):
-    """What a search knows of the language, as arrays; read only."""
+    """The language model, lexicon, hotwords and weights of a search, as arrays; read only."""
 
     weights: Weights
     lm: NgramArrays
@@ -113,7 +113,7 @@ _OF_NODES = ("nodes", "score", "ended", "merged", "margin", "met")  # arrays wit
 
 @kernel
 def advance(knowledge: Knowledge, state: BeamState, log_probs: NDArray[np.float32]) -> None:
-    """Go on over frames, float32 (T, V). `state` has room for B more nodes a frame."""
+    """Advance over frames, float32 (T, V). `state` has room for B more nodes a frame."""
     for t in range(len(log_probs)):
         frame = log_probs[t]
         _keep_tokens(knowledge.weights, state, frame)

@@ -32,7 +32,7 @@ class DecoderConfig:
     nbest: int = 50  # hypotheses to rescore
     beam_size: int = 100  # most hypotheses to keep
     beam_threshold: float = 16.0  # largest distance of a kept hypothesis from the best one
-    recombine: bool = True  # with a language model, keep only the best of those with one future
+    recombine: bool = True  # with a language model, keep the best of hypotheses with one future
     token_threshold: float = -9.0  # log-probability below which a token is not tried
 
     def __post_init__(self) -> None:
@@ -60,10 +60,10 @@ class DecoderConfig:
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """Read settings of the form key=value, values as JSON has them.
+    """Read settings of the form key=value, whose values are JSON.
 
     Raises:
-        DecoderError: one has another form.
+        DecoderError: a setting has another form.
     """
     table: dict[str, Any] = {}
     for setting in settings:
@@ -106,7 +106,7 @@ def has_phones(model: Path) -> bool:
 
 
 def load_settings(model: Path) -> DecoderConfig:
-    """Load the settings kept with a model; the default ones if there are none.
+    """Load the settings kept with a model; without any, the defaults.
 
     Raises:
         DecoderError: decoder.json is damaged, or holds a value that is not allowed.

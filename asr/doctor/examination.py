@@ -21,7 +21,7 @@ class Examination:
     summaries: tuple[Summary, ...]
     findings: tuple[Finding, ...]
     vocabulary: Vocabulary | None  # of the training texts; None if they are all empty
-    examples: tuple[Example, ...]  # of the training set, without those that findings leave out
+    examples: tuple[Example, ...]  # of the training set, without the ones that findings leave out
 
 
 def examine(paths: dict[str, Path], config: Config, *, everything: bool) -> Examination:

@@ -154,7 +154,7 @@ def _train(
 
 
 def _plain(config: Config) -> Config:
-    """Return the configuration without all that makes learning by heart harder or slower."""
+    """Return the configuration without anything that makes learning by heart harder."""
     train = replace(
         config.train, warmup_steps=WARMUP_STEPS, weight_decay=0.0, mmi=0.0, consistency=0.0,
         accumulate=1, freeze=0,

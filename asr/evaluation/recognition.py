@@ -17,10 +17,10 @@ from asr.text import Normalizer
 def normalised_references(
     acoustics: Acoustics, utterances: Iterable[Utterance], *, spelled_by_lexicon: bool
 ) -> dict[str, str]:
-    """The references by utterance id, as the model writes text.
+    """Return the references by utterance id, normalised as the model writes text.
 
     Raises:
-        VocabularyError: they hold symbols that the model cannot write, and no lexicon spells them.
+        VocabularyError: a reference has symbols that the model lacks, and no lexicon spells it.
     """
     normalizer = Normalizer(**vars(acoustics.text))
     references = {utterance.id: normalizer(utterance.text) for utterance in utterances}
@@ -32,10 +32,10 @@ def normalised_references(
 def recognise(
     acoustics: Acoustics, utterances: Iterable[Utterance]
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Id and log-probabilities (T, V) of each utterance.
+    """Yield id and log-probabilities (T, V) of each utterance.
 
     Raises:
-        AudioError: a recording cannot be read; there is no score of a smaller set.
+        AudioError: a recording cannot be read; a smaller set would have another score.
     """
     for utterance in utterances:
         recording = read_utterance(utterance, acoustics.sample_rate_hz)
@@ -43,7 +43,7 @@ def recognise(
 
 
 def save_texts(folder: Path, references: Mapping[str, str], hypotheses: Mapping[str, str]) -> None:
-    """Write ref.trn and hyp.trn, which asr-score reads, from texts by utterance id."""
+    """Write texts by utterance id as ref.trn and hyp.trn, which asr-score reads."""
     for name, texts in (("ref", references), ("hyp", hypotheses)):
         lines = (trn_line(utterance, text) for utterance, text in texts.items())
         write_atomically(folder / f"{name}.trn", "".join(f"{line}\n" for line in lines))

@@ -1,6 +1,6 @@
-"""Decoding weights and word confidences from a development set, over cached log-probabilities.
+"""Fit decoding weights and word confidences to a development set, over cached log-probabilities.
 
-Never on what is reported as test: the weights are fitted to the references that are given here.
+The development set must not be the test set: weights are fitted to its references.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,13 +55,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class TuningData:
-    """What is tuned on: log-probabilities (T, V) and references, normalised."""
+    """A development set: log-probabilities (T, V) and normalised references."""
 
     log_probs: Sequence[NDArray[np.float32]]
     references: Sequence[str]
 
     def error_rate(self, texts: Sequence[str]) -> float:
-        """WER of hypotheses in the same order."""
+        """Return the WER of hypotheses in the same order, as a fraction."""
         pairs = {str(number): text for number, text in enumerate(self.references)}
         word = score(pairs, {str(number): text for number, text in enumerate(texts)}).word
         return word.errors / max(word.words, 1)
@@ -70,11 +70,11 @@ class TuningData:
 def tune(
     material: TuningData, decoder: BeamDecoder, scorer: Scorer | None = None
 ) -> tuple[DecoderConfig, list[Trial]]:
-    """Find lm_weight and word_score, then those of rescoring; return all trials beside them.
+    """Find lm_weight and word_score, then the weights of rescoring; return all trials, too.
 
-    A coarse grid first, then finer ones around its best point. With a scorer, the hypotheses found
-    with the best weights are rescored with all of its own; and those found with lower weights of
-    the n-gram model, as two language models share what one had to weigh.
+    A coarse grid comes first, then finer ones around its best point. With a scorer, hypotheses are
+    found with the best lm_weight and with lower ones, as two language models share the weight that
+    one had alone; on each list, all weights of rescoring are tried.
 
     Raises:
         DecoderError: there is nothing to tune on.
@@ -110,15 +110,16 @@ class Fit:
     """A calibration, and its expected calibration error on words that it was not fitted to."""
 
     calibration: Calibration
-    error_before: float  # of the posterior among the hypotheses, unfitted
+    error_before: float  # of the default calibration, which is not fitted
     error_after: float
-    words: int  # that the errors are of
+    words: int  # on which both errors are measured
 
 
 def calibrate(material: TuningData, decoder: Decoder, frame_s: float) -> Fit:
-    """Fit word confidences to a decoder: on half of the utterances, to be judged on the others.
+    """Fit word confidences to a decoder.
 
-    What is returned is then fitted to all.
+    A fit to half of the utterances is judged on the other half. The calibration that is returned is
+    fitted to all of them.
     """
     features, correct, half = [], [], []
     for number, log_probs in enumerate(progress(material.log_probs, "calibrating")):
@@ -137,12 +138,12 @@ def calibrate(material: TuningData, decoder: Decoder, frame_s: float) -> Fit:
 
 
 def _best(trials: Iterable[Trial]) -> Trial:
-    """The lowest error rate; of equal ones the first."""
+    """Return the trial of lowest error rate; of equal ones, the first."""
     return min(trials, key=lambda trial: trial.wer)
 
 
 def _grids(trials: dict[tuple[float, float], Trial]) -> Iterator[list[tuple[float, float]]]:
-    """Points to try next, given what was found at those before."""
+    """Yield the points to try next, given the trials so far."""
     yield [(weight, word) for weight in LM_WEIGHTS for word in WORD_SCORES]
     lm_step, word_step = LM_WEIGHTS[1] - LM_WEIGHTS[0], WORD_SCORES[1] - WORD_SCORES[0]
     for _ in range(_HALVINGS):
@@ -159,7 +160,7 @@ def _grids(trials: dict[tuple[float, float], Trial]) -> Iterator[list[tuple[floa
 def _rescored(
     material: TuningData, decoder: BeamDecoder, best: Trial, scorer: Scorer
 ) -> list[Trial]:
-    """All weights of the scorer, on hypotheses that are found and scored once."""
+    """Try all weights of the scorer, on hypotheses that are found and scored once."""
     search = decoder.reweighted(best.lm_weight, best.word_score)
     found = search.decode_all(material.log_probs, decoder.config.nbest)
     tables = [_table(nbest, scorer) for nbest in progress(found, "rescoring")]
@@ -173,7 +174,7 @@ def _rescored(
 
 
 def _table(nbest: Sequence[Hypothesis], scorer: Scorer) -> NDArray[np.float64]:
-    """Score, the scorer's score and the number of words of each hypothesis: (N, 3)."""
+    """Return score, the scorer's score and number of words of each hypothesis: (N, 3)."""
     scores = scorer.score([hypothesis.text for hypothesis in nbest])
     rows = [(h.score, score, len(h.words)) for h, score in zip(nbest, scores, strict=True)]
     return np.array(rows)

@@ -1,4 +1,4 @@
-"""Judge a network while it is trained: CTC loss, and errors of what a decoder makes of it."""
+"""Judge a network while it is trained: its losses, and the errors of a decoder."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from asr.scoring import ErrorCounts, Score, score
 
 @dataclass
 class LossSum:
-    """In nats, over the utterances that have a text, and frames enough for it."""
+    """A loss in nats, summed over the utterances that have a text and enough frames for it."""
 
     nats: float = 0.0
     tokens: int = 0
 
     def add(self, losses: Tensor, num_tokens: Tensor) -> None:
-        """Count in some utterances; both (N,)."""
+        """Add utterances: their losses (N,) and numbers of tokens (N,)."""
         counted = losses.isfinite() & (num_tokens > 0)
         self.nats += float(losses[counted].sum())
         self.tokens += int(num_tokens[counted].sum())
@@ -30,12 +30,12 @@ class LossSum:
 
 @dataclass(frozen=True)
 class Validation:
-    """Of this process's share of the utterances."""
+    """The result on this process's share of the utterances."""
 
     score: Score
     ctc: LossSum
-    mmi: LossSum  # of what words are read from, where a trigram is given
-    phones: ErrorCounts  # of best paths, where they are read and known; else of nothing
+    mmi: LossSum  # of the phone output, or else of the tokens; 0 without a trigram
+    phones: ErrorCounts  # of best paths; 0 without phone output or pronunciations
 
 
 def validate(
@@ -71,7 +71,7 @@ def _joined(ids: Sequence[int]) -> str:
 
 @torch.inference_mode()
 def _outputs(model: AcousticModel, loader: Loader) -> Iterator[tuple[Batch, list[Tensor], Tensor]]:
-    """Batches on the model's device, what its outputs give, (N, T, V), and (N,) frames."""
+    """Yield batches on the model's device, its outputs (N, T, V), and the (N,) frames."""
     device = next(model.parameters()).device
     for batch in filter(None, loader.in_order()):
         moved = batch.to(device)

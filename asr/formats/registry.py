@@ -39,7 +39,7 @@ def parse_formats(names: str) -> tuple[Format, ...]:
     """Return the formats that a list such as "srt,json" names, each once.
 
     Raises:
-        ConfigError: a name is not that of a format.
+        ConfigError: there is no format of that name.
     """
     wanted = dict.fromkeys(names.split(","))
     for name in wanted:

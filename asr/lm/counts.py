@@ -132,8 +132,8 @@ def _settle(
 class _Counter:
     """A counter of the n-grams of a text on disk, one order after the other.
 
-    While order n is counted, `nodes` holds, for each position of the text, the index among the
-    n-grams of order n - 1 of the one that starts there; -1 where it would leave its sentence.
+    While order n is counted, `nodes` holds a number for each position of the text: the index of the
+    n-gram of order n - 1 that starts there, or -1 where that n-gram would leave its sentence.
     """
 
     def __init__(self, tokens: NDArray[np.int32], num_words: int, folder: Path, chunk: int) -> None:

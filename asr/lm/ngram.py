@@ -129,7 +129,7 @@ class NgramModel:
 
 @dataclass(frozen=True)
 class Perplexity:
-    """How well a model predicts a text; </s> counts as a token, <s> does not."""
+    """The perplexity of a text by a model; </s> counts as a token, <s> does not."""
 
     sentences: int
     words: int  # without </s>

@@ -50,7 +50,7 @@ class TranscriptFile:
 
     texts: dict[str, str]
     speakers: dict[str, str | None]
-    segments: Sequence[StmSegment] = ()  # of a .stm, with those that are not to be scored
+    segments: Sequence[StmSegment] = ()  # of a .stm, also the ones that are not scored
     words: Sequence[TimedWord] = ()  # of a .ctm
 
     def against(self, refs: "TranscriptFile") -> dict[str, str]:

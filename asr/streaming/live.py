@@ -1,9 +1,10 @@
-"""Live recognition: words as they become sure, of sound that is still arriving.
+"""Live recognition: words are written while sound still arrives, as soon as they are sure.
 
-A bidirectional network has to hear what follows. So every STEP_S the last seconds are heard once
-more, and what lies RIGHT_S back is final; the rest waits for the next step. From final frames the
-decoder makes a hypothesis anew; its words are written once two hypotheses running agree on them and
-another word has begun, or a pause ends them all. Memory: seconds of sound and one segment.
+A bidirectional network needs the sound that follows a frame. So every STEP_S it runs once more over
+the last seconds, and frames that lie RIGHT_S back are final; the others wait for the next step. The
+decoder then decodes the final frames of the segment anew. A word is written once two hypotheses in
+a row agree on it and another word has begun, or once a pause ends the segment. Memory holds some
+seconds of sound and one segment.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +24,8 @@ from asr.text import BLANK
 
 # Chosen with scripts/bench/long.py --live.
 STEP_S = 0.5
-LEFT_S = 10.0  # heard before the frames that a step is about
-RIGHT_S = 0.6  # heard after them
+LEFT_S = 10.0  # context before the frames of a step
+RIGHT_S = 0.6  # context after them
 _SAMPLE = np.dtype("<i2")
 _FULL_SCALE = np.float32(32768)
 _RATES_HZ = range(1000, 768_001)
@@ -37,15 +38,15 @@ def run_live(
 
     Args:
         recognizer: the model.
-        stream: raw samples, 16 bits, signed, little-endian, mono; half a sample at its end is left.
+        stream: raw samples, 16 bits, signed, little-endian, mono; a torn last one is dropped.
         write: takes text to append to what was written, and shows it at once.
-        sample_rate_hz: of the stream; another one than the model's is resampled.
+        sample_rate_hz: of the stream, which is resampled to the model's rate.
 
     Returns:
         Seconds of sound that were heard.
 
     Raises:
-        AudioError: there is no sound of such a rate.
+        AudioError: the sample rate is not allowed.
     """
     if sample_rate_hz not in _RATES_HZ:
         raise AudioError(
@@ -62,11 +63,11 @@ def run_live(
 
 
 class Listener:
-    """Hears waveforms as they arrive, and writes words."""
+    """A listener that takes waveforms as they arrive, and writes words."""
 
     def __init__(self, recognizer: Recognizer, write: Callable[[str], None]) -> None:
         self.decoder, self.acoustics = recognizer.decoder, recognizer.acoustics
-        # An LSTM is too slow for what will be said differently half a second later.
+        # A hypothesis that is replaced half a second later is not worth the time of an LSTM.
         decoder = self.decoder
         self.guesser = decoder.decoder if isinstance(decoder, Rescorer) else decoder
         self.segmenter = Segmenter(self.acoustics)
@@ -75,18 +76,18 @@ class Listener:
         self._left, self._right, self._step = (
             round(seconds * frames_per_s) for seconds in (LEFT_S, RIGHT_S, STEP_S)
         )
-        self.heard = np.empty(0, np.float32)  # samples, of which the last may be heard again
-        self._begin = 0  # its first frame that is not final
+        self.heard = np.empty(0, np.float32)  # samples that the next step may need, float32 (L,)
+        self._begin = 0  # the first frame of `heard` that is not final
 
     def hear(self, waveform: Waveform) -> None:
-        """Take in float32 (L,) at the model's rate."""
+        """Add samples, float32 (L,) at the model's rate; write the words that are now sure."""
         frame_samples = frame_samples_of(self.acoustics)
         self.heard = np.concatenate((self.heard, waveform))
         limit = len(self.heard) // frame_samples - self._right
         if limit <= self._begin:
             return
         log_probs = speech_log_probs(self.acoustics, self.heard)
-        # The next step may put a token a frame earlier or later: where both meet, there is none.
+        # The next step may move a token by a frame, so the cut is where a blank is likeliest.
         recent = max(self._begin, limit - self._step)
         end = recent + 1 + int(np.argmax(log_probs[recent:limit, BLANK]))
         self._take(log_probs[self._begin : end])
@@ -96,13 +97,13 @@ class Listener:
             self.line.suppose(self.guesser.decode(self.segmenter.held)[0].words)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the words that are left."""
         if len(self.heard):
             self._take(speech_log_probs(self.acoustics, self.heard)[self._begin :])
         self._end_line(self.segmenter.held)
 
     def _take(self, log_probs: NDArray[np.float32]) -> None:
-        """Take final frames (T, V); end the lines of segments that this ends."""
+        """Take final frames (T, V); end the line of each segment that they complete."""
         for segment in self.segmenter.add(log_probs):
             self._end_line(segment)
 
@@ -112,7 +113,7 @@ class Listener:
 
 
 class Line:
-    """The words of one segment, written as hypotheses about it agree."""
+    """The words of one segment, written as soon as hypotheses agree on them."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
@@ -120,14 +121,14 @@ class Line:
         self._written = 0  # words
 
     def suppose(self, words: Sequence[str]) -> None:
-        """A hypothesis of what has been said so far; its last word may be half a word."""
+        """Take a hypothesis of the segment so far; its last word may be half a word."""
         pairs = zip(words[:-1], self._supposed, strict=False)
         agreed = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         self._append(words[self._written : agreed])
         self._supposed = words
 
     def end(self, words: Sequence[str]) -> None:
-        """The final hypothesis; what was written stays, and the words behind that follow."""
+        """Take the final hypothesis; words that were written stay, and the others follow."""
         self._append(words[self._written :])
         if self._written:
             self._write("\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asr.checkpoint import load_experiment, load_model, load_phones, load_trigram
+from asr.checkpoint import load_acoustic_model, load_experiment, load_phones, load_trigram
 from asr.config import Config
 from asr.errors import ConfigError
 from asr.model import AcousticModel
@@ -57,7 +57,7 @@ def start_from(
         CheckpointError: the folder is not an experiment, or damaged.
         ConfigError: its network differs; names the first key.
     """
-    source, known = load_model(folder)
+    source, known = load_acoustic_model(folder)
     _check_network(source.config, model.config, folder)
     rows = {"output": _shared_rows(known, vocabulary)}
     summary = f"output layer: {_kept_tokens(rows['output'], vocabulary)}"

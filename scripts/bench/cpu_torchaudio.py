@@ -25,7 +25,7 @@ def _import_torchaudio() -> ModuleType:
         return importlib.import_module("torchaudio")
     except ImportError as error:
         raise MissingDependencyError(
-            f"torchaudio cannot be imported ({error}); install it: pip install 'asr[train]'"
+            f"torchaudio cannot be imported ({error}); install it: pip install 'asr[test]'"
         ) from error
     except OSError:  # the extension is there and does not load
         _forget_half_imported()

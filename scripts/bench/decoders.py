@@ -1,6 +1,6 @@
 """Beam search with a 3-gram: ours and the peers', on the same log-probabilities, on one thread.
 
-    python scripts/bench/decoders.py --json FILE
+    python scripts/bench/decoders.py --manifest MANIFEST --lm ARPA [--json FILE]
 
 README.md beside it says what is compared, and how.
 """
@@ -59,8 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("decoders.py", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--model", type=Path, default=ENGLISH, help="experiment folder")
-    parser.add_argument("--manifest", type=Path, help="default: LibriSpeech's dev-wide")
-    parser.add_argument("--lm", type=Path, help="ARPA; default: a 3-gram of books.txt.xz")
+    parser.add_argument("--manifest", type=Path, required=True, help="utterances to decode")
+    parser.add_argument("--lm", type=Path, required=True, help="n-gram model in ARPA")
     parser.add_argument("--beam", type=int, default=100, help="hypotheses kept (100)")
     parser.add_argument(
         "--beam-threshold", type=float, default=16.0, help="how far below the best, in nats (16)"
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def benchmark(arguments: argparse.Namespace) -> int:
-    """Prepare, tune, measure, print; the exit status."""
+    """Prepare, tune, measure and print; return the exit status."""
     material = gather(arguments.model, arguments.manifest, arguments.lm)
     if not 0 < arguments.tune < len(material.utterances):
         raise ConfigError(

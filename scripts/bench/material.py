@@ -1,4 +1,4 @@
-"""What all decoders are given: log-probabilities, language model, words; kept between runs."""
+"""The input of all decoders: log-probabilities, language model, words; kept between runs."""
 
 import hashlib
 import math
@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from asr._progress import progress, say
+from asr._progress import progress
 from asr.errors import ConfigError
-from asr.manifest import Utterance, read_manifest, write_manifest
+from asr.manifest import Utterance, read_manifest
 
-ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).parent / "build"  # not in git
-DATA = ROOT.parent / "shared" / "data"
-LM_ORDER, LM_PRUNING = 3, 1e-7  # some 25 MB, as a user would carry it about
 
 
 @dataclass(frozen=True)
@@ -30,15 +27,12 @@ class Material:
     words: Sequence[str]  # of the language model, as far as the tokens can write them
 
 
-def gather(model: Path, manifest: Path | None, lm: Path | None) -> Material:
-    """Find or make everything.
+def gather(model: Path, manifest: Path, lm: Path) -> Material:
+    """Read manifest and language model; compute log-probabilities unless an earlier run did.
 
     Raises:
-        AsrError: a model, manifest or language model cannot be read, or none is given where the
-            data of the defaults is not beside the repository.
+        AsrError: a model, manifest or language model cannot be read.
     """
-    manifest = manifest or _default_manifest()
-    lm = lm or _default_lm()
     utterances = read_manifest(manifest)
     log_probs = _log_probs(model, manifest, utterances)
     with np.load(log_probs) as stored:
@@ -47,7 +41,7 @@ def gather(model: Path, manifest: Path | None, lm: Path | None) -> Material:
 
 
 def words_of(arpa: Path, tokens: Sequence[str]) -> list[str]:
-    """The unigrams of an ARPA model that the tokens can write.
+    """Return the unigrams of an ARPA model that the tokens can write.
 
     Raises:
         LanguageModelError: the file cannot be read.
@@ -71,40 +65,14 @@ def words_of(arpa: Path, tokens: Sequence[str]) -> list[str]:
 
 
 def tokens_a_frame(log_probs: Path, token_threshold: float) -> int:
-    """How many tokens of a frame are above a log-probability on average, rounded up."""
+    """Return the mean number of tokens of a frame above a log-probability, rounded up."""
     with np.load(log_probs) as stored:
         tried = stored["log_probs"] >= token_threshold  # (all T, V)
     return math.ceil(np.count_nonzero(tried) / len(tried))
 
 
-def _default_manifest() -> Path:
-    path = WORK / "dev-wide.jsonl"
-    if not path.exists():
-        from asr.corpora import read_librispeech
-
-        write_manifest(path, read_librispeech(_existing("LibriSpeech/dev-wide", "--manifest")))
-    return path
-
-
-def _default_lm() -> Path:
-    path = WORK / "lm.arpa"
-    if not path.exists():
-        from asr.lm import estimate, prune, read_sentences, write_arpa
-
-        text = _existing("text/books.txt.xz", "--lm")
-        say(f"estimating a language model of order {LM_ORDER} (some minutes, once)")
-        write_arpa(prune(estimate(read_sentences([text]), LM_ORDER), LM_PRUNING), path)
-    return path
-
-
-def _existing(name: str, option: str) -> Path:
-    if not (DATA / name).exists():
-        raise ConfigError(f"{DATA / name}: not there; give {option}")
-    return DATA / name
-
-
 def _log_probs(model: Path, manifest: Path, utterances: Sequence[Utterance]) -> Path:
-    """The file with the log-probabilities of a manifest, made unless an earlier run did."""
+    """Return the file with the log-probabilities of a manifest, made unless an earlier run did."""
     from asr.evaluation import normalised_references, recognise
     from asr.inference import open_acoustics
 
@@ -123,7 +91,7 @@ def _log_probs(model: Path, manifest: Path, utterances: Sequence[Utterance]) -> 
 def save(
     path: Path, tokens: Sequence[str], references: Sequence[str], log_probs: Sequence[np.ndarray]
 ) -> None:
-    """Write what `Material.log_probs` describes; log_probs float32 (T, V) of each utterance."""
+    """Write the file that `Material.log_probs` describes, from float32 (T, V) of each utterance."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp.npz")
     np.savez(

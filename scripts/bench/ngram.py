@@ -1,6 +1,6 @@
 """Estimating an n-gram model: ours and KenLM's lmplz, on the same text.
 
-    python scripts/bench/ngram.py [--json FILE] [--order 3] [TEXT]
+    python scripts/bench/ngram.py [--json FILE] [--order 3] TEXT
 
 Each thousandth line is held out. Both write ARPA files of the rest, in turns; each tool then says
 the perplexity of its own model on the lines held out (asr-lm perplexity, KenLM's query).
@@ -35,7 +35,6 @@ from asr.lm import opened
 
 ROOT = Path(__file__).parents[2]
 BUILD = Path(__file__).with_name("build")
-TEXT = ROOT.parent / "shared" / "data" / "text" / "books.txt.xz"
 HELD_OUT_EVERY = 1000
 LARGEST_DIFFERENCE = 0.01  # of the perplexities
 KENLM = "kenlm-0.3.0"
@@ -63,7 +62,7 @@ class Entrant:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser("ngram.py", description=__doc__)
-    parser.add_argument("text", nargs="?", type=Path, default=TEXT, metavar="TEXT")
+    parser.add_argument("text", type=Path, metavar="TEXT", help="a sentence a line")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--order", type=int, default=3, help="words of the longest n-gram (3)")
     parser.add_argument("--rounds", type=int, default=1, help="the median counts (1)")

@@ -234,7 +234,7 @@ def test_half_a_line_is_cut_off(torn: bytes, tmp_path: Path):
 def test_a_file_that_is_no_journal_is_left_alone(line: str, tmp_path: Path):
     path = tmp_path / "j.jsonl"
     path.write_text(f"{line}\n")
-    with pytest.raises(ConfigError, match=r"j\.jsonl: line 1 is none of a journal"):
+    with pytest.raises(ConfigError, match=r"j\.jsonl: line 1 is not of a journal"):
         Journal(path)
     assert path.read_text() == f"{line}\n"
 
@@ -426,6 +426,21 @@ def test_an_address_that_is_none():
 
     with pytest.raises(ConfigError, match="--ray talks: no address of a cluster; allowed: local"):
         list(run_on_ray(fake_model.transcriber(), [], "talks"))
+
+
+def test_ray_is_imported_with_its_usage_reports_off(tmp_path: Path, monkeypatch):
+    from asr.batch.ray import run_on_ray
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "ray.py").write_text(
+        "import os\nFOUND = os.environ.get('RAY_USAGE_STATS_ENABLED')\n"
+        "def init(*_, **__): raise RuntimeError(f'reports: {FOUND}')\n"
+    )
+    with pytest.raises(ConfigError, match=r"no cluster answers there \(reports: 0\)"):
+        list(run_on_ray(fake_model.transcriber(), [], "local"))
+    sys.modules.pop("ray")
 
 
 def test_without_ray_its_install_is_named(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from speech import write_conf
 
 import asr.distributed
-from asr.checkpoint import TRIGRAM, load_model
+from asr.checkpoint import TRIGRAM, load_acoustic_model
 from asr.cli.train import main
 from asr.config import Config, TrainConfig
 from asr.distributed import Cores, share_cores, start_processes, threads
@@ -42,7 +42,7 @@ def test_trains_into_a_folder(conf: Path, tones: Path, tmp_path: Path, capsys):
     assert names == {"config.json", "tokens.txt", "best", "last", "log.jsonl"}
     assert (out / "tokens.txt").read_text() == "<blank>\n<space>\nA\nB\nC\n"
     assert json.loads((out / "config.json").read_text())["train"]["epochs"] == 2
-    _, vocabulary = load_model(out)
+    _, vocabulary = load_acoustic_model(out)
     assert len(vocabulary) == 5
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -77,7 +77,7 @@ def test_words_can_be_the_tokens(conf: Path, tones: Path, tmp_path: Path):
         out = tmp_path / unit
         assert asr_train(conf, tones, out, f"model.unit={unit}", "train.epochs=1") == 0
         assert (out / "tokens.txt").read_text().split() == ["<blank>", *tokens, "A", "B", "C"]
-        assert load_model(out)[1].unit == unit
+        assert load_acoustic_model(out)[1].unit == unit
 
 
 def test_what_mmi_takes_for_probable_goes_with_the_weights(conf: Path, tones: Path, tmp_path: Path):

@@ -11,7 +11,7 @@ from test_resume import RANDOM, Run, assert_same, stopped
 from tiny_lstm import tiny_model
 
 import asr
-from asr.checkpoint import load_checkpoint, load_model
+from asr.checkpoint import load_acoustic_model, load_checkpoint
 from asr.cli import align, evaluate, export, lm, train, transcribe
 from asr.decode import DecoderConfig, save_settings
 from asr.lexicon import Lexicon, Pronunciations
@@ -76,7 +76,7 @@ def complaint(capsys: pytest.CaptureFixture[str]) -> str:
 def test_phones_are_kept_with_the_model(trained: Path, folder: Path):
     assert (trained / "phones.txt").read_text() == "<blank>\nAH\nB\nEY\nIY\nS\n"
     assert (trained / "tokens.txt").read_text() == "<blank>\n<space>\nA\nB\nC\n"
-    model, _ = load_model(trained)
+    model, _ = load_acoustic_model(trained)
     assert model.phone_output is not None
     assert model.phone_output.weight.shape == (6, 96)
     given = Pronunciations.read(folder / "lexicon.txt", Normalizer())
@@ -274,7 +274,7 @@ def test_phones_are_not_left_from_a_run_that_learned_them(folder: Path, tmp_path
     out = tmp_path / "exp"
     Pronunciations.read(folder / "lexicon.txt", Normalizer()).save(out)
     assert asr_train(folder, out, "train.epochs=1") == 0
-    assert load_model(out)[0].phone_output is None
+    assert load_acoustic_model(out)[0].phone_output is None
 
 
 @pytest.mark.parametrize("option", ["--unit", "--lexicon"])

@@ -1,8 +1,8 @@
 import json
-import lzma
 import math
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -107,20 +107,16 @@ def test_words_are_those_that_the_tokens_can_write(material: ModuleType, tmp_pat
         material.words_of(arpa, ("<blank>", " ", "a", "b"))
 
 
-def test_the_default_model_is_estimated_once(
-    material: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("script", "needed"), [("decoders", "--manifest, --lm"), ("ngram", "TEXT")]
+)
+def test_what_is_measured_has_to_be_given(
+    script: str, needed: str, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(material, "DATA", tmp_path / "data")
-    monkeypatch.setattr(material, "WORK", tmp_path / "work")
-    with pytest.raises(ConfigError, match=r"books\.txt\.xz: not there; give --lm"):
-        material._default_lm()
-    text = tmp_path / "data" / "text" / "books.txt.xz"
-    text.parent.mkdir(parents=True)
-    text.write_bytes(lzma.compress(b"A B\nB A B\nA\n" * 9))
-    arpa = material._default_lm()
-    assert material.words_of(arpa, TOKENS) == ["A", "B"]
-    text.unlink()
-    assert material._default_lm() == arpa
+    with pytest.raises(SystemExit) as left:
+        import_module(script).main([])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.endswith(f"the following arguments are required: {needed}\n")
 
 
 def test_log_probs_come_back_as_they_were_saved(material: ModuleType, tmp_path: Path):

@@ -11,7 +11,7 @@ from speech import small_config, write_conf
 from torch import Tensor
 
 import asr
-from asr.checkpoint import Checkpoint, create_experiment, load_model, save_checkpoint
+from asr.checkpoint import Checkpoint, create_experiment, load_acoustic_model, save_checkpoint
 from asr.cli import export
 from asr.cli.train import main
 from asr.config import Config
@@ -101,7 +101,7 @@ def test_rows_of_the_phones_go_with_their_names(tmp_path: Path):
     fresh = weights_of(model_of(OLD, small_config(), seed=2, phones=new))
     model = model_of(OLD, small_config(), seed=2, phones=new)
     told = start_from(exp, model, OLD, new)
-    found, old = weights_of(model), weights_of(load_model(exp)[0])
+    found, old = weights_of(model), weights_of(load_acoustic_model(exp)[0])
     for name in found:
         if name.startswith("phone_output."):
             assert torch.equal(found[name][[0, 2, 3]], old[name][[0, 3, 1]])
@@ -117,7 +117,7 @@ def test_phones_begin_fresh_where_the_other_model_has_none(exp: Path):
     fresh = weights_of(model_of(OLD, small_config(), seed=2, phones=SOUNDS))
     model = model_of(OLD, small_config(), seed=2, phones=SOUNDS)
     told = start_from(exp, model, OLD, SOUNDS)
-    found, old = weights_of(model), weights_of(load_model(exp)[0])
+    found, old = weights_of(model), weights_of(load_acoustic_model(exp)[0])
     assert found.keys() - old.keys() == {"phone_output.weight", "phone_output.bias"}
     for name in found:
         expected = fresh if name.startswith("phone_output.") else old
@@ -129,7 +129,7 @@ def test_phones_that_are_not_wanted_stay_behind(tmp_path: Path):
     exp = write_experiment(tmp_path / "spoken", OLD, small_config(), SOUNDS)
     model = model_of(OLD, small_config(), seed=2)
     assert start_from(exp, model, OLD).endswith("output layer: all 5 tokens kept")
-    found, old = weights_of(model), weights_of(load_model(exp)[0])
+    found, old = weights_of(model), weights_of(load_acoustic_model(exp)[0])
     assert old.keys() - found.keys() == {"phone_output.weight", "phone_output.bias"}
     assert all(torch.equal(found[name], old[name]) for name in found)
 
@@ -218,9 +218,9 @@ def test_training_begins_with_the_weights(exp: Path, tones: Path, tmp_path: Path
     assert asr_train(tmp_path, tones, *init) == 0
     said = capsys.readouterr().err
     assert f"starting from {exp}; output layer: 5 tokens kept, 1 start fresh: '\u00d8'" in said
-    found, vocabulary = load_model(tmp_path / "new")
+    found, vocabulary = load_acoustic_model(tmp_path / "new")
     assert vocabulary.tokens == (*OLD.tokens, "\u00d8")
-    theirs, ours = weights_of(load_model(exp)[0]), weights_of(found)
+    theirs, ours = weights_of(load_acoustic_model(exp)[0]), weights_of(found)
     for name, weight in theirs.items():
         if not name.startswith("output."):
             assert torch.equal(weight, ours[name]) == name.startswith("network.layers.0."), name
