@@ -16,6 +16,8 @@ from asr.lexicon import Lexicon, build_trie
 from asr.lm import EMPTY_CONTEXT, NgramArrays, NgramModel
 from asr.text import BLANK, SPACE_TOKEN, Vocabulary
 
+_MOST_SPELLINGS = 64  # of a phrase: thirty words of two pronunciations each have a billion
+
 
 def gather_knowledge(
     vocabulary: Vocabulary,
@@ -95,10 +97,14 @@ def _lexicon_of(lm: NgramModel | None, vocabulary: Vocabulary) -> Lexicon:
 def _spellings(
     phrase: list[str], lexicon: Lexicon, vocabulary: Vocabulary, separator: int
 ) -> list[tuple[int, ...]]:
-    """Return all token sequences of a phrase."""
+    """Return the token sequences of a phrase, at most _MOST_SPELLINGS.
+
+    Where its words have more combinations of pronunciations, later words have only their first.
+    """
     between = () if separator == BLANK else (separator,)
     spelled: list[tuple[int, ...]] = []
     options = []
+    room = _MOST_SPELLINGS
     for word in phrase:
         found = lexicon.of(word) or Lexicon.of_words([word], vocabulary)[0].of(word)
         if not found:
@@ -106,6 +112,8 @@ def _spellings(
                 f"hotword {' '.join(phrase)!r}: {word!r} cannot be spelled with the model's "
                 f"tokens ({' '.join(vocabulary.tokens[1:])}); write it otherwise"
             )
+        found = found[:room]
+        room //= len(found)
         options.append(found)
     for choice in product(*options):
         joined = choice[0]
