@@ -16,6 +16,7 @@ from asr.lexicon import Lexicon, build_trie
 from asr.lm import EMPTY_CONTEXT, NgramArrays, NgramModel
 from asr.text import BLANK, SPACE_TOKEN, Vocabulary
 
+_MOST_HOMOPHONES = 1000
 _MOST_SPELLINGS = 64  # of a phrase: thirty words of two pronunciations each have a billion
 
 
@@ -54,10 +55,16 @@ def gather_knowledge(
     lm_of_word, log_probs = _in_language_model(lexicon.words, lm if unit == LM_ON_WORDS else None)
     lm_of_token = _tokens_in_language_model(vocabulary, lm if unit == LM_ON_TOKENS else None)
     read_only((lm_of_word, lm_of_token))
+    trie = build_trie(lexicon, log_probs)
+    homophones = int(np.diff(trie.first_word).max(initial=0))
+    if homophones > _MOST_HOMOPHONES:  # the search has room for each of them in every hypothesis
+        raise DecoderError(
+            f"the lexicon spells {homophones} words alike; allowed: {_MOST_HOMOPHONES}"
+        )
     knowledge = Knowledge(
         _weights(config, lm, separator, anything, boosted),
         lm.arrays if lm else _NO_MODEL,
-        build_trie(lexicon, log_probs),
+        trie,
         boosted,
         lm_of_word,
         lm_of_token,

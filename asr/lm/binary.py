@@ -35,24 +35,25 @@ _PREFIX = struct.Struct("<8sII")
 _ALIGNMENT = 64
 _MOST_ORDERS = 32
 
-Size = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+Length = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]  # nodes and words have indices of 32 bits
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**40)]  # bytes
 
 
 class StoredArray(msgspec.Struct, forbid_unknown_fields=True):
     """The place of an array in a file."""
 
     dtype: Literal["|u1", "<i4", "<f4"]
-    shape: Annotated[list[Size], msgspec.Meta(max_length=2)]
+    shape: Annotated[list[Length], msgspec.Meta(max_length=2)]
     offset: Annotated[Size, msgspec.Meta(multiple_of=_ALIGNMENT)]
 
 
 class BinaryHeader(msgspec.Struct):
     """The header of a file, with bounds on everything that it says."""
 
-    counts: Annotated[list[Size], msgspec.Meta(min_length=1, max_length=_MOST_ORDERS)]
-    unk: Size
-    bos: Size
-    eos: Size
+    counts: Annotated[list[Length], msgspec.Meta(min_length=1, max_length=_MOST_ORDERS)]
+    unk: Length
+    bos: Length
+    eos: Length
     quantized: bool
     arrays: dict[str, StoredArray]
     size: Size
@@ -178,7 +179,7 @@ def _header(content: mmap.mmap) -> tuple[BinaryHeader, int]:
 
 def _array(content: mmap.mmap, start: int, stored: StoredArray) -> NDArray[Any]:
     """Return one array of a file, not copied."""
-    if 0 in stored.shape and max(stored.shape) > len(content):  # without an item, yet of any length
+    if 0 in stored.shape and max(stored.shape) > len(content):  # no item says how long it is
         raise ValueError(f"an array of shape {stored.shape} in a file of {len(content)} bytes")
     size, offset = math.prod(stored.shape), start + stored.offset
     flat: NDArray[Any] = np.frombuffer(content, stored.dtype, size, offset)
