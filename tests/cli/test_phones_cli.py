@@ -214,7 +214,7 @@ def test_an_lstm_in_the_folder_rescores(experiment: Path, folder: Path, tmp_path
 
 def test_a_damaged_lexicon_is_not_exported(experiment: Path, tmp_path: Path, capsys):
     (experiment / "lexicon.npz").write_bytes(b"damaged")
-    assert export.main([str(experiment), str(tmp_path / "bundle")]) == 1
+    assert export.main([str(experiment), str(tmp_path / "bundle")]) == 2
     assert "lexicon.npz: not a lexicon of a model" in capsys.readouterr().err
     assert not (tmp_path / "bundle").exists()
 
