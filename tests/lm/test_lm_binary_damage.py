@@ -13,7 +13,7 @@ from damage import FLOATS, INTEGERS, outcomes, with_other_bytes
 from test_lm_binary import PREFIX, make_model, with_header
 
 from asr.errors import LanguageModelError
-from asr.lm.binary import read_binary, write_binary
+from asr.lm.binary import load_lm, read_binary, write_binary
 from asr.lm.ngram import NgramModel
 from asr.lm.pruning import prune
 
@@ -183,3 +183,22 @@ def test_a_header_without_end(folder: Path) -> None:
     content = (folder / "0.bin").read_bytes()
     longer = content[:12] + struct.pack("<I", 2**31) + content[16:]
     assert "its header has 2147483648 bytes; allowed: 16777216" in refusal(folder, longer)
+
+
+@pytest.mark.parametrize("log10_backoff", [-100, 99])
+@pytest.mark.parametrize("quantized", [False, True])
+def test_the_most_extreme_arpa_file_can_be_converted(
+    tmp_path: Path, log10_backoff: int, quantized: bool
+) -> None:
+    """The context a b c a b of the 6-gram is added, with the sum of all back-offs."""
+    unigrams = "".join(f"-100 {w} {log10_backoff}\n" for w in ("<unk>", "<s>", "</s>", *"abc"))
+    counts = "".join(f"ngram {n}={count}\n" for n, count in enumerate((6, 1, 0, 0, 0, 1), 1))
+    bigrams = f"\\2-grams:\n-100 a b {log10_backoff}\n"
+    empty = "".join(f"\\{n}-grams:\n" for n in (3, 4, 5))
+    (tmp_path / "lm.arpa").write_text(
+        f"\\data\\\n{counts}\\1-grams:\n{unigrams}{bigrams}{empty}"
+        "\\6-grams:\n-100 a b c a b c\n\\end\\\n"
+    )
+    model = load_lm(tmp_path / "lm.arpa")
+    write_binary(model, tmp_path / "lm.bin", quantized)
+    assert read_binary(tmp_path / "lm.bin").arrays.prob.tolist() == model.arrays.prob.tolist()
