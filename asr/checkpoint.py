@@ -208,6 +208,7 @@ def check_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source:
 
 
 TRIGRAM = "trigram.safetensors"
+_MOST_HEADER = 2**16  # bytes of its file beside the numbers
 FREE_TO_CHANGE = {("train", "epochs"), ("train", "checkpoint_minutes"), ("train", "processes")}
 
 
@@ -302,9 +303,13 @@ def load_trigram(folder: Path, size: int) -> Tensor | None:
     if not path.exists():
         return None
     try:
+        if path.stat().st_size > 8 * size**3 + _MOST_HEADER:
+            raise ValueError(f"it has {path.stat().st_size} bytes, for {size} tokens")
         trigram: Tensor = safetensors.torch.load(path.read_bytes())["trigram"]
-        if trigram.shape != (size, size, size):
+        if trigram.shape != (size, size, size) or not trigram.is_floating_point():
             raise ValueError(f"its shape is {tuple(trigram.shape)}, for {size} tokens")
+        if not (trigram.min() > 0 and (trigram.sum(2) - 1).abs().max() < 1e-3):  # not with NaN
+            raise ValueError("it holds no probabilities that sum to 1")
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             f"{path}: not the trigram of this model ({error}); copy the model again, or remove the "

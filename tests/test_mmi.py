@@ -142,6 +142,11 @@ def test_a_trigram_is_kept_with_a_model(tmp_path: Path):
         b"{}",
         safetensors.torch.save({"other": torch.zeros(1)}),
         safetensors.torch.save({"trigram": torch.tensor(0.0)}),
+        safetensors.torch.save({"trigram": torch.full((SIZE,) * 3, torch.nan)}),
+        safetensors.torch.save({"trigram": torch.full((SIZE,) * 3, 1.0)}),
+        safetensors.torch.save({"trigram": torch.eye(SIZE).expand(SIZE, -1, -1).contiguous()}),
+        safetensors.torch.save({"trigram": torch.ones((SIZE,) * 3, dtype=torch.int64)}),
+        safetensors.torch.save({"trigram": torch.ones(SIZE), "more": torch.zeros(2**16)}),
     ],
 )
 def test_a_trigram_that_is_damaged(tmp_path: Path, content: bytes):

@@ -2,13 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._progress import say
 from asr.cli.run import run
-from asr.decode import LM
+from asr.decode import LM, LSTM
 from asr.errors import ConfigError
 from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
 from asr.text import PHONES, TOKENS, Vocabulary
@@ -63,7 +63,8 @@ def export(arguments: argparse.Namespace) -> int:
     _check_target(exp, folder)
     copied = {name: exp / name for name in COPIED if (exp / name).exists()}
     if arguments.lm:
-        copied[LM] = _checked_lm(arguments.lm)
+        copied[LM] = arguments.lm
+    _check_loadable(copied)
     graph = export_graph(*models, warps=_checked_warps(arguments.warps))
     if arguments.int8:
         graph = quantized(graph, model.config.model.cell)
@@ -127,11 +128,17 @@ def _check_target(exp: Path, folder: Path) -> None:
         raise ConfigError(f"BUNDLE {folder} holds other files; give a new folder, or EXP itself")
 
 
-def _checked_lm(path: Path) -> Path:
-    from asr.lm import read_binary
+def _check_loadable(copied: Mapping[str, Path]) -> None:
+    """Load the files that a decoder reads: a damaged one is refused before anything is written."""
+    from asr.lexicon import LEXICON, Pronunciations
+    from asr.lm import LstmArrays, read_binary
 
-    read_binary(path)  # says what is wrong with a damaged one, or one in ARPA
-    return path
+    if LM in copied:
+        read_binary(copied[LM])  # refuses a model in ARPA, too
+    if LSTM in copied:
+        LstmArrays.load(copied[LSTM])
+    if LEXICON in copied:
+        Pronunciations.load(copied[LEXICON].parent)
 
 
 def _checked_warps(warps: Sequence[float]) -> Sequence[float]:

@@ -16,6 +16,9 @@ from asr.lexicon import Lexicon, build_trie
 from asr.lm import EMPTY_CONTEXT, NgramArrays, NgramModel
 from asr.text import BLANK, SPACE_TOKEN, Vocabulary
 
+_MOST_HOMOPHONES = 1000
+_MOST_SPELLINGS = 64  # of a phrase: thirty words of two pronunciations each have a billion
+
 
 def gather_knowledge(
     vocabulary: Vocabulary,
@@ -52,10 +55,16 @@ def gather_knowledge(
     lm_of_word, log_probs = _in_language_model(lexicon.words, lm if unit == LM_ON_WORDS else None)
     lm_of_token = _tokens_in_language_model(vocabulary, lm if unit == LM_ON_TOKENS else None)
     read_only((lm_of_word, lm_of_token))
+    trie = build_trie(lexicon, log_probs)
+    homophones = int(np.diff(trie.first_word).max(initial=0))
+    if homophones > _MOST_HOMOPHONES:  # the search has room for each of them in every hypothesis
+        raise DecoderError(
+            f"the lexicon spells {homophones} words alike; allowed: {_MOST_HOMOPHONES}"
+        )
     knowledge = Knowledge(
         _weights(config, lm, separator, anything, boosted),
         lm.arrays if lm else _NO_MODEL,
-        build_trie(lexicon, log_probs),
+        trie,
         boosted,
         lm_of_word,
         lm_of_token,
@@ -95,10 +104,14 @@ def _lexicon_of(lm: NgramModel | None, vocabulary: Vocabulary) -> Lexicon:
 def _spellings(
     phrase: list[str], lexicon: Lexicon, vocabulary: Vocabulary, separator: int
 ) -> list[tuple[int, ...]]:
-    """Return all token sequences of a phrase."""
+    """Return the token sequences of a phrase, at most _MOST_SPELLINGS.
+
+    Where its words have more combinations of pronunciations, later words have only their first.
+    """
     between = () if separator == BLANK else (separator,)
     spelled: list[tuple[int, ...]] = []
     options = []
+    room = _MOST_SPELLINGS
     for word in phrase:
         found = lexicon.of(word) or Lexicon.of_words([word], vocabulary)[0].of(word)
         if not found:
@@ -106,6 +119,8 @@ def _spellings(
                 f"hotword {' '.join(phrase)!r}: {word!r} cannot be spelled with the model's "
                 f"tokens ({' '.join(vocabulary.tokens[1:])}); write it otherwise"
             )
+        found = found[:room]
+        room //= len(found)
         options.append(found)
     for choice in product(*options):
         joined = choice[0]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from asr.errors import LanguageModelError
@@ -22,7 +23,7 @@ def read_entries(path: Path | str) -> Iterator[tuple[int, str, list[str]]]:
         LanguageModelError: the file cannot be read or is not UTF-8.
     """
     with opened(path) as file:
-        for number, line in enumerate(file.read().splitlines(), 1):
+        for number, line in enumerate(chain.from_iterable(map(bytes.splitlines, file)), 1):
             try:
                 text = line.decode("utf-8-sig").split("#")[0]
             except UnicodeDecodeError as error:

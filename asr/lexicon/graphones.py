@@ -22,6 +22,7 @@ from asr.errors import LanguageModelError
 STEPS = ((1, 0), (1, 1), (1, 2), (2, 1))  # letters and phones of a graphone
 _ITERATIONS = 10  # of expectation maximisation
 _MOST_GRAPHONES = 10**8  # each takes two numbers of 8 bytes
+_MOST_PLACES = 10**6  # in the longest word; each takes six numbers of 8 bytes
 _INSIDE = -1  # in place of a step, at a letter where no graphone begins
 
 
@@ -67,7 +68,8 @@ def align(pronunciations: Sequence[tuple[str, Sequence[str]]]) -> list[list[Grap
         an abbreviation that is spelled out.
 
     Raises:
-        LanguageModelError: there are thousands of letters, as in a script without an alphabet.
+        LanguageModelError: there are thousands of letters, as in a script without an alphabet, or
+            a word has thousands.
     """
     lattice = _lattice(pronunciations)
     for _ in progress(range(_ITERATIONS), "aligning letters and phones"):
@@ -93,6 +95,11 @@ def _lattice(pronunciations: Sequence[tuple[str, Sequence[str]]]) -> AlignmentLa
             "dictionary of words in one alphabet"
         )
     places = [1 + int(np.diff(sequences.starts).max(initial=0)) for sequences in (words, spoken)]
+    if math.prod(places) > _MOST_PLACES:
+        raise LanguageModelError(
+            f"the dictionary has a word of {places[0] - 1} letters and one of {places[1] - 1} "
+            "phones, too long to align; give a dictionary of words"
+        )
     return AlignmentLattice(
         words,
         spoken,

@@ -14,10 +14,12 @@ from asr._progress import say
 from asr.errors import CheckpointError, DecoderError, LanguageModelError, VocabularyError
 from asr.lexicon.dictionary import Pronunciation, read_dictionary
 from asr.lexicon.trie import Lexicon
-from asr.lm import NgramModel
+from asr.lm import NgramModel, read_npz
 from asr.text import PHONES, SPACE_TOKEN, Normalizer, Vocabulary
 
 LEXICON = "lexicon.npz"
+_MOST_BYTES = 2**27  # of lexicon.npz when it is unpacked; 100,000 words take 4 MB
+_LONGEST = 1000  # letters or phones of a word
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,11 +170,22 @@ def _unpacked(content: bytes, num_phones: int) -> Lexicon:
     Raises:
         Exception: of many kinds, if it is another file.
     """
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        words = tuple(file["words"].tobytes().decode().split("\n"))
-        word, tokens = file["word"].astype(np.int32), file["tokens"].astype(np.int32)
+    stored = read_npz(content, _MOST_BYTES)
+    if stored.keys() != {"words", "word", "tokens"}:
+        raise ValueError(f"it holds {', '.join(stored)}; allowed: words, word and tokens")
+    words = tuple(stored["words"].tobytes().decode().split("\n"))
+    if "" in words or len(set(words)) < len(words):
+        raise ValueError("a word is empty, or there a second time")
+    if any(stored[name].dtype.kind not in "iu" for name in ("word", "tokens")):
+        raise ValueError("its indices are not whole numbers")
+    word, tokens = stored["word"], stored["tokens"]
     if tokens.ndim != 2 or tokens.shape[:1] != word.shape:
         raise ValueError("its parts do not fit together")
     if min(word.min(), tokens.min()) < 0 or word.max() >= len(words) or tokens.max() >= num_phones:
         raise ValueError("it refers to words or phones that do not exist")
-    return Lexicon(words, word, tokens)
+    longest_word = max(map(len, words))
+    if max(tokens.shape[1], longest_word) > _LONGEST:
+        raise ValueError(f"a word has more than {_LONGEST} letters or phones")
+    if not (tokens[:, 0] > 0).all() or ((tokens[:, :-1] == 0) & (tokens[:, 1:] > 0)).any():
+        raise ValueError("a pronunciation is empty, or goes on after its end")
+    return Lexicon(words, word.astype(np.int32), tokens.astype(np.int32))

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,9 @@ from asr.lm.trie import first_of_equal, lexicographic_order
 
 _LOWEST, _HIGHEST = -100.0, 99.0  # log10 values that, like their sums, fit into a float32
 _LINES_AT_ONCE = 1 << 13
-_COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\s*")
+_LONGEST_LINE = 1 << 14  # bytes; so many lines at once take 128 MB at most
+_MOST_ORDERS = 32
+_COUNT = re.compile(rb"ngram\s+(\d{1,9})\s*=\s*(\d{1,15})\s*")
 
 
 def read_arpa(path: Path | str) -> NgramModel:
@@ -38,7 +40,7 @@ def read_arpa(path: Path | str) -> NgramModel:
     Raises:
         LanguageModelError: the file cannot be read, or is not well-formed.
     """
-    with opened(path) as file:
+    with opened(path, _LONGEST_LINE) as file:
         words, levels = _Reader(file, str(path)).read()
     try:
         return NgramModel.from_levels(words, levels)
@@ -88,8 +90,8 @@ def _log10(natural: NDArray[np.float32]) -> list[float]:
 class _Reader:
     """A reader of ARPA files, which goes through a file from top to bottom."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        self.file, self.name = file, name
+    def __init__(self, lines: Iterator[bytes], name: str) -> None:
+        self.file, self.name = lines, name
         self.line, self.number = b"", 0  # the line read last, without white space around it
         self.words: list[str] = []
         self.ids: dict[bytes, int] = {}
@@ -113,6 +115,8 @@ class _Reader:
         counts: list[int] = []
         while self.advance() and (found := _COUNT.fullmatch(self.line)):
             counts.append(int(found[2]))
+            if len(counts) > _MOST_ORDERS:
+                self.fail(f"order {len(counts)}; give a model of at most {_MOST_ORDERS} orders")
             if int(found[1]) != len(counts):
                 self.fail(f"{_shown(self.line)} where order {len(counts)} is due; give all orders")
         if not counts:

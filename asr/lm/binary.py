@@ -14,23 +14,49 @@ import mmap
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._json import MOST_BYTES, parse_json
 from asr.errors import ConfigError, LanguageModelError
 from asr.lm.arpa import read_arpa, write_arpa
 from asr.lm.arrays import NgramArrays
 from asr.lm.files import created
-from asr.lm.ngram import NgramModel
+from asr.lm.ngram import BOS, EOS, UNK_NAMES, NgramModel
 from asr.lm.quantize import dequantize, quantize
+from asr.lm.soundness import check_arrays
 
 VERSION = 1
 _MAGIC = b"\x93ASRNGRM"  # no text file begins with this first byte
 _PREFIX = struct.Struct("<8sII")
 _ALIGNMENT = 64
-_DTYPES = ("|u1", "<i4", "<f4")
+_MOST_ORDERS = 32
+
+Length = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]  # nodes and words have indices of 32 bits
+Size = Annotated[int, msgspec.Meta(ge=0, le=2**40)]  # bytes
+
+
+class StoredArray(msgspec.Struct, forbid_unknown_fields=True):
+    """The place of an array in a file."""
+
+    dtype: Literal["|u1", "<i4", "<f4"]
+    shape: Annotated[list[Length], msgspec.Meta(max_length=2)]
+    offset: Annotated[Size, msgspec.Meta(multiple_of=_ALIGNMENT)]
+
+
+class BinaryHeader(msgspec.Struct):
+    """The header of a file, with bounds on everything that it says."""
+
+    counts: Annotated[list[Length], msgspec.Meta(min_length=1, max_length=_MOST_ORDERS)]
+    unk: Length
+    bos: Length
+    eos: Length
+    quantized: bool
+    arrays: dict[str, StoredArray]
+    size: Size
 
 
 def load_lm(path: Path | str) -> NgramModel:
@@ -95,9 +121,9 @@ def write_binary(model: NgramModel, path: Path | str, quantized: bool = False) -
 
 
 def read_binary(path: Path | str) -> NgramModel:
-    """Map a file into memory as a model; its numbers are read when they are first used.
+    """Map a file into memory as a model.
 
-    The size of the file and the fit of its parts are checked, single numbers are not.
+    The size of the file, the fit of its parts and the rules that queries rely on are checked.
 
     Raises:
         LanguageModelError: the file cannot be read, is of another version, or is damaged.
@@ -118,20 +144,21 @@ def read_binary(path: Path | str) -> NgramModel:
 def _model(content: mmap.mmap) -> NgramModel:
     """Return the model in a file.
 
-    A damaged header raises errors of many kinds.
+    A damaged file raises errors of many kinds.
     """
     header, start = _header(content)
-    stored = {name: _array(content, start, **kind) for name, kind in header["arrays"].items()}
+    stored = {name: _array(content, start, kind) for name, kind in header.arrays.items()}
     words = tuple(stored.pop("words").tobytes().decode().split("\n"))
-    if header["quantized"]:
-        stored = dequantize(stored, header["counts"])
-    model = NgramModel(words, NgramArrays(**stored), header["unk"], header["bos"], header["eos"])
-    if not _fits(model, header["counts"]):
+    if header.quantized:
+        stored = dequantize(stored, header.counts)
+    model = NgramModel(words, NgramArrays(**stored), header.unk, header.bos, header.eos)
+    if not _fits(model, header.counts):
         raise ValueError("its parts do not fit together")
+    check_arrays(model.arrays, header.counts)
     return model
 
 
-def _header(content: mmap.mmap) -> tuple[dict[str, Any], int]:
+def _header(content: mmap.mmap) -> tuple[BinaryHeader, int]:
     """Return the header of a file, and the offset at which the arrays begin."""
     if len(content) < _PREFIX.size:
         raise ValueError(f"it has {len(content)} bytes")
@@ -140,22 +167,23 @@ def _header(content: mmap.mmap) -> tuple[dict[str, Any], int]:
         raise ValueError("it begins with other bytes")
     if version != VERSION:
         raise ValueError(f"its format is {version}, and this asr reads {VERSION}")
+    if length > MOST_BYTES:
+        raise ValueError(f"its header has {length} bytes; allowed: {MOST_BYTES}")
     start = _PREFIX.size + length
-    header = json.loads(content[_PREFIX.size : start])
-    size = start + header["size"]
+    header: BinaryHeader = parse_json(content[_PREFIX.size : start], BinaryHeader)
+    size = start + header.size
     if len(content) != size:
         raise ValueError(f"it has {len(content)} bytes instead of {size}")
     return header, start
 
 
-def _array(
-    content: mmap.mmap, start: int, dtype: str, shape: list[int], offset: int
-) -> NDArray[Any]:
+def _array(content: mmap.mmap, start: int, stored: StoredArray) -> NDArray[Any]:
     """Return one array of a file, not copied."""
-    if dtype not in _DTYPES or offset < 0 or offset % _ALIGNMENT:
-        raise ValueError(f"an array of type {dtype} at {offset}")
-    flat: NDArray[Any] = np.frombuffer(content, dtype, math.prod(shape), start + offset)
-    return flat.reshape(shape)
+    if 0 in stored.shape and max(stored.shape) > len(content):  # no item says how long it is
+        raise ValueError(f"an array of shape {stored.shape} in a file of {len(content)} bytes")
+    size, offset = math.prod(stored.shape), start + stored.offset
+    flat: NDArray[Any] = np.frombuffer(content, stored.dtype, size, offset)
+    return flat.reshape(stored.shape)
 
 
 def _fits(model: NgramModel, counts: list[int]) -> bool:
@@ -163,10 +191,11 @@ def _fits(model: NgramModel, counts: list[int]) -> bool:
     word, prob, suffix, first_child, backoff = model.arrays
     num_nodes = 1 + sum(counts)
     kinds = [(array.dtype.str, array.ndim) for array in model.arrays]
+    names = [(model.unk, UNK_NAMES), (model.bos, (BOS,)), (model.eos, (EOS,))]
     return (
         kinds == [("<i4", 1), ("<f4", 1), ("<i4", 1), ("<i4", 1), ("<f4", 1)]
-        and len(word) == len(prob) == len(suffix) == first_child[-1] == num_nodes
+        and len(word) == len(prob) == len(suffix) == num_nodes
         and len(first_child) - 1 == len(backoff) == num_nodes - counts[-1]
-        and len(model.words) == counts[0]
-        and all(0 <= i < counts[0] for i in (model.unk, model.bos, model.eos))
+        and len(set(model.words)) == len(model.words) == counts[0]
+        and all(i < counts[0] and model.words[i] in allowed for i, allowed in names)
     )

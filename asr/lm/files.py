@@ -15,6 +15,7 @@ from asr._atomic import created_atomically
 from asr.errors import LanguageModelError
 
 STANDARD_INPUT = "-"
+LONGEST_LINE = 2**24  # bytes; no sentence, and no entry of a dictionary, is as long
 _UNPACK: dict[bytes, Callable[..., Any]] = {  # by the first bytes
     b"\x1f\x8b": gzip.open,
     b"\xfd7zXZ\x00": lzma.open,
@@ -26,11 +27,16 @@ _COMPRESS: dict[str, Callable[..., Any]] = {  # by the suffix
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[BinaryIO]:
-    """Open a file for reading, `-` for standard input; gzip and xz are unpacked.
+def opened(path: Path | str, longest_line: int = LONGEST_LINE) -> Iterator[Iterator[bytes]]:
+    """Open a file as an iterator over its lines, `-` for standard input; gzip and xz are unpacked.
+
+    Args:
+        path: the file.
+        longest_line: bytes of a line with its end. A small packed file can hold a line without end.
 
     Raises:
-        LanguageModelError: the file cannot be read, or turns out damaged while it is read.
+        LanguageModelError: the file cannot be read, turns out damaged while it is read, or has a
+            longer line.
     """
     try:
         with ExitStack() as stack:
@@ -42,9 +48,21 @@ def opened(path: Path | str) -> Iterator[BinaryIO]:
             for magic, unpack in _UNPACK.items():
                 if start.startswith(magic):
                     file = stack.enter_context(unpack(file))
-            yield file
+            yield _lines(file, path, longest_line)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise LanguageModelError(f"{path}: cannot be read ({error}); give a whole file") from error
+
+
+def _lines(file: BinaryIO, path: Path | str, longest: int) -> Iterator[bytes]:
+    """Yield the lines of a file, each with its end."""
+    number = 0
+    while line := file.readline(longest + 1):
+        number += 1
+        if len(line) > longest:
+            raise LanguageModelError(
+                f"{path}: line {number}: longer than {longest} bytes; give shorter lines"
+            )
+        yield line
 
 
 @contextmanager

@@ -6,10 +6,10 @@ softmax approximation for GPUs'.
 Shapes: N histories, L layers, I inputs of a layer, H hidden cells.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from asr.errors import LanguageModelError
 from asr.lm.files import created
-from asr.lm.vocabulary import BOUNDARY, LmVocabulary
+from asr.lm.npz import read_npz
+from asr.lm.vocabulary import LmVocabulary
 
 if TYPE_CHECKING:
     from asr.lm.neural import LstmLanguageModel
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating[Any]]  # 32 bits each
 
 _LARGEST = 127  # code of 8 bits
+_LARGEST_WEIGHT = 1e4  # so that no sum of products leaves float32
 _SCALE = ".scale"  # suffix of a matrix's name: the weight that code 1 stands for, in each row
 
 
@@ -49,8 +51,8 @@ class LstmArrays:
 
             return cls.of(*load_lstm(path))
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                arrays = cls._unpacked(dict(file))
+            content = path.read_bytes()
+            arrays = cls._unpacked(read_npz(content, len(content)))  # `save` does not pack
             arrays._check()
         except Exception as error:  # a damaged archive raises many kinds, of no common class
             raise LanguageModelError(
@@ -69,23 +71,45 @@ class LstmArrays:
         """Return the model whose arrays, in 8 bits, a file holds."""
         tokens, unit = (stored.pop(name).tobytes().decode() for name in ("tokens", "unit"))
         scales = {name: stored.pop(name) for name in list(stored) if name.endswith(_SCALE)}
-        weights = {
-            name: codes.astype(np.float32) * scales.get(name + _SCALE, np.float32(1))
-            for name, codes in stored.items()
-        }
+        weights = dict[str, Floats]()
+        for name, codes in stored.items():
+            scale = scales.get(name + _SCALE, np.ones((), np.float32))
+            if scale.shape not in ((), (len(codes), 1)):
+                raise ValueError(f"{name} has scales of shape {scale.shape}")
+            weights[name] = codes.astype(np.float32) * scale.astype(np.float32)
         return cls(LmVocabulary(tuple(tokens.split("\n")), unit), weights)
 
     def _check(self) -> None:
-        """Score one token, so that parts that do not fit together raise an error.
+        """Check that all weights are there, fit together, and are numbers of a usual size.
 
         Raises:
-            Exception: of many kinds, if they do not fit.
+            Exception: of many kinds, if they are not.
         """
-        known = {len(self.vocabulary), len(self.weights["embedding.weight"]), self._classes[-1]}
-        if len(known) > 1:
+        shapes = {name: weight.shape for name, weight in self.weights.items()}
+        if shapes != self._shapes():
             raise ValueError("its parts do not fit together")
-        state = self.read(np.array([BOUNDARY]), self.start)
-        self.log_probs(state[:, -1, 0].repeat(len(self._classes), 0), self._classes - 1)
+        for name, weight in self.weights.items():
+            if not np.abs(weight).max(initial=0.0) <= _LARGEST_WEIGHT:  # true for NaN, too
+                raise ValueError(f"{name} has a weight that is not within {_LARGEST_WEIGHT:g}")
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape that each weight must have, given the sizes of a few."""
+        weights, tokens = self.weights, len(self.vocabulary)
+        hidden, inputs = self.start.shape[-1], weights["embedding.weight"].shape[1]
+        shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (tokens, inputs)}
+        for layer in range(self.start.shape[1]):
+            shapes[f"network.weight_ih_l{layer}"] = (4 * hidden, hidden if layer else inputs)
+            shapes[f"network.weight_hh_l{layer}"] = (4 * hidden, hidden)
+            shapes |= {f"network.bias_{kind}_l{layer}": (4 * hidden,) for kind in ("ih", "hh")}
+        first = int(self._classes[0])
+        if first < 1:
+            raise ValueError(f"the head of its softmax has {first} tokens")
+        shapes["softmax.head.weight"] = (first + len(self._classes) - 1, hidden)
+        for tail, (begin, end) in enumerate(pairwise([*self._classes[:-1].tolist(), tokens])):
+            narrow = len(weights[f"softmax.tail.{tail}.0.weight"])
+            shapes[f"softmax.tail.{tail}.0.weight"] = (narrow, hidden)
+            shapes[f"softmax.tail.{tail}.1.weight"] = (end - begin, narrow)
+        return shapes
 
     def save(self, path: Path) -> None:
         """Write a file that np.load reads without a pickle; matrices have 8 bits a weight.

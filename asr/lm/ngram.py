@@ -7,6 +7,7 @@ probability that backing off gives it, and back-off weight 1), and an unknown wo
 """
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ UNK_NAMES = (UNK, "<UNK>")  # some toolkits write the second
 LOG_10 = math.log(10.0)
 MISSING_UNK_LOG_PROB = -100.0 * LOG_10
 _SENTENCES_AT_ONCE = 10_000
+_LARGEST_EXPONENT = math.log(sys.float_info.max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,13 +142,13 @@ class Perplexity:
     @property
     def perplexity(self) -> float:
         """Perplexity over all tokens; KenLM's "Perplexity including OOVs"."""
-        return math.exp(-self.log_prob / (self.words + self.sentences))
+        return _exp(-self.log_prob / (self.words + self.sentences))
 
     @property
     def perplexity_without_oov(self) -> float:
         """Perplexity over the known tokens; KenLM's "Perplexity excluding OOVs"."""
         known = self.words + self.sentences - self.oov
-        return math.exp((self.oov_log_prob - self.log_prob) / known)
+        return _exp((self.oov_log_prob - self.log_prob) / known)
 
     def as_dict(self) -> dict[str, Any]:
         """Return perplexities and counts, ready for JSON."""
@@ -155,6 +157,11 @@ class Perplexity:
             "perplexity_without_oov": self.perplexity_without_oov,
             **asdict(self),
         }
+
+
+def _exp(exponent: float) -> float:
+    """Return the exponential of a number, or the largest float where it is larger."""
+    return math.exp(exponent) if exponent < _LARGEST_EXPONENT else sys.float_info.max
 
 
 def perplexity(model: NgramModel, sentences: Iterable[Sequence[str]]) -> Perplexity:

@@ -212,6 +212,13 @@ def test_an_lstm_in_the_folder_rescores(experiment: Path, folder: Path, tmp_path
     assert "lstm.npz: not an LSTM language model" in complaint(capsys)
 
 
+def test_a_damaged_lexicon_is_not_exported(experiment: Path, tmp_path: Path, capsys):
+    (experiment / "lexicon.npz").write_bytes(b"damaged")
+    assert export.main([str(experiment), str(tmp_path / "bundle")]) == 2
+    assert "lexicon.npz: not a lexicon of a model" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_a_model_begins_with_the_phones_of_another(trained: Path, folder: Path, tmp_path, capsys):
     more = ("--init", str(trained), "train.epochs=1")
     assert asr_train(folder, tmp_path / "same", *more) == 0

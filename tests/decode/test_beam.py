@@ -14,12 +14,13 @@ from hypothesis import given, strategies as st
 from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import best_path
 from asr.decode.hypothesis import Hypothesis
+from asr.decode.knowledge import _spellings
 from asr.decode.search import NODES, compact
 from asr.decode.settings import DecoderConfig
 from asr.errors import DecoderError
 from asr.lexicon import Lexicon
 from asr.lm import Level, NgramModel
-from asr.text import Vocabulary
+from asr.text import BLANK, Vocabulary
 
 CHARACTERS = Vocabulary(("<blank>", " ", "A", "B"))
 PHONES = Vocabulary(("<blank>", "AA", "B", "K"), "word")
@@ -406,3 +407,24 @@ def test_compilation_is_announced_once_and_cached(tmp_path):
     ]
     assert "compiling the decoder" in said[0]
     assert said[1] == ""
+
+
+def test_a_hotword_of_many_words_has_few_spellings():
+    """Thirty words of two pronunciations each would have 2^30."""
+    words = [f"W{index}" for index in range(30)]
+    spellings = [(index, spelled) for index in range(30) for spelled in ((1, 2), (3,))]
+    lexicon = Lexicon.of_spellings(words, spellings)
+    found = _spellings(words, lexicon, PHONES, separator=BLANK)
+    assert len(found) == len(set(found)) == 64
+    assert all(spelled[-48:] == (1, 2) * 24 for spelled in found)  # of later words, the first ones
+    assert len({spelled[:6] for spelled in found}) > 1
+    assert len(_spellings(words[:6], lexicon, PHONES, separator=BLANK)) == 64  # all there are
+    BeamDecoder(PHONES, lexicon=lexicon, hotwords=[" ".join(words)])
+
+
+def test_a_lexicon_that_spells_all_words_alike():
+    words = [f"W{index}" for index in range(1001)]
+    lexicon = Lexicon.of_spellings(words, [(index, (1,)) for index in range(1001)])
+    with pytest.raises(DecoderError, match="the lexicon spells 1001 words alike; allowed: 1000"):
+        BeamDecoder(PHONES, lexicon=lexicon)
+    BeamDecoder(PHONES, lexicon=lexicon.among(words[:1000]))

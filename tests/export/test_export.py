@@ -383,6 +383,18 @@ def test_lm_settings_and_card_come_along(experiment: Path, tmp_path: Path, capsy
     assert "asr-lm convert" in capsys.readouterr().err
 
 
+def test_damaged_files_are_refused_before_anything_is_written(
+    experiment: Path, tmp_path: Path, capsys
+):
+    bundle = tmp_path / "bundle"
+    for name in ("lm.bin", "lstm.npz"):
+        (experiment / name).write_bytes(b"damaged")
+        assert call(experiment, bundle) == 1
+        assert f"{name}: " in capsys.readouterr().err
+        assert not bundle.exists()
+        (experiment / name).unlink()
+
+
 def test_other_folders_are_not_overwritten(smoke: Path, experiment: Path, tmp_path: Path, capsys):
     other = tmp_path / "photos"
     other.mkdir()

@@ -191,3 +191,9 @@ def test_english() -> None:
         phones += len(words[word][0])
     assert wrong / len(asked) < 0.5
     assert errors / phones < 0.14
+
+
+def test_a_dictionary_with_a_word_of_thousands_of_letters():
+    dictionary = {"ab": [("A", "B")], "a" * 5000: [("A",) * 5000]}
+    with pytest.raises(LanguageModelError, match="a word of 5000 letters and one of 5000 phones"):
+        Pronouncer.train(dictionary)

@@ -247,3 +247,20 @@ def test_models_come_back(tmp_path_factory: pytest.TempPathFactory, data: st.Dat
     assert again.words == model.words
     for array, other in zip(model.arrays, again.arrays, strict=True):
         np.testing.assert_allclose(array, other, rtol=2e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x" * 2**15, "line 1: longer than 16384 bytes"),
+        ("\\data\\\nngram 1=1\n\n\\1-grams:\n-1 " + "a" * 2**15, "line 5: longer than 16384"),
+        ("\\data\\\n" + "".join(f"ngram {n}=0\n" for n in range(1, 99)), "line 34: order 33"),
+        ("\\data\\\nngram 1=" + "9" * 5000, "is due; give the counts"),
+        ("\\data\\\nngram 1=999999999999999\n\\1-grams:\n-1 a\n", "the file ends among"),
+    ],
+)
+def test_files_that_would_flood_the_memory(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "lm.arpa"
+    path.write_text(text)
+    with pytest.raises(LanguageModelError, match=message):
+        read_arpa(path)

@@ -142,17 +142,17 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
         content[:8] + struct.pack("<I", 7) + content[12:]
     ),
     "Expecting": lambda content: content[:PREFIX] + b"!" + content[PREFIX + 1 :],
-    "codec can't decode": lambda content: content[:PREFIX] + b"\xff" + content[PREFIX + 1 :],
+    "invalid character": lambda content: content[:PREFIX] + b"\xff" + content[PREFIX + 1 :],
     "offset must be": lambda content: with_header(
         content, lambda header: header["arrays"]["prob"].update(offset=1 << 20)
     ),
-    "at -64": lambda content: with_header(
+    "`int` >= 0 - at `$.arrays[...].offset`": lambda content: with_header(
         content, lambda header: header["arrays"]["prob"].update(offset=-64)
     ),
-    "at 3": lambda content: with_header(
+    "multiple of 64 - at `$.arrays[...].offset`": lambda content: with_header(
         content, lambda header: header["arrays"]["prob"].update(offset=3)
     ),
-    "type <f8": lambda content: with_header(
+    "value '<f8' - at `$.arrays[...].dtype`": lambda content: with_header(
         content, lambda header: header["arrays"]["prob"].update(dtype="<f8")
     ),
     "buffer is smaller": lambda content: with_header(
@@ -165,10 +165,12 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
         content, lambda header: header["arrays"]["prob"].update(dtype="<i4")
     ),
     "parts do not fit": lambda content: with_header(content, lambda header: header.update(eos=300)),
-    "'bos'": lambda content: with_header(content, lambda header: header.pop("bos")),
+    "missing required field `bos`": lambda content: with_header(
+        content, lambda header: header.pop("bos")
+    ),
     "'suffix'": lambda content: with_header(content, lambda header: header["arrays"].pop("suffix")),
     "'words'": lambda content: with_header(content, lambda header: header["arrays"].pop("words")),
-    "keyword argument 'more'": lambda content: with_header(
+    "unknown field `more`": lambda content: with_header(
         content, lambda header: header["arrays"]["prob"].update(more=1)
     ),
 }

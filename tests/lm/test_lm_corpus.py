@@ -11,6 +11,7 @@ import pytest
 
 from asr.errors import LanguageModelError
 from asr.lm.corpus import read_sentences, read_words
+from asr.lm.files import LONGEST_LINE
 
 TEXT = "the cat\n\n  größe\tmatters \r\n \n字 a"
 SENTENCES = [["the", "cat"], ["größe", "matters"], ["字", "a"]]
@@ -96,3 +97,21 @@ def test_a_list_of_words(tmp_path: Path) -> None:
         read_words(write(tmp_path / "words", "cat\ndog 2\n"))
     with pytest.raises(LanguageModelError, match="words: no word in it"):
         read_words(write(tmp_path / "words", "\n"))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_a_line_without_end(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = write(tmp_path / "bomb", pack(b"a line\n" + b"word " * 2**22))
+    assert path.stat().st_size < 50_000
+    with pytest.raises(LanguageModelError, match="bomb: line 2: longer than 16777216 bytes; give"):
+        list(read_sentences([path]))
+
+
+def test_a_line_of_the_longest_length(tmp_path: Path) -> None:
+    content = b"a" * (LONGEST_LINE - 2) + b"\n" + b"b c\n"
+    assert list(map(len, read_sentences([write(tmp_path / "text", content)]))) == [1, 2]
+
+
+def test_a_text_of_many_lines_is_not_limited(tmp_path: Path) -> None:
+    packed = gzip.compress((b"word " * 99 + b"\n") * 2**16)
+    assert sum(1 for _ in read_sentences([write(tmp_path / "text", packed)])) == 2**16

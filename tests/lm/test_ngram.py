@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from asr.errors import LanguageModelError
 from asr.lm.arrays import EMPTY_CONTEXT
-from asr.lm.ngram import Level, NgramModel, perplexity
+from asr.lm.ngram import Level, NgramModel, Perplexity, perplexity
 from asr.lm.trie import lexicographic_order
 
 WORDS = ("<unk>", "<s>", "</s>", "a", "b")
@@ -232,3 +233,8 @@ def test_order_of_long_ngrams_of_large_vocabularies() -> None:
     order = lexicographic_order(rows)
     assert rows[order].tolist() == sorted(rows.tolist())
     assert order.tolist() == sorted(range(400), key=lambda i: rows[i].tolist())  # stable
+
+
+def test_the_perplexity_of_a_hopeless_model_is_finite() -> None:
+    found = Perplexity(sentences=1, words=1, oov=0, log_prob=-1e5, oov_log_prob=0.0)
+    assert found.perplexity == found.perplexity_without_oov == sys.float_info.max
