@@ -74,7 +74,8 @@ class ModelConfig:
     conv_channels: int = 0  # of two convolutions that join frames (asr/subsampling.py); 0: none
 
     def __post_init__(self) -> None:
-        _limit(self, 1, 64, "layers", "stack")
+        _limit(self, 1, 64, "layers")
+        _limit(self, 1, 1000, "stack")
         _limit(self, 1, 16_384, "hidden")
         _limit(self, 0, 100, "forget_bias")
         _limit(self, 0, 4096, "conv_channels")
@@ -116,6 +117,9 @@ class AugmentConfig:
             raise ConfigError("augment.speeds is empty; allowed: one factor or more, such as [1.0]")
 
 
+MOST_BATCH_S = 1e6  # more than any memory holds
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """The batches (asr/data.py)."""
@@ -128,7 +132,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         _limit(self, 1, 64, "workers")
         _limit(self, 0.1, 3600, "max_utterance_s")
-        _limit(self, self.max_utterance_s, 1_000_000, "batch_s")
+        _limit(self, self.max_utterance_s, MOST_BATCH_S, "batch_s")
 
 
 @dataclass(frozen=True, kw_only=True)

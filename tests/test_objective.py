@@ -231,7 +231,7 @@ def test_there_are_two_views_only_where_they_are_compared():
     [
         ("phone_weight", 1.1, "0..1"),
         ("phone_weight", -0.1, "0..1"),
-        ("consistency", -0.1, "0..inf"),
+        ("consistency", -0.1, "0..1000"),
         ("ctc_fraction", 1.1, "0..1"),
     ],
 )

@@ -1,13 +1,12 @@
 """Set up the training step that asr-train takes, for the doctor to time and to learn with."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from asr.config import Config
+from asr.config import MOST_BATCH_S, Config
 from asr.data import Batch, Example, Frames, Loader
 from asr.distributed import ProcessGroup
 from asr.objective import AcousticTask
@@ -39,7 +38,7 @@ def make_batch(examples: Sequence[Example], config: Config, processes: int = 1) 
     Raises:
         AudioError: one of the recordings cannot be read.
     """
-    data = replace(config.data, batch_s=math.inf, cache="none")
+    data = replace(config.data, batch_s=MOST_BATCH_S, cache="none")
     config = replace(config, data=data)
     loader = Loader(examples, Frames(config), config, ProcessGroup(size=processes))
     (batch,) = filter(None, loader.in_order())
