@@ -1,5 +1,6 @@
 """Write files atomically: after a crash a file is the old one or the new one, never a part."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -55,6 +56,20 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise unless a folder can be written, or made where it is missing; make nothing.
+
+    Raises:
+        OSError: it cannot.
+    """
+    path = folder.absolute()
+    nearest = next(one for one in (path, *path.parents) if one.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(nearest, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def content_sha256(path: Path) -> str | None:

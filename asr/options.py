@@ -22,7 +22,7 @@ from asr.decode import (
     included_lstm,
     load_settings,
 )
-from asr.errors import DecoderError
+from asr.errors import CheckpointError, DecoderError
 from asr.inference import Acoustics, open_acoustics
 from asr.text import Normalizer, Vocabulary
 
@@ -55,6 +55,20 @@ class DecodingOptions:
     settings: Mapping[str, float] = field(default_factory=dict)  # by name in DecoderConfig
     words: bool = False  # whether transcripts say when each word was spoken
 
+    def __post_init__(self) -> None:
+        allowed = {
+            "decoder": self.decoder in (None, "greedy", "beam") or "'greedy', 'beam'",
+            "unit": self.unit in (None, "tokens", "phones") or "'tokens', 'phones'",
+            "hotwords": _are_strings(self.hotwords) or "a list of words and phrases",
+            "settings": (isinstance(self.settings, Mapping) and _are_strings([*self.settings]))
+            or "a dict such as {'beam_size': 200}",
+            "words": isinstance(self.words, bool) or "True, False",
+        }
+        allowed |= {name: _is_path(getattr(self, name)) or "the path of a file" for name in _FILES}
+        for name, verdict in allowed.items():
+            if verdict is not True:
+                raise DecoderError(f"{name} is {getattr(self, name)!r}; allowed: {verdict}")
+
     def resolve(self, model: Path | str | None = None) -> "Decoding":
         """Return these options for a model, with the defaults of its folder filled in.
 
@@ -67,7 +81,10 @@ class DecodingOptions:
         Raises:
             DecoderError: an option that the decoder has no use for, an unknown setting, a value
                 that is not allowed, or settings in the folder that are damaged.
+            CheckpointError: the model is no path.
         """
+        if model == "" or not _is_path(model):
+            raise CheckpointError(f"the model is {model!r}; give the folder of a model")
         folder = Path(model or ENGLISH)
         given = [_OPTION.get(name, name) for name in _FOR_BEAM if getattr(self, name)]
         given += ["unit phones"] if self.unit == "phones" else []
@@ -238,6 +255,19 @@ def _normalised(hotwords: Sequence[str], text: "TextConfig") -> list[str]:
     if hotwords and not phrases:
         raise DecoderError("--hotwords: no words; write a word or phrase a line")
     return phrases
+
+
+def _are_strings(values: object) -> bool:
+    """Return whether a value is a sequence of strings; a single string is none."""
+    if not isinstance(values, Sequence) or isinstance(values, (str, bytes)):
+        return False
+    return all(isinstance(value, str) for value in values)
+
+
+def _is_path(value: object) -> bool:
+    """Return whether a value can be the path of a file, or is None."""
+    named = isinstance(value, str) and value != "" and "\0" not in value
+    return value is None or named or isinstance(value, Path)
 
 
 def _absolute(path: Path | str | None) -> Path | None:

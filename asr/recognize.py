@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from asr.audio import AudioStream, Waveform
 from asr.decode import NBEST, Decoder, GreedyDecoder
+from asr.errors import DecoderError
 from asr.formats import Segment, Transcript, Word
 from asr.inference import Acoustics
 from asr.media import Source, source_name
@@ -176,4 +177,6 @@ def load_model(
         CheckpointError: the folder holds no model, or a damaged one.
         LanguageModelError, DecoderError: a language model or an option cannot be used.
     """
+    if not isinstance(options, DecodingOptions | None):
+        raise DecoderError(f"options is {options!r}; allowed: asr.DecodingOptions(...)")
     return Recognizer.load((options or DecodingOptions()).resolve(folder))

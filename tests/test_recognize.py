@@ -194,3 +194,53 @@ def test_load_model_reaches_what_the_command_reaches(
     assert model.decoder.config.beam_size == 7
     with pytest.raises(DecoderError, match="did you mean 'beam_size'"):
         asr.load_model(smoke / "exp", asr.DecodingOptions(settings={"bean_size": 7}))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"decoder": "beem"}, "decoder is 'beem'; allowed: 'greedy', 'beam'"),
+        ({"decoder": ["beam"]}, r"decoder is \['beam'\]"),
+        ({"unit": "phone"}, "unit is 'phone'; allowed: 'tokens', 'phones'"),
+        ({"hotwords": "titian"}, "hotwords is 'titian'; allowed: a list"),
+        ({"hotwords": None}, "hotwords is None"),
+        ({"hotwords": Path("names.txt")}, "hotwords is .*names.txt"),
+        ({"hotwords": [1]}, r"hotwords is \[1\]"),
+        ({"settings": "beam_size=7"}, "settings is 'beam_size=7'; allowed: a dict"),
+        ({"settings": {7: 7}}, "settings is {7: 7}"),
+        ({"settings": {"beam_size": "7"}}, "beam_size is '7'; it must be of type int"),
+        ({"lm": 3}, "lm is 3; allowed: the path of a file"),
+        ({"lm": ""}, "lm is ''"),
+        ({"lexicon": "a\0b"}, "lexicon is "),
+        ({"words": "no"}, "words is 'no'; allowed: True, False"),
+    ],
+)
+def test_wrong_options_are_one_typed_error(smoke: Path, wrong: dict, message: str):
+    with pytest.raises(DecoderError, match=message) as raised:
+        asr.load_model(smoke / "exp", asr.DecodingOptions(**wrong))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("folder", ["", 3, b"exp", ["exp"], asr.DecodingOptions()])
+def test_a_model_that_is_no_path(folder: object):
+    with pytest.raises(CheckpointError, match="give the folder of a model"):
+        asr.load_model(folder)
+
+
+@pytest.mark.parametrize("options", [{"words": True}, "beam"])
+def test_options_that_are_none(smoke: Path, options: object):
+    with pytest.raises(DecoderError, match=r"allowed: asr\.DecodingOptions"):
+        asr.load_model(smoke / "exp", options)
+
+
+@pytest.mark.parametrize("source", [None, 3, ["a.wav"], np.zeros(16_000), io.StringIO("a")])
+def test_a_source_that_is_no_recording(model: Recognizer, source: object):
+    with pytest.raises(AudioError, match="is no recording that can be read; give a path"):
+        model.transcribe(source)
+
+
+def test_a_closed_file_is_no_recording(model: Recognizer, spoken: list[Utterance]):
+    with spoken[0].audio.open("rb") as file:
+        pass
+    with pytest.raises(AudioError, match="open for reading in binary mode"):
+        model.transcribe(file)

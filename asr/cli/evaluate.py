@@ -57,10 +57,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     utterances = read_manifest(arguments.manifest)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from asr._atomic import write_atomically
+    from asr._atomic import check_folder, write_atomically
     from asr.evaluation import normalised_references, recognise, save_texts
     from asr.scoring import score_system
 
+    check_folder(arguments.out)  # an error now, not after all the work
     acoustics = decoding.open_output()
     references = normalised_references(
         acoustics, utterances, spelled_by_lexicon=decoding.reads_words

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from asr.errors import AsrError, MissingDependencyError
+from asr.errors import AsrError, ConfigError, MissingDependencyError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
@@ -30,6 +30,10 @@ def run(program: str, body: Callable[[], int]) -> int:
     except BrokenPipeError:  # the reader of our stdout went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # an --out that is a file, a full disk: whoever writes need not say so
+        where = f"{error.filename}: " if error.filename else ""
+        complain(program, f"{where}cannot be written or read ({error.strerror}); give another path")
+        return ConfigError.exit_status
 
 
 def complain(program: str, message: str) -> None:

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--files-from", metavar="FILE", help="more inputs: a path a line; - for standard input"
     )
-    parser.add_argument("--model", type=Path, help="bundle or experiment; default: English")
+    parser.add_argument("--model", type=_path, help="bundle or experiment; default: English")
     parser.add_argument(
         "--format",
         default="txt",
@@ -67,7 +67,10 @@ def main(argv: list[str] | None = None) -> int:
 def _add_options_for_many(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("many recordings")
     group.add_argument(
-        "--output-dir", type=Path, metavar="OUT", help="write a file for each recording, not stdout"
+        "--output-dir",
+        type=_path,
+        metavar="OUT",
+        help="write a file for each recording, not stdout",
     )
     group.add_argument(
         "--skip-existing",
@@ -101,6 +104,12 @@ def _add_options_for_live(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; give a folder (is a shell variable unset?)")
+    return Path(text)
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
@@ -110,7 +119,12 @@ def _positive(text: str) -> int:
 def transcribe(arguments: argparse.Namespace) -> int:
     """Transcribe all inputs; return 1 if any failed, after the others are done."""
     formats = parse_formats(arguments.format)
-    for mistake in (*_mistakes_about_stdin(arguments), *_mistakes_about_files(arguments, formats)):
+    mistakes = (
+        *_mistakes_about_live(arguments),
+        *_mistakes_about_stdin(arguments),
+        *_mistakes_about_files(arguments, formats),
+    )
+    for mistake in mistakes:
         raise ConfigError(mistake)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -145,12 +159,25 @@ def listen(recognizer: "Recognizer", rate_hz: int) -> int:
     return 0
 
 
-def _mistakes_about_stdin(arguments: argparse.Namespace) -> Iterator[str]:
-    inputs = arguments.inputs or arguments.files_from
-    if arguments.live and inputs:
-        yield "--live hears standard input alone; leave INPUT and --files-from out"
+def _mistakes_about_live(arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.rate and not arguments.live:
         yield "--rate is for --live; recordings say their rate"
+    if not arguments.live:
+        return
+    if arguments.inputs or arguments.files_from:
+        yield "--live hears standard input alone; leave INPUT and --files-from out"
+    if arguments.format != "txt":
+        yield "--live prints plain text as it is said; leave --format out"
+    if arguments.ray or arguments.workers:
+        yield "--live is one stream for one process; leave --workers and --ray out"
+    if arguments.output_dir:
+        yield "--live prints; leave --output-dir out"
+
+
+def _mistakes_about_stdin(arguments: argparse.Namespace) -> Iterator[str]:
+    inputs = arguments.inputs or arguments.files_from
+    if "" in arguments.inputs:
+        yield "an INPUT is empty; give a file, folder or 'glob' (is a variable of the shell unset?)"
     if not (arguments.live or inputs):
         yield "no INPUT; give a file, folder, 'glob', - for standard input, or --files-from"
     if STDIN not in arguments.inputs:
@@ -168,8 +195,6 @@ def _mistakes_about_stdin(arguments: argparse.Namespace) -> Iterator[str]:
 def _mistakes_about_files(
     arguments: argparse.Namespace, formats: Sequence[Format]
 ) -> Iterator[str]:
-    if arguments.output_dir and arguments.live:
-        yield "--live prints; leave --output-dir out"
     if len(formats) > 1 and not arguments.output_dir:
         yield "several formats need files; add --output-dir OUT"
     if arguments.skip_existing and not arguments.output_dir:

@@ -96,6 +96,11 @@ def _open_binary(source: Source, name: str) -> BinaryIO:
         return _open_file(Path(source))
     try:
         return _spool(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except (AttributeError, TypeError, ValueError):  # no `read`, text instead of bytes, closed
+        raise AudioError(
+            f"{name}: a {type(source).__name__} is no recording that can be read; give a path, "
+            "bytes, or a file that is open for reading in binary mode"
+        ) from None
     except OSError as error:
         raise AudioError(f"{name}: cannot be spooled to {tempfile.gettempdir()}: {error}") from None
 

@@ -259,3 +259,34 @@ def test_evaluate_does_not_shrink_the_test_set(smoke: Path, tmp_path: Path, caps
     assert "test-007.wav" in captured.err
     assert captured.out == ""
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["", "a.wav"], "an INPUT is empty"),
+        (["--live", "--format", "srt"], "--live prints plain text"),
+        (["--live", "--workers", "2"], "--live is one stream"),
+    ],
+)
+def test_mistakes_that_would_do_something_else(smoke: Path, capsys, words, message):
+    assert run(smoke, *words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_empty_folder_name_is_refused(smoke: Path, capsys):
+    with pytest.raises(SystemExit) as left:
+        run(smoke, "a.wav", "--output-dir", "")
+    assert left.value.code == 2
+    assert "is empty; give a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_evaluate_says_where_it_cannot_write(smoke: Path, tmp_path: Path, capsys, name: str):
+    (tmp_path / "file").touch()
+    manifest = str(smoke / "data" / "valid.jsonl")
+    out = str(tmp_path / name)
+    assert evaluate.main([str(smoke / "exp"), manifest, "--out", out]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"asr-evaluate: error: {out}: cannot be written")
+    assert error.count("\n") == 1
