@@ -114,24 +114,27 @@ def test_doors_export_what_they_name(stub: Path):
     assert all(hasattr(door, name) for name in door.__all__)
 
 
+def loaded_by(names: list[str]) -> set[str]:
+    """Return the modules that a process has after it imported these."""
+    check = f"import sys, {', '.join(names)}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", check], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    return set(done.stdout.split())
+
+
+def commands() -> list[str]:
+    return [f"asr.cli.{path.stem}" for path in (PACKAGE / "cli").glob("*.py")]
+
+
 def test_core_and_commands_start_without_torch():
     modules = [path for path in FILES if LAYER_OF.get(part_of(path), 9) < 2]
-    modules += (PACKAGE / "cli").glob("*.py")
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in modules]
-    check = f"import sys, {', '.join(['asr', *names])}; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", check], check=True, capture_output=True, text=True, cwd=ROOT
-    ).stdout.split()
-    assert not {"torch", "torchaudio", "librosa"} & set(loaded)
+    assert not {"torch", "torchaudio", "librosa"} & loaded_by(["asr", *names, *commands()])
 
 
 def test_commands_start_without_numba():
-    names = [f"asr.cli.{path.stem}" for path in (PACKAGE / "cli").glob("*.py")]
-    check = f"import sys, {', '.join(names)}; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", check], check=True, capture_output=True, text=True, cwd=ROOT
-    ).stdout.split()
-    assert not {"torch", "numba", "onnxruntime"} & set(loaded)
+    assert not {"torch", "numba", "onnxruntime"} & loaded_by(commands())
 
 
 def test_recipes_are_thin():
