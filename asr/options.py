@@ -81,11 +81,13 @@ class DecodingOptions:
         Raises:
             DecoderError: an option that the decoder has no use for, an unknown setting, a value
                 that is not allowed, or settings in the folder that are damaged.
-            CheckpointError: the model is no path.
+            CheckpointError: the model is no path of a folder.
         """
         if model == "" or not _is_path(model):
             raise CheckpointError(f"the model is {model!r}; give the folder of a model")
         folder = Path(model or ENGLISH)
+        if not folder.is_dir():
+            raise CheckpointError(f"{folder}: is no folder that exists; give the folder of a model")
         given = [_OPTION.get(name, name) for name in _FOR_BEAM if getattr(self, name)]
         given += ["unit phones"] if self.unit == "phones" else []
         if self.decoder == "greedy" and given:

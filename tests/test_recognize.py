@@ -227,6 +227,11 @@ def test_a_model_that_is_no_path(folder: object):
         asr.load_model(folder)
 
 
+def test_a_folder_that_does_not_exist(tmp_path: Path):
+    with pytest.raises(CheckpointError, match=r"none: is no folder that exists"):
+        asr.load_model(tmp_path / "none")
+
+
 @pytest.mark.parametrize("options", [{"words": True}, "beam"])
 def test_options_that_are_none(smoke: Path, options: object):
     with pytest.raises(DecoderError, match=r"allowed: asr\.DecodingOptions"):
