@@ -14,7 +14,6 @@ numba compiles a kernel again for every combination of types that it meets, so i
 throughout, constants too: `constant` makes an integer that has no literal type of its own.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -84,7 +83,7 @@ class _SafeCache:
         """
         if not self._is_stamped:
             file = self._cache._cache_file
-            states = [os.stat(path) for path in sorted(_files_of(self._function))]  # noqa: PTH116
+            states = [Path(path).stat() for path in sorted(_files_of(self._function))]
             changed = tuple((state.st_mtime, state.st_size) for state in states)
             file._source_stamp = (file._source_stamp, changed)
             self._is_stamped = True

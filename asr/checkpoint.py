@@ -12,9 +12,11 @@ denominator language model, if MMI was used.
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -27,6 +29,8 @@ from asr.config import Config, config_from_dict, config_to_dict
 from asr.errors import CheckpointError, ConfigError
 from asr.model import AcousticModel
 from asr.text import PHONES, TOKENS, Vocabulary
+
+M = TypeVar("M", bound=torch.nn.Module)
 
 INDEX = "checkpoint.json"
 PREVIOUS = "previous.json"
@@ -167,9 +171,8 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, or is not a JSON object.
     """
     try:
-        content = json.loads(
-            read_bytes(path)
-        )  # figures of an epoch may hold NaN, as Python writes it
+        # Not parse_json: the figures of an epoch may hold NaN, as Python writes it.
+        content = json.loads(read_bytes(path))
     except OSError as error:
         raise CheckpointError(
             f"{path}: cannot be read ({error.strerror}); give the --out folder of a training run"
@@ -328,20 +331,22 @@ def load_acoustic_model(
     """
     config, vocabulary = load_experiment(folder)
     num_phones = len(load_phones(Path(folder)) or ())
-    tensors = load_checkpoint(Path(folder) / which).tensors.get("model", {})
-    with torch.device("meta"):  # no memory yet: a damaged config.json may ask for any size
-        check_parameters(AcousticModel(config, len(vocabulary), num_phones), tensors, str(folder))
-    model = AcousticModel(config, len(vocabulary), num_phones)
-    restore_parameters(model, tensors, str(Path(folder) / which))
-    return model.eval(), vocabulary
+    make = partial(AcousticModel, config, len(vocabulary), num_phones)
+    return with_weights(make, Path(folder), which), vocabulary
 
 
-def load_weights(model: torch.nn.Module, folder: Path, which: str = "best") -> None:
-    """Copy the weights of an experiment into a model, and set it to evaluation mode.
+def with_weights(make: Callable[[], M], folder: Path, which: str = "best") -> M:
+    """Make a model with the weights of an experiment, in evaluation mode.
+
+    Names and shapes are compared before any memory is taken: a damaged config.json may ask for a
+    model of any size.
 
     Raises:
         CheckpointError: no such checkpoint, or weights that do not fit.
     """
     tensors = load_checkpoint(folder / which).tensors.get("model", {})
+    with torch.device("meta"):
+        check_parameters(make(), tensors, str(folder / which))
+    model = make()
     restore_parameters(model, tensors, str(folder / which))
-    model.eval()
+    return model.eval()

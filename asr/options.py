@@ -56,18 +56,18 @@ class DecodingOptions:
     words: bool = False  # whether transcripts say when each word was spoken
 
     def __post_init__(self) -> None:
-        allowed = {
-            "decoder": self.decoder in (None, "greedy", "beam") or "'greedy', 'beam'",
-            "unit": self.unit in (None, "tokens", "phones") or "'tokens', 'phones'",
-            "hotwords": _are_strings(self.hotwords) or "a list of words and phrases",
-            "settings": (isinstance(self.settings, Mapping) and _are_strings([*self.settings]))
-            or "a dict such as {'beam_size': 200}",
-            "words": isinstance(self.words, bool) or "True, False",
+        named = isinstance(self.settings, Mapping) and _are_strings([*self.settings])
+        checks = {
+            "decoder": (self.decoder in (None, "greedy", "beam"), "'greedy', 'beam'"),
+            "unit": (self.unit in (None, "tokens", "phones"), "'tokens', 'phones'"),
+            "hotwords": (_are_strings(self.hotwords), "a list of words and phrases"),
+            "settings": (named, "a dict such as {'beam_size': 200}"),
+            "words": (isinstance(self.words, bool), "True, False"),
+            **{name: (_is_path(getattr(self, name)), "the path of a file") for name in _FILES},
         }
-        allowed |= {name: _is_path(getattr(self, name)) or "the path of a file" for name in _FILES}
-        for name, verdict in allowed.items():
-            if verdict is not True:
-                raise DecoderError(f"{name} is {getattr(self, name)!r}; allowed: {verdict}")
+        for name, (is_good, allowed) in checks.items():
+            if not is_good:
+                raise DecoderError(f"{name} is {getattr(self, name)!r}; allowed: {allowed}")
 
     def resolve(self, model: Path | str | None = None) -> "Decoding":
         """Return these options for a model, with the defaults of its folder filled in.

@@ -14,6 +14,7 @@ Shapes: N sentences, U tokens (</s> included), E inputs, H hidden cells, V token
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from asr.checkpoint import load_weights, read_config
+from asr.checkpoint import read_config, with_weights
 from asr.config import LmConfig
 from asr.errors import LanguageModelError
 from asr.lm.ngram import Perplexity
@@ -147,9 +148,8 @@ def load_lstm(folder: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
     folder = Path(folder)
     config = read_config(folder).lm
     vocabulary = LmVocabulary.load(folder / "tokens.txt", config.unit)
-    model = LstmLanguageModel(config, len(vocabulary))
-    load_weights(model, folder)
-    return model, vocabulary
+    make = partial(LstmLanguageModel, config, len(vocabulary))
+    return with_weights(make, folder), vocabulary
 
 
 def lstm_perplexity(

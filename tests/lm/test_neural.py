@@ -1,5 +1,6 @@
 """LSTM language models: exact probabilities, whatever the batch; and files that are wrong."""
 
+import json
 import math
 from pathlib import Path
 
@@ -218,4 +219,13 @@ def test_experiments_that_cannot_be_loaded(tmp_path: Path):
 def test_an_acoustic_model_is_no_language_model(tmp_path: Path):
     create_experiment(tmp_path, Config(), Vocabulary.from_texts(["A B"]))
     with pytest.raises(LanguageModelError, match=r"tokens\.txt: begins with \('<blank>'"):
+        load_lstm(tmp_path)
+
+
+def test_a_configuration_of_any_size_takes_no_memory(tmp_path: Path):
+    save_experiment(tmp_path, WORDS)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["lm"] |= {"layers": 64, "hidden": 16_384, "embedding": 16_384}  # half a terabyte
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"does not fit config\.json"):
         load_lstm(tmp_path)
