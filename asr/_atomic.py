@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from asr._regular import open_regular
+
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
     """Write a file as `created_atomically` does; text is encoded as UTF-8.
@@ -73,9 +75,9 @@ def check_folder(folder: Path) -> None:
 
 
 def content_sha256(path: Path) -> str | None:
-    """Return the sha256 of a file's bytes; None where it cannot be read."""
+    """Return the sha256 of a file's bytes; None where it cannot be read, or is no regular file."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):  # ValueError: no file can have such a name
         return None

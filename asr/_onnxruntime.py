@@ -15,4 +15,16 @@ import onnxruntime
 
 onnxruntime.disable_telemetry_events()  # for releases that read no variable, such as on Windows
 
-__all__ = ["onnxruntime"]
+__all__ = ["onnxruntime", "open_session"]
+
+
+def open_session(graph: bytes) -> onnxruntime.InferenceSession:
+    """Prepare a graph to be run on the CPU, in one thread.
+
+    Raises:
+        Exception: of many kinds, of no common class, if it cannot be run.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4  # errors come as exceptions; nothing else is printed
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from asr._atomic import write_atomically
 from asr._json import read_bytes
+from asr._regular import open_regular
 from asr.config import Config, config_from_dict, config_to_dict
 from asr.errors import CheckpointError, ConfigError
 from asr.model import AcousticModel
@@ -138,7 +139,8 @@ def _read_tensors(folder: Path, name: str, digest: str) -> dict[str, Tensor]:
     """Read a tensor file and verify its sha256."""
     path = folder / name
     try:
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read()
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
     if hashlib.sha256(data).hexdigest() != digest:
@@ -308,7 +310,8 @@ def load_trigram(folder: Path, size: int) -> Tensor | None:
     try:
         if path.stat().st_size > 8 * size**3 + _MOST_HEADER:
             raise ValueError(f"it has {path.stat().st_size} bytes, for {size} tokens")
-        trigram: Tensor = safetensors.torch.load(path.read_bytes())["trigram"]
+        with open_regular(path) as file:
+            trigram: Tensor = safetensors.torch.load(file.read())["trigram"]
         if trigram.shape != (size, size, size) or not trigram.is_floating_point():
             raise ValueError(f"its shape is {tuple(trigram.shape)}, for {size} tokens")
         if not (trigram.min() > 0 and (trigram.sum(2) - 1).abs().max() < 1e-3):  # not with NaN

@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 from asr.audio import Waveform
 from asr.config import TextConfig
 from asr.errors import CheckpointError, MissingDependencyError
-from asr.export import GRAPH, INDEX, Bundle, is_bundle, read_bundle
+from asr.export import (
+    GRAPH,
+    INDEX,
+    Bundle,
+    checked_log_probs,
+    errors_of,
+    is_bundle,
+    open_graph,
+    read_bundle,
+)
 from asr.text import Vocabulary
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
     from asr.model import AcousticModel
 
 _TOKENS = "log_probs"  # the output that every graph has
-_OUTSIDE = b"location"  # the key by which an ONNX file names another that holds its weights
 
 
 class Acoustics(Protocol):
@@ -52,21 +58,13 @@ class OnnxAcoustics:
         self.text = bundle.info.text
         self.sample_rate_hz = bundle.info.sample_rate_hz
         self.frame_shift_ms = bundle.info.frame_shift_ms
-        if _OUTSIDE in bundle.graph:
-            raise CheckpointError(
-                f"{folder / GRAPH}: keeps weights outside of itself, which a bundle must not; "
-                "make it again with asr-export"
-            )
-        try:
-            self._session = _open_session(bundle.graph)
-            probed = self.log_probs(np.zeros(self.sample_rate_hz // 10, np.float32))
-        except Exception as error:  # onnxruntime raises many kinds, of no common class
-            raise CheckpointError(f"{folder / GRAPH}: cannot be run ({error})") from error
-        if probed.ndim != 2 or probed.shape[1] != len(self.vocabulary):
-            raise CheckpointError(
-                f"{folder / GRAPH}: gives {probed.shape[1:]} log-probabilities a frame, for "
-                f"{len(self.vocabulary)} tokens; make the bundle again with asr-export"
-            )
+        self._path, self._widths = folder / GRAPH, {_TOKENS: len(bundle.vocabulary)}
+        self._widths[self._read] = len(self.vocabulary)
+        with errors_of(self._path):
+            self._session = open_graph(bundle.graph)
+        shift = _frame_samples(self)
+        for samples in (3 * shift - 1, 3 * shift):  # no graph of another frame shift fits both
+            self.log_probs(np.zeros(samples, np.float32))
 
     @classmethod
     def load(cls, folder: Path, *, phones: bool = False) -> "OnnxAcoustics":
@@ -92,29 +90,22 @@ class OnnxAcoustics:
 
     def _run(self, waveform: Waveform, *outputs: str) -> dict[str, NDArray[np.float32]]:
         feed = {"waveforms": waveform[None], "num_samples": np.array([len(waveform)])}  # (1, L)
-        found = self._session.run(outputs, feed)
-        return {name: output[0] for name, output in zip(outputs, found, strict=True)}
-
-
-def _open_session(graph: bytes) -> "InferenceSession":
-    from asr._onnxruntime import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4  # errors come as exceptions; nothing else is printed
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        frames = len(waveform) // _frame_samples(self) + 1
+        with errors_of(self._path):
+            found = zip(outputs, self._session.run(outputs, feed), strict=True)
+            return {n: checked_log_probs(given[0], frames, self._widths[n]) for n, given in found}
 
 
 class TorchAcoustics:
     """The model of an experiment folder, run by torch in one thread."""
 
     def __init__(
-        self, model: "AcousticModel", vocabulary: Vocabulary, name: str, *, phones: bool = False
+        self, model: "AcousticModel", vocabulary: Vocabulary, folder: Path, *, phones: bool = False
     ) -> None:
         self.model = model.eval()
         self._read = int(phones)
         self.vocabulary = vocabulary
-        self.name = name
+        self.name, self._path = folder.name, folder / "best"
         self.text = model.config.text
         self.sample_rate_hz = model.config.features.sample_rate_hz
         self.frame_shift_ms = model.frame_shift_ms
@@ -132,7 +123,15 @@ class TorchAcoustics:
         with torch.inference_mode(), threads(1):  # as in training: two are slower
             samples = torch.tensor(waveform)[None]  # (1, L)
             outputs, _ = self.model.from_waveforms(samples, torch.tensor([len(waveform)]))
-        return outputs[self._read][0].numpy(), outputs[0][0].numpy()
+        frames = len(waveform) // _frame_samples(self) + 1
+        with errors_of(self._path):
+            read, tokens = (outputs[i][0].numpy() for i in (self._read, 0))
+            checked_log_probs(tokens, frames, tokens.shape[1])
+            return checked_log_probs(read, frames, len(self.vocabulary)), tokens
+
+
+def _frame_samples(acoustics: Acoustics) -> int:
+    return round(acoustics.frame_shift_ms * acoustics.sample_rate_hz / 1000)
 
 
 def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:
@@ -162,7 +161,7 @@ def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:
 
     model, vocabulary = load_acoustic_model(folder)
     vocabulary = _read_by(phones, vocabulary, load_phones(folder), folder)
-    return TorchAcoustics(model, vocabulary, folder.name, phones=phones)
+    return TorchAcoustics(model, vocabulary, folder, phones=phones)
 
 
 def _read_by(

@@ -14,6 +14,7 @@ Numbers in digits become English words:
 Fractions, times and ranges are read as their numbers: 1/2 is "one two", 10:30 is "ten thirty".
 """
 
+import io
 import re
 import unicodedata
 from collections import Counter
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from asr._atomic import write_atomically
+from asr._json import read_bytes
 from asr.errors import ConfigError, VocabularyError
 
 BLANK = 0
@@ -145,11 +147,12 @@ class Vocabulary:
             VocabularyError: the file cannot be read or breaks these rules.
         """
         try:
-            lines = Path(path).read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+            content = read_bytes(Path(path)).decode("utf-8-sig")
+            lines = io.StringIO(content, newline=None).read().removesuffix("\n").split("\n")
             if " " in lines:
                 raise VocabularyError(f"line {lines.index(' ') + 1} is a space; write <space>")
             return cls(tuple(" " if line == SPACE_TOKEN else line for line in lines), unit)
-        except (OSError, UnicodeDecodeError, VocabularyError) as error:
+        except (OSError, ValueError, VocabularyError) as error:
             raise VocabularyError(f"{path}: not a token file: {error}") from error
 
     def save(self, path: str | Path) -> None:

@@ -11,3 +11,9 @@ from .bundle import (
     write_bundle as write_bundle,
 )
 from .graph import export_graph as export_graph, quantized as quantized
+from .soundness import (
+    check_graph as check_graph,
+    checked_log_probs as checked_log_probs,
+    errors_of as errors_of,
+    open_graph as open_graph,
+)

@@ -27,6 +27,7 @@ from msgspec import Meta
 
 from asr._atomic import created_atomically, write_atomically
 from asr._json import read_json, typed
+from asr._regular import open_regular
 from asr.config import TextConfig, config_from_dict
 from asr.decode import LM, LSTM
 from asr.errors import CheckpointError, ConfigError, VocabularyError
@@ -40,6 +41,7 @@ FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, "decoder.json", "calibration.
 COPIED = (*FILES[1:], CARD)  # from an experiment folder, where they have the same names
 FORMAT = 1
 _CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder
+_MOST_GRAPH = 2**31 - 1  # bytes, of the format of ONNX files
 _AGAIN = "copy the bundle again, or make it again with asr-export"
 
 
@@ -128,7 +130,7 @@ def reseal(folder: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     if target.exists() and target.samefile(source):
         return
-    with source.open("rb") as file, created_atomically(target) as copy:
+    with open_regular(source) as file, created_atomically(target) as copy:
         shutil.copyfileobj(file, copy)
 
 
@@ -140,14 +142,16 @@ def read_bundle(folder: Path) -> Bundle:
     """
     index = _read_index(folder / INDEX)
     info = _parse_info(index, folder / INDEX)
+    for name in (INDEX, *FILES, str(_CHECKPOINT)):
+        _check_inside(folder, folder / name)
     _check_experiment(folder, info)
     for name in FILES:
         _check_file(folder / name, index["files"].get(name))
     try:
         vocabulary = Vocabulary.load(folder / TOKENS, info.unit)
         phones = Vocabulary.load(folder / PHONES, "word") if PHONES in index["files"] else None
-        return Bundle(info, vocabulary, (folder / GRAPH).read_bytes(), phones)
-    except (OSError, VocabularyError) as error:
+        return Bundle(info, vocabulary, _graph(folder / GRAPH), phones)
+    except (OSError, ValueError, VocabularyError) as error:
         raise CheckpointError(f"{folder}: not a bundle ({error})") from error
 
 
@@ -186,6 +190,22 @@ def _check_experiment(folder: Path, info: BundleInfo) -> None:
         )
 
 
+def _check_inside(folder: Path, path: Path) -> None:
+    """Refuse a link out of the bundle: a model of a stranger could name any file by it."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise CheckpointError(
+            f"{path}: is a link out of the bundle; put the file itself in its place"
+        )
+
+
+def _graph(path: Path) -> bytes:
+    with open_regular(path) as file:
+        content = file.read(_MOST_GRAPH + 1)
+    if len(content) > _MOST_GRAPH:
+        raise ValueError(f"{path.name} has more than {_MOST_GRAPH} bytes")
+    return content
+
+
 def _check_file(path: Path, digest: object) -> None:
     if digest is None:
         if path.exists():
@@ -200,5 +220,5 @@ def _check_file(path: Path, digest: object) -> None:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,6 +11,7 @@ import numpy as np
 
 from asr._atomic import write_atomically
 from asr._progress import say
+from asr._regular import open_regular
 from asr.errors import CheckpointError, DecoderError, LanguageModelError, VocabularyError
 from asr.lexicon.dictionary import Pronunciation, read_dictionary
 from asr.lexicon.trie import Lexicon
@@ -61,7 +62,8 @@ class Pronunciations:
         phones = Vocabulary.load(folder / PHONES, "word")
         path = folder / LEXICON
         try:
-            return cls(phones, _unpacked(path.read_bytes(), len(phones)))
+            with open_regular(path) as file:
+                return cls(phones, _unpacked(file.read(_MOST_BYTES), len(phones)))
         except Exception as error:  # a damaged archive raises many kinds, of no common class
             raise DecoderError(
                 f"{path}: not a lexicon of a model ({error}); copy the model again"

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr._json import MOST_BYTES, parse_json
+from asr._regular import open_regular
 from asr.errors import ConfigError, LanguageModelError
 from asr.lm.arpa import read_arpa, write_arpa
 from asr.lm.arrays import NgramArrays
@@ -66,7 +67,7 @@ def load_lm(path: Path | str) -> NgramModel:
         LanguageModelError: the file cannot be read, or is neither.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(Path(path)) as file:  # it is opened twice, which no pipe allows
             start = file.read(len(_MAGIC))
     except OSError as error:
         raise LanguageModelError(
@@ -129,7 +130,7 @@ def read_binary(path: Path | str) -> NgramModel:
         LanguageModelError: the file cannot be read, is of another version, or is damaged.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(Path(path)) as file:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return _model(content)
     except OSError as error:

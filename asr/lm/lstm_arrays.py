@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._regular import open_regular
 from asr.errors import LanguageModelError
 from asr.lm.files import created
 from asr.lm.npz import read_npz
@@ -51,7 +52,8 @@ class LstmArrays:
 
             return cls.of(*load_lstm(path))
         try:
-            content = path.read_bytes()
+            with open_regular(path) as file:
+                content = file.read()
             arrays = cls._unpacked(read_npz(content, len(content)))  # `save` does not pack
             arrays._check()
         except Exception as error:  # a damaged archive raises many kinds, of no common class

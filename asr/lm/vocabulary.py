@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr._atomic import write_atomically
+from asr._json import read_bytes
 from asr.errors import LanguageModelError
 from asr.lm.corpus import UNITS, units_of
 from asr.lm.ngram import EOS, UNK
@@ -50,8 +51,8 @@ class LmVocabulary:
             LanguageModelError: the file cannot be read, or is another kind of vocabulary.
         """
         try:
-            tokens = tuple(path.read_bytes().decode().removesuffix("\n").split("\n"))
-        except (OSError, UnicodeDecodeError) as error:
+            tokens = tuple(read_bytes(path).decode().removesuffix("\n").split("\n"))
+        except (OSError, ValueError) as error:
             raise LanguageModelError(f"{path}: not a token file ({error})") from error
         try:
             return cls(tokens, unit)

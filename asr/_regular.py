@@ -1,0 +1,36 @@
+"""Open files that others wrote: regular files alone, so that reading them ends and never waits.
+
+A pipe without a writer lets nobody who opens it go on, and a device such as /dev/zero has no end.
+"""
+
+import errno
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)  # Windows has none, and no pipes among its files
+_BINARY = getattr(os, "O_BINARY", 0)  # of Windows
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file, or a link to one, for reading.
+
+    Raises:
+        OSError: it cannot be opened, or is a folder, pipe, socket or device.
+    """
+    _check(path, path.stat())  # before it is opened, which already moves some devices
+    file = os.fdopen(os.open(path, os.O_RDONLY | _BINARY | _NO_WAITING), "rb")
+    try:
+        _check(path, os.fstat(file.fileno()))
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _check(path: Path, found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "is a pipe, socket or device, not a file", str(path))
