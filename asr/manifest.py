@@ -8,14 +8,15 @@ absent. Other keys are ignored.
 import functools
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from asr._atomic import write_atomically
 from asr.errors import ManifestError
 
+LONGEST_LINE = 2**24  # bytes; an utterance takes some hundreds
 TIME_DIGITS = 6  # decimals of a second in the file: finer than a sample at any speech rate
 
 
@@ -106,16 +107,28 @@ def manifest_lines(path: Path) -> list[tuple[int, str]]:
     """Return the lines that are not blank, with their numbers from 1 on.
 
     Raises:
-        ManifestError: the file is missing or not UTF-8.
+        ManifestError: the file is missing or not UTF-8, or has a line that is too long.
     """
     try:
-        content = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = b"".join(_bounded_lines(path, file)).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}; asr-prepare makes manifests") from error
     # not splitlines(): U+2028 and its like may stand inside a JSON string
     return [(n, line) for n, line in enumerate(content.split("\n"), start=1) if line.strip()]
+
+
+def _bounded_lines(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise ManifestError(
+                f"{path}, line {number}: longer than {LONGEST_LINE} bytes; an utterance is a line"
+            )
+        yield line
 
 
 def parse_line(line: str, folder: Path) -> Utterance:

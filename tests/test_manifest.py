@@ -236,3 +236,11 @@ def test_new_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("x")
     write_atomically(tmp_path / "atomic", "x")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_line_without_end_is_refused_before_it_is_read(tmp_path: Path):
+    with (tmp_path / "m.jsonl").open("wb") as file:
+        file.write(b"{}\n")
+        file.truncate(2**33)  # zeros that take no room on the disk
+    with pytest.raises(ManifestError, match=r"m\.jsonl, line 2: longer than 16777216 bytes"):
+        read_manifest(tmp_path / "m.jsonl")

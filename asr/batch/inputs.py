@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from glob import glob
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from asr.errors import ConfigError
 from asr.media import AUDIO_SUFFIXES
 
 STDIN = "-"
+MOST_BYTES = 2**29  # of a list of paths: some millions of them
 
 
 def list_audio(arguments: Iterable[str]) -> list[Path]:
@@ -53,12 +55,17 @@ def read_list(source: str) -> list[Path]:
     """Return the paths in a file, one a line; STDIN stands for standard input.
 
     Raises:
-        ConfigError: the list cannot be read, or holds no path.
+        ConfigError: the list cannot be read, is too long, or holds no path.
     """
     try:
-        content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+        with nullcontext(sys.stdin.buffer) if source == STDIN else Path(source).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"--files-from {source}: cannot be read ({error.strerror})") from error
+    if len(content) > MOST_BYTES:
+        raise ConfigError(
+            f"--files-from {source}: has more than {MOST_BYTES} bytes; give several lists in turn"
+        )
     paths = [Path(os.fsdecode(line)) for line in content.splitlines() if line.strip()]
     if not paths:
         raise ConfigError(f"--files-from {source}: no paths in it; write one a line")

@@ -2,8 +2,8 @@
 
 The data filter of tarfile (PEP 706) keeps members below the target and refuses devices. On top of
 it this module refuses what no speech corpus has and some file systems read in another way: links,
-absolute paths, `..`, drive letters, backslashes, names that collide, and more members or bytes than
-any corpus holds. Owners, permissions and times in the archive are ignored.
+absolute paths, `..`, drive letters, backslashes, names that collide, and more members, folders in
+folders or bytes than any corpus holds. Owners, permissions and times in the archive are ignored.
 """
 
 import gzip
@@ -21,6 +21,10 @@ MAX_MEMBERS = 2_000_000
 MAX_BYTES = 200 * 2**30  # uncompressed; train-other-500 has 30 GiB
 MAX_RATIO = 50  # uncompressed to compressed; FLAC hardly shrinks, a bomb does a thousandfold
 SMALL_BYTES = 64 * 2**20  # harmless whatever the ratio: a tar of tiny files is mostly zeros
+MAX_DEPTH = 64  # folders in folders; LibriSpeech has 4
+MAX_NAME = 4096  # bytes, as on Linux
+MAX_NAMES = 2**29  # characters of all names and of the folders in them; a million files have 2**26
+MAX_HEADER = 2**20  # bytes of a member that only describes the next one
 GZIP_MAGIC = b"\x1f\x8b"
 DAMAGE = (  # tarfile raises the last two for header fields that hold no valid number or name
     tarfile.TarError,
@@ -30,6 +34,7 @@ DAMAGE = (  # tarfile raises the last two for header fields that hold no valid n
     ValueError,
     OverflowError,
 )
+_DESCRIPTIONS = (*tarfile.GNU_TYPES[:2], tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -51,6 +56,8 @@ def unpack(archive: Path, folder: Path) -> None:
             with archive.open("rb") as file:
                 _unpack_stream(file, archive, content)
             content.rename(folder)
+    except _LongDescriptionError as error:
+        raise UnsafeArchiveError(f"{archive}: {error}; get it from its publisher") from error
     except DAMAGE as error:
         raise DownloadError(
             f"{archive}: not a whole tar archive ({error}); delete it and download it again"
@@ -63,10 +70,32 @@ def _unpack_stream(file: IO[bytes], archive: Path, content: Path) -> None:
     zipped = file.read(2) == GZIP_MAGIC
     file.seek(0)
     reader = _BoundedReader(gzip.GzipFile(fileobj=file) if zipped else file, archive)
-    with tarfile.open(fileobj=reader, mode="r|") as tar:  # type: ignore[call-overload]
+    with tarfile.open(  # type: ignore[call-overload]
+        fileobj=reader, mode="r|", tarinfo=_BoundedMember
+    ) as tar:
         tar.extractall(content, filter=_MemberFilter(archive, reader))
     while reader.read(2**20):  # to the end, where gzip has its checksum
         pass
+
+
+class _LongDescriptionError(Exception):
+    """A header of an archive announces more than a description of a member holds."""
+
+
+class _BoundedMember(tarfile.TarInfo):
+    """A member of an archive; tarfile keeps descriptions of members in memory as a whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_BoundedMember":
+        """Return the member in a header block; refuse a description that is too long."""
+        member = super().frombuf(buf, encoding, errors)
+        described = member.type not in tarfile.SUPPORTED_TYPES or member.type in _DESCRIPTIONS
+        if described and member.size > MAX_HEADER:
+            raise _LongDescriptionError(
+                f"unpacks to more than it may: the description of a member has {member.size} "
+                f"bytes, where {MAX_HEADER} are allowed"
+            )
+        return member
 
 
 class _BoundedReader:
@@ -101,12 +130,15 @@ class _MemberFilter:
         self.count = 0
         # path as the laxest file system sees it -> its spelling, and whether it is a folder
         self.claims: dict[str, tuple[str, bool]] = {}
+        self.room = MAX_NAMES
 
     def __call__(self, member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
         """Return the member as it may be extracted; raise UnsafeArchiveError otherwise."""
         name = member.name
-        path = PurePosixPath(name)
         self.count += 1
+        self._refuse_if(len(name.encode(errors="replace")) > MAX_NAME, name, "of too long a name")
+        path = PurePosixPath(name)
+        self._refuse_if(len(path.parts) > MAX_DEPTH, name, f"below more than {MAX_DEPTH} folders")
         self._refuse_if(self.count > MAX_MEMBERS, name, f"one member more than {MAX_MEMBERS}")
         self._refuse_if(member.issym() or member.islnk(), name, "a link")
         self._refuse_if(member.issparse(), name, "a sparse file")
@@ -131,6 +163,8 @@ class _MemberFilter:
             claim = (str(step), is_folder or step != path)
             key = unicodedata.normalize("NFC", claim[0]).casefold()
             fresh = key not in self.claims
+            self.room -= len(key) if fresh else 0
+            self._refuse_if(self.room < 0, name, f"after names of {MAX_NAMES} characters")
             same_folder = self.claims.setdefault(key, claim) == claim and claim[1]
             collides = not (fresh or same_folder)
             self._refuse_if(collides, name, "one whose name collides with an earlier one")
@@ -141,6 +175,10 @@ class _MemberFilter:
 
     def _refusal(self, name: str, what: str) -> UnsafeArchiveError:
         return UnsafeArchiveError(
-            f"{self.archive}: member {name!r} is {what}, which is refused; nothing was "
+            f"{self.archive}: member {_shown(name)} is {what}, which is refused; nothing was "
             "unpacked; get the archive from its publisher"
         )
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 200 else f"{name[:197]}...")

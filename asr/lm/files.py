@@ -16,10 +16,10 @@ from asr.errors import LanguageModelError
 
 STANDARD_INPUT = "-"
 LONGEST_LINE = 2**24  # bytes; no sentence, and no entry of a dictionary, is as long
-_UNPACK: dict[bytes, Callable[..., Any]] = {  # by the first bytes
-    b"\x1f\x8b": gzip.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
+MOST_TIMES = 100  # unpacked to packed; text shrinks to a fifth, a bomb to a thousandth
+SMALL_BYTES = 2**26  # harmless whatever the ratio
+_XZ_MEMORY = 2**28  # bytes for unpacking; xz -9 makes files that need 65 MiB
+_GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"  # the first bytes of packed files
 _COMPRESS: dict[str, Callable[..., Any]] = {  # by the suffix
     ".gz": partial(gzip.open, compresslevel=6),
     ".xz": lzma.open,
@@ -45,22 +45,90 @@ def opened(path: Path | str, longest_line: int = LONGEST_LINE) -> Iterator[Itera
             else:
                 file = stack.enter_context(Path(path).open("rb"))
             start = file.peek(8)
-            for magic, unpack in _UNPACK.items():
-                if start.startswith(magic):
-                    file = stack.enter_context(unpack(file))
-            yield _lines(file, path, longest_line)
+            if not start.startswith((_GZIP, _XZ)):
+                yield _lines(file, path, longest_line)
+                return
+            packed = _Counted(file)
+            unpacked = (
+                gzip.GzipFile(fileobj=cast(Any, packed)) if start.startswith(_GZIP) else _Xz(packed)
+            )
+            lines = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, unpacked), 2**17))
+            yield _lines(lines, path, longest_line, packed)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise LanguageModelError(f"{path}: cannot be read ({error}); give a whole file") from error
 
 
-def _lines(file: BinaryIO, path: Path | str, longest: int) -> Iterator[bytes]:
-    """Yield the lines of a file, each with its end."""
-    number = 0
+class _Counted:
+    """A packed file that counts the bytes that were read."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file, self._given_back = file, b""
+        self.bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, at most `size`, or those that were given back."""
+        content, self._given_back = self._given_back or self._file.read(size), b""
+        self.bytes += len(content)
+        return content
+
+    def give_back(self, content: bytes) -> None:
+        """Take the bytes that were read too far; they come again."""
+        self._given_back = content
+        self.bytes -= len(content)
+
+
+class _Xz(io.RawIOBase):
+    """An xz file unpacked, like lzma.LZMAFile, which has no limit for the memory it takes."""
+
+    def __init__(self, packed: _Counted) -> None:
+        self._packed = packed
+        self._stream: lzma.LZMADecompressor | None = None  # None: between two streams
+
+    def readable(self) -> bool:
+        """Return that the file can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with the next bytes; return how many there were."""
+        packed = b""
+        while True:
+            if not packed and (self._stream is None or self._stream.needs_input):
+                packed = self._packed.read(2**16)
+                if not packed and self._stream is None:
+                    return 0
+                if not packed:
+                    raise EOFError("it ends before its end is marked")
+            if self._stream is None:
+                packed = packed.lstrip(b"\0")  # padding
+                if not packed:
+                    continue
+                self._stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+            found = self._stream.decompress(packed, len(buffer))
+            packed = b""
+            if self._stream.eof:
+                self._packed.give_back(self._stream.unused_data)
+                self._stream = None
+            if found:
+                buffer[: len(found)] = found
+                return len(found)
+
+
+def _lines(
+    file: BinaryIO, path: Path | str, longest: int, packed: _Counted | None = None
+) -> Iterator[bytes]:
+    """Yield the lines of a file, each with its end; count what was unpacked, if it is packed."""
+    number = unpacked = 0
     while line := file.readline(longest + 1):
         number += 1
         if len(line) > longest:
             raise LanguageModelError(
                 f"{path}: line {number}: longer than {longest} bytes; give shorter lines"
+            )
+        unpacked += len(line)
+        if packed and unpacked > max(SMALL_BYTES, MOST_TIMES * packed.bytes):
+            raise LanguageModelError(
+                f"{path}: line {number}: unpacks to more than {MOST_TIMES} times its size; if that "
+                "is right, unpack it, and give the unpacked file"
             )
         yield line
 

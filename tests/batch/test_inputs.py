@@ -1,8 +1,11 @@
 """Which recordings the arguments of a command name."""
 
+from pathlib import Path
+
 import pytest
 
-from asr.batch.inputs import list_audio
+from asr.batch.inputs import list_audio, read_list
+from asr.errors import ConfigError
 
 
 @pytest.fixture
@@ -41,3 +44,12 @@ def test_list_audio(folder):
 @pytest.mark.parametrize("kept", ["missing.wav", "*.mp3", "empty", "a\0b", "n" * 5000])
 def test_list_audio_keeps_what_gives_nothing(folder, kept):
     assert listed(folder, kept, "b.wav") == [kept, "b.wav"]
+
+
+def test_a_list_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("asr.batch.inputs.MOST_BYTES", 10)
+    (tmp_path / "list").write_text("one.wav\n")
+    assert read_list(str(tmp_path / "list")) == [Path("one.wav")]
+    (tmp_path / "list").write_text("one.wav\ntwo.wav\n")
+    with pytest.raises(ConfigError, match="has more than 10 bytes"):
+        read_list(str(tmp_path / "list"))

@@ -204,3 +204,29 @@ def test_archives_that_others_made_to_attack(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnsafeArchiveError, match=r"evil\.txt"):
         unpack(archive, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("a/" * 50_000 + "b", "too long a name"),
+        ("a/" * 100 + "b", "below more than 64 folders"),
+        ("a" * 5000, "too long a name"),
+    ],
+)
+def test_names_deeper_or_longer_than_any_corpus_has(
+    tmp_path: Path, name: str, complaint: str
+) -> None:
+    archive = tmp_path / "a.tar"
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(member(name, tarfile.REGTYPE))
+    assert_refused(archive, complaint)
+
+
+def test_names_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr.corpora.archives.MAX_NAMES", 1000)
+    archive = tmp_path / "a.tar"
+    with tarfile.open(archive, "w") as tar:
+        for number in range(200):
+            tar.addfile(member(f"folder{number}/file", tarfile.REGTYPE))
+    assert_refused(archive, "after names of 1000 characters")

@@ -2,7 +2,9 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,6 +30,15 @@ class Server(ThreadingHTTPServer):
         self.with_range = True
         self.with_length = True
         self.asked: list[str | None] = []
+        self.slow = False
+
+    def parts(self, body: bytes) -> Iterator[bytes]:
+        """Yield what is sent at once."""
+        if not self.slow:
+            yield body
+        for place in range(100 * self.slow):
+            yield body[place : place + 1]
+            time.sleep(0.02)
 
     @property
     def url(self) -> str:
@@ -63,7 +74,9 @@ class Handler(BaseHTTPRequestHandler):
         if server.with_length:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
+        with suppress(ConnectionError):  # the other side gave up, as it should
+            for part in server.parts(body[: server.cuts.pop(0)] if server.cuts else body):
+                self.wfile.write(part)
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -219,3 +232,32 @@ def test_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(DownloadError, match="cannot be fetched into"):
         download(server.url, tmp_path / "file" / "corpus.tar.gz", md5=MD5)
+
+
+def test_a_server_that_trickles_is_given_up(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "PATIENCE_S", 0.2)
+    server.slow = True
+    with pytest.raises(DownloadError, match=r"sends only \d+ bytes in 0.2 s"):
+        download(server.url, tmp_path / "a", md5=MD5)
+    assert (tmp_path / "a.part").stat().st_size > 0
+
+
+@pytest.mark.parametrize("with_length", [True, False])
+def test_a_file_without_end_is_discarded(server: Server, tmp_path: Path, with_length: bool) -> None:
+    server.with_length = with_length
+    with pytest.raises(DownloadError, match="sends more than 1000 bytes"):
+        download(server.url, tmp_path / "a", md5=MD5, most_bytes=1000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_gives_a_byte_at_a_time_is_given_up(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "MOST_ATTEMPTS", 5)
+    monkeypatch.setattr(download_module, "WAIT_S", 0.0)
+    server.cuts = [1] * 20
+    with pytest.raises(DownloadError, match="5 times"):
+        download(server.url, tmp_path / "a", md5=MD5)
+    assert (tmp_path / "a.part").stat().st_size == 5

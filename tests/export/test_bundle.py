@@ -1,6 +1,8 @@
 """Bundles that are not what they were: one error each, which names the file."""
 
 import json
+import os
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +26,8 @@ from asr.export.bundle import (
     reseal,
     write_bundle,
 )
-from asr.export.graph import export_graph
+from asr.export.graph import export_graph, quantized
+from asr.export.soundness import check_graph
 from asr.inference import OnnxAcoustics, open_acoustics
 from asr.lexicon import Pronunciations
 from asr.model import AcousticModel
@@ -366,3 +369,141 @@ def test_phones_that_do_not_fit_the_model(spoken_bundle: Path, spoken_experiment
     )
     for phones in (False, True):
         assert "does not fit config.json" in refusal(spoken_experiment, phones=phones)
+
+
+# What a stranger's model may not do.
+
+
+def subgraph() -> bytes:
+    """A loop of 2^62 rounds."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+        ],
+        [helper.make_tensor_value_info("on", TensorProto.BOOL, [])],
+    )
+    many = numpy_helper.from_array(np.array(2**62), "many")
+    loop = helper.make_node("Loop", ["many", ""], [], body=body)
+    constant = helper.make_node("Constant", [], ["many"], value=many)
+    return graph_of(constant, loop, helper.make_node("Identity", ["weights"], ["log_probs"]))
+
+
+def hidden_subgraph() -> bytes:
+    """A loop under the name of an operator that is allowed."""
+    return subgraph().replace(b"Loop", b"Tile")
+
+
+def with_function() -> bytes:
+    model = onnx.load_from_string(
+        graph_of(helper.make_node("Identity", ["weights"], ["log_probs"]))
+    )
+    loop = helper.make_node("Loop", ["many", ""], [])
+    opset = [helper.make_opsetid("", 17)]
+    model.functions.append(helper.make_function("", "Relu", ["many"], [], [loop], opset))
+    return model.SerializeToString()
+
+
+def larger_than_the_file() -> bytes:
+    model = onnx.load_from_string(
+        graph_of(helper.make_node("Identity", ["weights"], ["log_probs"]))
+    )
+    model.graph.initializer[0].dims[1] = 2**40
+    return model.SerializeToString()
+
+
+def constant_of(value: np.ndarray) -> bytes:
+    """A graph that gives the same, whatever it hears."""
+    constant = helper.make_node("Constant", [], ["log_probs"], value=numpy_helper.from_array(value))
+    return graph_of(constant)
+
+
+def probabilities(**places: float) -> np.ndarray:
+    values = np.full((1, 4, len(VOCABULARY)), -1.4, np.float32)
+    values.flat[[int(place[1:]) for place in places]] = list(places.values())
+    return values
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (subgraph, "it holds the operator 'Loop', which asr-export does not write"),
+        (hidden_subgraph, "a node holds a graph, which asr-export does not write"),
+        (with_function, "functions or training steps"),
+        (larger_than_the_file, "a tensor is larger than the"),
+        (lambda: constant_of(np.array([["a"]], object)), "instead of log-probabilities"),
+        (lambda: constant_of(np.zeros((1, 3, 4))), "gives float64"),
+        (lambda: constant_of(np.zeros((1, 3), np.float32)), "instead of log-probabilities"),
+        (lambda: constant_of(np.zeros((1, 9, 4), np.float32)), "gives 9 frames where its rate"),
+        (lambda: constant_of(np.zeros((1, 0, 4), np.float32)), "gives 0 frames"),
+        (lambda: constant_of(probabilities()[:, :3]), "gives 3 frames where .* make 4"),
+        (lambda: constant_of(probabilities(p0=np.nan)[:, :3]), "NaN, an infinity"),
+        (lambda: constant_of(probabilities(p5=-np.inf)[:, :3]), "NaN, an infinity"),
+        (lambda: constant_of(probabilities(p5=np.inf)[:, :3]), "NaN, an infinity"),
+        (lambda: constant_of(probabilities(p5=3.0)[:, :3]), "NaN, an infinity"),
+    ],
+)
+def test_graph_of_a_stranger(bundle: Path, make: Callable[[], bytes], expected: str):
+    rewrite(bundle, make())
+    message = refusal(bundle)
+    assert str(bundle / "model.onnx") in message
+    assert re.search(expected, message)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"frame_shift_ms": 20.0},
+        {"frame_shift_ms": 10.0},
+        {"frame_shift_ms": 30.0625},  # by one sample
+        {"frame_shift_ms": 29.9375},
+        {"sample_rate_hz": 8000},
+        {"sample_rate_hz": 16_100},
+    ],
+)
+def test_rate_and_frame_shift_are_those_of_the_graph(bundle: Path, changes: dict):
+    change_index(bundle, **changes)
+    assert "frames where its rate and frame shift make" in refusal(bundle)
+
+
+def test_an_experiment_of_nan_gives_an_error_and_no_text(experiment: Path, model: AcousticModel):
+    tensors = {n: torch.full_like(w, torch.nan) for n, w in model.named_parameters()}
+    save_checkpoint(experiment / "best", Checkpoint({"model": tensors}, {}))
+    acoustics = open_acoustics(experiment)
+    with pytest.raises(CheckpointError, match=r"best: cannot be run .it gives NaN"):
+        acoustics.log_probs(np.zeros(16_000, np.float32))
+
+
+def test_asr_export_writes_the_operators_that_are_allowed():
+    """Every cell, normalisation and front; float32 and, for the LSTM, 8 bits."""
+    for cell, norm, conv in (("lstm", "mean", 0), ("gru", "none", 4), ("rnn", "mean_variance", 0)):
+        model = {"layers": 1, "hidden": 8, "cell": cell, "conv_channels": conv}
+        config = config_from_dict({"features": {"normalize": norm}, "model": model})
+        graph = export_graph(AcousticModel(config, 4, 5).eval(), warps=(0.9, 1.1))
+        check_graph(graph)
+        if cell == "lstm":
+            check_graph(quantized(graph, cell))
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "model.onnx", "tokens.txt", "decoder.json"])
+def test_files_of_a_bundle_are_regular_and_lie_in_it(bundle: Path, name: str, tmp_path: Path):
+    path = bundle / name
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert f"{path}: is a link out of the bundle" in refusal(bundle)
+    path.unlink()
+    os.mkfifo(path)
+    assert f"{path}: " in refusal(bundle)
+    path.unlink()
+    path.mkdir()
+    assert f"{path}: " in refusal(bundle)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokens.txt", "best/checkpoint.json"])
+def test_pipes_in_an_experiment_are_no_wait(experiment: Path, name: str):
+    (experiment / name).unlink()
+    os.mkfifo(experiment / name)
+    with pytest.raises(AsrError, match="is a pipe, socket or device, not a file"):
+        open_acoustics(experiment)

@@ -115,3 +115,32 @@ def test_a_line_of_the_longest_length(tmp_path: Path) -> None:
 def test_a_text_of_many_lines_is_not_limited(tmp_path: Path) -> None:
     packed = gzip.compress((b"word " * 99 + b"\n") * 2**16)
     assert sum(1 for _ in read_sentences([write(tmp_path / "text", packed)])) == 2**16
+
+
+def test_packed_text_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("asr.lm.files.SMALL_BYTES", 10_000)
+    for module, name in ((gzip, "a.gz"), (lzma, "a.xz")):
+        path = tmp_path / name
+        path.write_bytes(module.compress(b"a b\n" * 500_000))
+        with pytest.raises(LanguageModelError, match="unpacks to more than 100 times its size"):
+            list(read_sentences([path]))
+
+
+def test_xz_that_asks_for_much_memory_is_refused(tmp_path: Path):
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 2**29}]
+    (tmp_path / "a.xz").write_bytes(lzma.compress(b"a b\n", filters=filters))
+    with pytest.raises(LanguageModelError, match=r"a\.xz: cannot be read \(Memory usage limit"):
+        list(read_sentences([tmp_path / "a.xz"]))
+
+
+def test_several_streams_in_a_packed_file_are_one_text(tmp_path: Path):
+    several = {
+        "a.xz": lzma.compress(b"a b\nc") + bytes(8) + lzma.compress(b"d\n"),
+        "a.gz": gzip.compress(b"a b\nc") + gzip.compress(b"d\n"),
+    }
+    for name, content in several.items():
+        (tmp_path / name).write_bytes(content)
+        assert list(read_sentences([tmp_path / name])) == [["a", "b"], ["cd"]]
+        (tmp_path / name).write_bytes(content[:-8])
+        with pytest.raises(LanguageModelError, match="cannot be read"):
+            list(read_sentences([tmp_path / name]))
