@@ -5,6 +5,8 @@ folder, and send them to its maker, unless a variable of the environment says ot
 library is loaded (onnxruntime pull requests 27379 and 29843). Nothing may leave the machine here.
 """
 
+import contextlib
+import io
 import os
 
 # Both names, as releases differ. No setdefault: a 0 would switch telemetry on.
@@ -27,4 +29,5 @@ def open_session(graph: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4  # errors come as exceptions; nothing else is printed
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints errors there
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -507,3 +507,10 @@ def test_pipes_in_an_experiment_are_no_wait(experiment: Path, name: str):
     os.mkfifo(experiment / name)
     with pytest.raises(AsrError, match="is a pipe, socket or device, not a file"):
         open_acoustics(experiment)
+
+
+def test_a_graph_that_cannot_be_run_prints_nothing(bundle: Path, capfd: pytest.CaptureFixture[str]):
+    named = graph_of(helper.make_node("Identity", ["weights"], ["log_probs"], name="xyz"))
+    rewrite(bundle, named.replace(b"xyz", b"x\xfdz").replace(b"weights", b"another", 1))
+    assert "cannot be run" in refusal(bundle)
+    assert capfd.readouterr().out == ""
