@@ -1,6 +1,7 @@
 from .container import (
     AUDIO_SUFFIXES as AUDIO_SUFFIXES,
     Source as Source,
+    looks_like_sound as looks_like_sound,
     open_sound as open_sound,
     source_name as source_name,
 )

@@ -1,10 +1,10 @@
 """Collect what a C library prints on stderr, so that it reaches nobody without a name.
 
 libmpg123, inside libsndfile, prints its remarks about a damaged file with `fprintf(stderr, ...)`,
-and cannot be told not to. While a thread listens, the C library's `stderr` is a stream of ours, whose
-lines go to the thread that caused them; lines of other threads go to descriptor 2 as ever. Python's
-own messages and other processes do not use that stream. This needs glibc; elsewhere, nothing is
-collected.
+and cannot be told not to. While a thread listens, the C library's `stderr` is a stream of ours. It
+gives a line to the thread that caused it; lines of other threads go to descriptor 2 as ever.
+Python's own messages and other processes do not use that stream. This needs glibc; elsewhere,
+nothing is collected.
 """
 
 import ctypes

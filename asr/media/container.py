@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from asr.errors import AudioError
-from asr.media.foreign import open_foreign
+from asr.media.foreign import kind_of, open_foreign
 from asr.media.headers import LARGEST_BYTES, chunk_links, is_placeholder
 from asr.media.links import Link, flac_links, mp3_links, ogg_links
 from asr.media.sound import LinkReader, Reader, Sound
@@ -37,6 +37,7 @@ AUDIO_SUFFIXES = (
     ".w64", ".rf64", ".voc", ".opus", ".ogg", ".oga", ".mp3",
 )  # fmt: skip
 
+_MAGICS = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3", b".snd", b"NIST_1A", b"caff")
 _HEAD_BYTES = 4096
 _WORD_S = 0.1  # shorter than any word: less than this may be missing
 
@@ -90,7 +91,9 @@ def _open_link(file: BinaryIO, name: str, link: Link) -> Reader:
         window = FileWindow(file.fileno(), link.parts)
         return open_foreign(cast(BinaryIO, window), _head(file), error, name)
     try:
-        _check_length(reader, file, name)
+        first = link.parts[0]
+        start = first[0] if isinstance(first, tuple) else 0
+        _check_length(reader, _head(file, start), name)
     except BaseException:
         reader.close()
         raise
@@ -111,9 +114,19 @@ def _links(file: BinaryIO) -> list[Link]:
                 links = flac_links(data)
             elif head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
                 links = mp3_links(data)
-    if len(links) == 1 and isinstance(links[0].parts[0], tuple) and not links[0].torn:
+    if len(links) == 1 and not (links[0].endless or links[0].torn or links[0].form):
         return [replace(links[0], parts=whole.parts)]  # with what stands before and behind it
     return links or [whole]
+
+
+def looks_like_sound(path: Path) -> bool:
+    """Return whether a file begins as recordings of a known format do."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return head.startswith(_MAGICS) or kind_of(head) is not None
 
 
 def _open_binary(source: Source, name: str) -> BinaryIO:
@@ -134,6 +147,7 @@ def _open_file(path: Path) -> BinaryIO:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
+            os.scandir(path).close()
             raise AudioError(
                 f"{path}: is a folder, not a recording; name an audio file (those in a folder are "
                 "found by suffix, such as .wav or .mp3)"
@@ -162,13 +176,13 @@ def _spool(stream: BinaryIO, head: bytes = b"") -> BinaryIO:
     return file
 
 
-def _check_length(reader: LinkReader, file: BinaryIO, name: str) -> None:
+def _check_length(reader: LinkReader, head: bytes, name: str) -> None:
     """Compare what a header promises with what the file holds.
 
     Raises:
         AudioError: the file is cut short.
     """
-    if reader.format == "NIST" and (count := re.search(rb"sample_count -i (\d+)", _head(file))):
+    if reader.format == "NIST" and (count := re.search(rb"sample_count -i (\d+)", head)):
         _compare(int(count[1]), reader.frames, "samples", reader, name)
     for pattern in _CUT_SHORT:
         if match := pattern.search(reader.log):

@@ -160,19 +160,14 @@ def _are_chunks_from(descriptor: int, at: int, end: int, sound: _Sound, base: in
         else:
             length = 8 + int.from_bytes(head[4:8], "big" if sound.big else "little")
         if length < 8 or at + length > end + 1:
-            return head[:4] in _NAMES
+            return head[:4] in (_NAMES[i : i + 4] for i in range(0, len(_NAMES), 5))
         at += length
         at += -(at - base) % sound.pad
     return True
 
 
 # Chunks whose own size may be wrong.
-_NAMES = tuple(
-    b"LIST id3  ID3  bext iXML cue  PEAK JUNK FLLR PAD  _PMX ANNO COMT INST MARK info free"[
-        i : i + 4
-    ]
-    for i in range(0, 85, 5)
-)
+_NAMES = b"LIST id3  ID3  bext iXML cue  PEAK JUNK FLLR PAD  ANNO COMT INST MARK info free"
 
 
 def _is_sound(descriptor: int, at: int, end: int) -> bool:

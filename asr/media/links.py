@@ -112,7 +112,8 @@ class _Mp3Link:
 
     def note_tail(self, num_bytes: int) -> None:
         """Note bytes behind the last frame, if they are more than padding."""
-        if num_bytes > max(4096, 2 * self.frame_bytes):
+        longest_padding = 4096 if self.promised is None else self.frame_bytes
+        if num_bytes > longest_padding:
             self.tail = num_bytes
 
 

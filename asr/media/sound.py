@@ -24,6 +24,8 @@ MAX_RATE_HZ = 768_000  # the fastest converters sold; more is a damaged header
 MAX_CHANNELS = 64  # seventh-order ambisonics; more is a damaged header
 UNKNOWN_FRAMES = 1 << 44  # lengths from here on mean that the header gives none
 _STEP_FRAMES = 1 << 16  # decoded at a time: 16 MB for 64 channels
+_LOSSY = ("MP3", "OGG")
+_LOUDEST = 8.0  # full scale is 1.0; codecs overshoot it a little
 _MP3_FRAMES = 1152 * 8  # decoded at a time, so that the place of a fault is known
 _MOST_LOSSES = 8  # lines; a badly damaged file has hundreds of places
 _LONGEST_SILENCE_S = 60.0  # that stands for a hole: estimates of its length can be wrong
@@ -115,7 +117,10 @@ class LinkReader:
                 parts.append(self._sound.read(min(step, count), "float32", True))
             self._done += len(parts[-1])
             count = count - step if len(parts[-1]) == min(step, count) else 0
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+        frames: Frames = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        if self.format in _LOSSY:  # damaged data decode to any number
+            frames = np.clip(frames, -_LOUDEST, _LOUDEST)
+        return frames
 
     def seek(self, first: int) -> bool:
         """Go to a frame."""
@@ -158,8 +163,7 @@ class Sound:
         losses: about sound that is missing; complete once the recording has been read to its end.
 
     Raises:
-        AudioError: the first link cannot be opened, or one has an absurd rate or number of
-            channels.
+        AudioError: no link can be opened, or one has an absurd rate or number of channels.
     """
 
     def __init__(
@@ -168,11 +172,12 @@ class Sound:
         self._open_link, self._name = open_link, name
         self._held: Frames
         self._decoded: Generator[Frames, None, None]
-        self._opened: Reader | None = open_link(links[0])  # what the first read begins with
-        self.format, self.subtype = self._opened.format, self._opened.subtype
+        self._opened: Reader | None = None  # what the next read goes on with
         self._unread: list[str] = []
-        self._parts = [_Part(links[0], self._opened)]
-        self._parts += filter(None, map(self._measured, links[1:]))
+        self._parts = list(filter(None, map(self._part, links)))
+        if not self._parts:
+            open_link(links[0])  # raises
+        self.format, self.subtype = self._parts[0].coding
         for part in self._parts:
             _check_layout(part.rate_hz, part.channels, name)
         self.samplerate = max(part.rate_hz for part in self._parts)
@@ -181,14 +186,18 @@ class Sound:
         self.frames = UNKNOWN_FRAMES if max(lengths) >= UNKNOWN_FRAMES else sum(lengths)
         self._start(0)
 
-    def _measured(self, link: Link) -> "_Part | None":
+    def _part(self, link: Link) -> "_Part | None":
+        """Return a link with the facts in its header; keep the first one open."""
         try:
             reader = self._open_link(link)
         except AudioError:
             start, end = link.parts[-1] if isinstance(link.parts[-1], tuple) else (0, 0)
             self._unread.append(f"{end - start} bytes after byte {start} cannot be read")
             return None
-        reader.close()
+        if self._opened is None:
+            self._opened = reader
+        else:
+            reader.close()
         return _Part(link, reader)
 
     def rewind(self) -> None:
@@ -350,6 +359,7 @@ class _Part:
     def __init__(self, link: Link, reader: Reader) -> None:
         self.link, self.rate_hz, self.channels = link, reader.samplerate, reader.channels
         self.frames = UNKNOWN_FRAMES if link.holes else reader.frames
+        self.coding = reader.format, reader.subtype
 
     def length(self, rate_hz: int) -> int:
         """Return the number of frames at another rate; UNKNOWN_FRAMES or more if unknown."""
