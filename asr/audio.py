@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
@@ -25,7 +24,8 @@ from asr.manifest import Utterance
 from asr.media import (
     UNKNOWN_FRAMES,
     Meter,
-    SoundFile,
+    Mixer,
+    Sound,
     SoundQuality,
     Source,
     open_sound,
@@ -35,6 +35,9 @@ from asr.media import (
 SAMPLE_RATE_HZ = 16_000
 
 _CHUNK_FRAMES = 1 << 16  # decoded at a time: 16 MB for 64 channels
+_QUIET_PEAK = 10 ** (-45 / 20)  # -45 dBFS: recordings that never get louder are raised
+_USUAL_PEAK = 0.5  # to this
+_LEAST_PEAK = 10 ** (-96 / 20)  # less than the last bit of 16: nothing
 LATE_S = 0.1  # how far a piece may reach beyond the end: durations get rounded
 _MAX_PEAK = 10.0  # codecs and mixes overshoot full scale a little; integers kept as floats do not
 
@@ -141,44 +144,54 @@ class AudioStream:
     def _waveforms(self) -> Iterator[Waveform]:
         """Yield mono at the wanted rate, in arrays of any length; then set the quality."""
         with open_sound(self._source) as sound:
-            meter = Meter(sound.samplerate)
+            meter, mixer = Meter(sound.samplerate), Mixer(sound.samplerate, sound.channels)
             resample = _resampler(sound.samplerate, self._sample_rate_hz)
-            channels_cancel = False
+            gain = self._gain(sound)
             for frames in self._decode(sound):
-                mono, cancelled = mix(frames)
-                channels_cancel |= cancelled
+                mono = mixer.mix(frames)
                 meter.add(frames, mono)
-                yield resample(mono, False)
+                yield resample(mono if gain == 1 else mono * np.float32(gain), False)
             self._check_sound(meter.num_frames, sound.samplerate)
             yield resample(np.empty(0, np.float32), True)
             self._quality = meter.quality(
                 channels=sound.channels,
                 form=f"{sound.format}/{sound.subtype}",
                 sample_rate_hz=self._sample_rate_hz,
-                channels_cancel=channels_cancel,
+                mixing=mixer.findings,
+                gain=gain,
+                repairs=sound.repairs,
+                losses=sound.losses,
             )
 
-    def _decode(self, sound: SoundFile) -> Iterator[Waveform]:
+    def _gain(self, sound: Sound) -> float:
+        """Return the factor that raises a very quiet piece to a usual level, else 1.
+
+        Features lose quiet speech in the offset of their logarithm. All of the piece is looked
+        at, unless a louder sample comes first, and then the sound is at its beginning again.
+        """
+        peak = 0.0
+        for frames in self._decode(sound):
+            peak = max(peak, float(np.abs(frames).max()))
+            if peak >= _QUIET_PEAK:
+                break
+        sound.rewind()
+        return _USUAL_PEAK / peak if _LEAST_PEAK < peak < _QUIET_PEAK else 1.0
+
+    def _decode(self, sound: Sound) -> Iterator[Waveform]:
         """Yield the piece as float32 (n, C) at the rate of the file."""
         first, stop = self._locate(sound)
         end = first
         if stop < UNKNOWN_FRAMES:
             self.promised_s = (stop - first) / sound.samplerate
-        try:
-            if first:
-                sound.seek(first)
-            while len(frames := sound.read(min(_CHUNK_FRAMES, stop - end), "float32", True)):
-                self._check_samples(frames, end / sound.samplerate)
-                end += len(frames)
-                yield frames
-        except soundfile.SoundFileError as error:
-            raise AudioError(
-                f"{self._name}: is cut short or damaged after {end / sound.samplerate:.2f} s "
-                f"({str(error).rstrip('.')}); copy or convert it again"
-            ) from None
+        if first:
+            sound.seek(first)
+        while len(frames := sound.read(min(_CHUNK_FRAMES, stop - end))):
+            self._check_samples(frames, end / sound.samplerate)
+            end += len(frames)
+            yield frames
         self._check_whole(sound, end, stop)
 
-    def _locate(self, sound: SoundFile) -> tuple[int, int]:
+    def _locate(self, sound: Sound) -> tuple[int, int]:
         """Return the first frame of the piece and the one after its last."""
         first = round(self._start * sound.samplerate)
         left = sound.frames - first
@@ -218,7 +231,7 @@ class AudioStream:
                 f"{self._name}: holds {num_frames} sample(s), which is no sound; record it again"
             )
 
-    def _check_whole(self, sound: SoundFile, end: int, promised: int) -> None:
+    def _check_whole(self, sound: Sound, end: int, promised: int) -> None:
         rate_hz = sound.samplerate
         known = sound.frames < UNKNOWN_FRAMES
         if promised >= UNKNOWN_FRAMES or end >= promised - (0 if known else LATE_S * rate_hz):
@@ -227,23 +240,6 @@ class AudioStream:
             f"{self._name}: is cut short: promises {promised / rate_hz:.2f} s, "
             f"ends after {end / rate_hz:.2f} s; copy or convert it again"
         )
-
-
-def mix(frames: Waveform) -> tuple[Waveform, bool]:
-    """Mix (n, C) to mono (n,); where channels cancel, take one of them instead.
-
-    Unrelated channels of power P leave P / C in their mean. Much less than that means opposite
-    phase, a miswired cable as a rule: the mean would be silence, the speech is in each channel.
-
-    Returns:
-        The mono signal, and whether channels cancelled.
-    """
-    num_channels = frames.shape[1]
-    mono = frames.mean(axis=1) if num_channels > 1 else frames[:, 0]
-    power = np.square(frames).mean(axis=0)  # (C,)
-    if np.square(mono).mean() >= 0.1 * power.mean() / num_channels:
-        return mono, False
-    return frames[:, np.argmax(power >= power.max() / 2)], True
 
 
 def _resampler(from_hz: int, to_hz: int) -> Callable[[Waveform, bool], Waveform]:

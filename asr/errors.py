@@ -25,6 +25,12 @@ class AudioError(AsrError):
     """A recording that cannot be read as speech audio."""
 
 
+class MissingReaderError(AudioError, MissingDependencyError):
+    """A recording in a format that needs an optional package; other recordings may not."""
+
+    exit_status = 1
+
+
 class TextError(AsrError):
     """A transcript or text file that cannot be used."""
 

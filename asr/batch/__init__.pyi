@@ -1,4 +1,9 @@
-from .inputs import STDIN as STDIN, list_audio as list_audio, read_list as read_list
+from .inputs import (
+    STDIN as STDIN,
+    describe_left_out as describe_left_out,
+    list_audio as list_audio,
+    read_list as read_list,
+)
 from .jobs import (
     Job as Job,
     Outcome as Outcome,

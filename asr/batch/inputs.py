@@ -2,53 +2,110 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from glob import glob
 from pathlib import Path
 
 from asr.errors import ConfigError
-from asr.media import AUDIO_SUFFIXES
+from asr.media import AUDIO_SUFFIXES, MEDIA_SUFFIXES, has_reader, install_command, looks_like_sound
 
 STDIN = "-"
 MOST_BYTES = 2**29  # of a list of paths: some millions of them
+_NAMED = 3  # of the files that were left out
 
 
-def list_audio(arguments: Iterable[str]) -> list[Path]:
+def list_audio(arguments: Iterable[str], left_out: list[Path] | None = None) -> list[Path]:
     """Expand files, folders and glob patterns to recordings, each once, in order.
 
-    A folder gives the files below it that have an audio suffix, sorted, hidden ones left out.
+    A folder gives the files below it that have an audio suffix, sorted, hidden ones left out. Links
+    to folders are followed, each folder once. Recordings that need PyAV count if it is installed.
     An argument that gives nothing (a missing file, a pattern without a match, a folder without
-    audio) is kept as it is, so that reading it reports what is wrong and the others are done.
-    "-" has no meaning here.
+    audio) is kept as it is, and so are a folder that may not be read and a broken link: reading
+    them reports what is wrong, and the others are done. "-" has no meaning here.
+
+    Args:
+        arguments: as typed.
+        left_out: gets the files of folders that seem to be recordings and were not taken.
     """
     found: dict[Path, None] = {}
+    skipped = [] if left_out is None else left_out
     for argument in arguments:
-        found.update(dict.fromkeys(_expand(argument) or [Path(argument)]))
+        found.update(dict.fromkeys(_expand(argument, skipped) or [Path(argument)]))
     return list(found)
 
 
-def _expand(argument: str) -> list[Path]:
+def describe_left_out(paths: list[Path]) -> str:
+    """Return one line that counts and names the files that were left out, and the remedy."""
+    counts = Counter(path.suffix.lower() or "no suffix" for path in paths)
+    kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+    names = ", ".join(map(str, paths[:_NAMED])) + (", ..." if len(paths) > _NAMED else "")
+    remedies = []
+    if counts.keys() & set(MEDIA_SUFFIXES):
+        remedies.append(f"to read them, install PyAV: {install_command()}")
+    if counts.keys() - set(MEDIA_SUFFIXES):
+        remedies.append("files without the suffix of a sound are read if they are named")
+    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    return f"{files} in folders left out ({kinds}): {names}; {'; '.join(remedies)}"
+
+
+def _expand(argument: str, left_out: list[Path]) -> list[Path]:
     path = Path(argument)
     try:
         if path.is_dir():
-            return _recordings_below(path)
-        if path.exists():
+            return _recordings_below(path, left_out)
+        if path.exists() or path.is_symlink():
             return [path]
     except OSError:  # no permission, or a name too long: reading it will say so
         return []
-    matches = [Path(match) for match in sorted(glob(argument, recursive=True))]  # noqa: PTH207
-    return [path for m in matches for path in (_recordings_below(m) if m.is_dir() else [m])]
+    found: dict[str, Path] = {}
+    for match in sorted(glob(argument, recursive=True)):  # noqa: PTH207
+        # Through a link to a folder above it, a pattern finds a file again and again.
+        kept = found.setdefault(os.path.realpath(match) if "**" in argument else match, Path(match))
+        if len(kept.parts) > len(Path(match).parts):
+            found[os.path.realpath(match)] = Path(match)
+    matches = sorted(found.values())
+    return [p for m in matches for p in (_recordings_below(m, left_out) if m.is_dir() else [m])]
 
 
-def _recordings_below(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+def _recordings_below(folder: Path, left_out: list[Path]) -> list[Path]:
+    suffixes = AUDIO_SUFFIXES + (MEDIA_SUFFIXES if has_reader() else ())
+    found = []
+    for path in _files_below(folder):
+        if path.suffix.lower() in suffixes or path.is_dir():  # a folder that may not be read
+            found.append(path)
+        elif path.suffix.lower() in MEDIA_SUFFIXES or looks_like_sound(path):
+            left_out.append(path)
+    return sorted(found)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, and the folders that may not be read; hidden ones never.
+
+    Links to folders are followed last, and no folder is walked twice: a link may lead to a folder
+    above itself, or to one that has been walked.
+    """
+    walked: set[tuple[int, int]] = set()
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        place = folders.pop() if folders else links.pop(0)
+        try:
+            status = place.stat()
+            if (status.st_dev, status.st_ino) in walked:
+                continue
+            walked.add((status.st_dev, status.st_ino))
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    path = place / entry.name
+                    if entry.is_dir():
+                        (links if entry.is_symlink() else folders).append(path)
+                    elif entry.is_file() or entry.is_symlink():
+                        yield path
+        except OSError:
+            yield place
 
 
 def read_list(source: str) -> list[Path]:

@@ -120,7 +120,9 @@ def default_workers(jobs: Iterable[Job]) -> int:
     return min(cores or 1, MOST_WORKERS, len(sizes), 1 + sum(sizes) // WORTH_BYTES)
 
 
-def list_jobs(inputs: Sequence[str], listed: Iterable[Path] = ()) -> list[Job]:
+def list_jobs(
+    inputs: Sequence[str], listed: Iterable[Path] = (), left_out: list[Path] | None = None
+) -> list[Job]:
     """Return a job for each recording, each recording once.
 
     The name of a job is the path of its file below the folder that was given, or below the part
@@ -129,6 +131,7 @@ def list_jobs(inputs: Sequence[str], listed: Iterable[Path] = ()) -> list[Job]:
     Args:
         inputs: files, folders, globs and STDIN.
         listed: more files.
+        left_out: gets the files of folders that seem to be recordings and were not taken.
     """
     names: dict[Path | str, str] = {}
     for argument in inputs:
@@ -136,10 +139,12 @@ def list_jobs(inputs: Sequence[str], listed: Iterable[Path] = ()) -> list[Job]:
             names[STDIN] = "stdin"
             continue
         root = _root(argument)
-        for path in list_audio([argument]):
+        for path in list_audio([argument], left_out):
             names.setdefault(path, _name(path.relative_to(root)))
     for path in listed:
         names.setdefault(path, _name(path))
+    if left_out is not None:
+        left_out[:] = [path for path in dict.fromkeys(left_out) if path not in names]
     return [
         Job(number, source, name, _num_bytes(source))
         for number, (source, name) in enumerate(names.items())

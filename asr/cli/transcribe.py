@@ -20,6 +20,7 @@ from asr.batch import (
     Sink,
     Transcriber,
     default_workers,
+    describe_left_out,
     in_order,
     list_jobs,
     read_list,
@@ -56,7 +57,11 @@ def main(argv: list[str] | None = None) -> int:
         default="txt",
         help=f"{', '.join(FORMATS)} (for asr-train); with --output-dir also srt,json",
     )
-    parser.add_argument("--quiet", action="store_true", help="say nothing about good recordings")
+    parser.add_argument(
+        "--quiet",
+        action="store_true",
+        help="say nothing about recordings that were read as a whole",
+    )
     _add_options_for_many(parser)
     _add_options_for_live(parser)
     add_options(parser)
@@ -134,9 +139,11 @@ def transcribe(arguments: argparse.Namespace) -> int:
     decoding = chosen(arguments, words=timed).resolve(arguments.model)
     if arguments.live:
         return listen(Recognizer.load(decoding), arguments.rate or LIVE_RATE_HZ)
-    jobs = list_jobs(
-        arguments.inputs, read_list(arguments.files_from) if arguments.files_from else ()
-    )
+    listed = read_list(arguments.files_from) if arguments.files_from else ()
+    left_out = list[Path]()
+    jobs = list_jobs(arguments.inputs, listed, left_out)
+    if left_out:
+        say(describe_left_out(left_out))
     transcriber = Transcriber(
         partial(Recognizer.load, decoding),
         decoding.describe(),
@@ -270,9 +277,10 @@ def _report(outcome: Outcome, quiet: bool) -> None:
     """Say on stderr what is wrong with a recording."""
     if outcome.error:
         complain("asr-transcribe", str(outcome.error))
-    elif outcome.transcript and not quiet:
-        for warning in outcome.transcript.warnings:
-            say(f"{outcome.transcript.path}: {warning}")
+    elif found := outcome.transcript:
+        losses = found.quality.losses if found.quality else ()
+        for warning in losses if quiet else found.warnings:  # sound is never lost in silence
+            say(f"{found.path}: {warning}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 Headers can be wrong. A WAV file written to a pipe promises 4 GiB or nothing at all, and an MP3 file
 without a Xing or Info frame gives no length, so that libsndfile guesses one: both are read to their
-end. A file that was cut short promises more than it holds: that is an error with both lengths.
+end. So is a file that holds more than its header says (`headers.py`), or several recordings
+(`links.py`). A file that was cut short promises more than it holds: that is an error with both
+lengths, unless what is missing is shorter than a word, or the length is one that no file has.
 """
 
 import io
@@ -12,13 +14,19 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO
-
-import soundfile
+from typing import BinaryIO, cast
 
 from asr.errors import AudioError
+from asr.media.foreign import kind_of, open_foreign
+from asr.media.headers import LARGEST_BYTES, chunk_links, is_placeholder
+from asr.media.links import Link, flac_links, mp3_links, ogg_links
+from asr.media.sound import LinkReader, Reader, Sound
+from asr.media.window import FileWindow
 
 Source = str | Path | bytes | BinaryIO
 
@@ -29,13 +37,9 @@ AUDIO_SUFFIXES = (
     ".w64", ".rf64", ".voc", ".opus", ".ogg", ".oga", ".mp3",
 )  # fmt: skip
 
-MIN_RATE_HZ = 4_000  # 2 kHz of band: below it, speech is not understood by people either
-MAX_RATE_HZ = 768_000  # the fastest converters sold; more is a damaged header
-MAX_CHANNELS = 64  # seventh-order ambisonics; more is a damaged header
-UNKNOWN_FRAMES = 1 << 44  # lengths from here on mean that the header gives none
-_ENDLESS_BYTES = 1 << 50
-_STREAMED_BYTES = 0x7F00_0000  # what sox, ffmpeg and arecord write when they cannot know, or more
+_MAGICS = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS", b"ID3", b".snd", b"NIST_1A", b"caff")
 _HEAD_BYTES = 4096
+_WORD_S = 0.1  # shorter than any word: less than this may be missing
 
 # libsndfile notes in its log where a header promises more than the file holds.
 _CUT_SHORT = (
@@ -48,17 +52,6 @@ _CUT_SHORT = (
 )
 
 
-class SoundFile(soundfile.SoundFile):
-    """A file read straight through: soundfile would seek after each read.
-
-    Those seeks cost MP3 its exactness and refuse FLAC files with a wrong block size.
-    """
-
-    def seekable(self) -> bool:
-        """Say no, whatever the file: `seek` works all the same."""
-        return False
-
-
 def source_name(source: Source) -> str:
     """Return the name of a source for messages."""
     if isinstance(source, (str, Path)):
@@ -67,7 +60,7 @@ def source_name(source: Source) -> str:
 
 
 @contextmanager
-def open_sound(source: Source) -> Iterator[SoundFile]:
+def open_sound(source: Source) -> Iterator[Sound]:
     """Open a recording; names and suffixes do not matter.
 
     Args:
@@ -75,9 +68,10 @@ def open_sound(source: Source) -> Iterator[SoundFile]:
             is spooled to a temporary file, because most formats need to seek.
 
     Yields:
-        The file at its first frame. `frames` is UNKNOWN_FRAMES or more if the header gives none.
+        The sound at its first frame.
 
     Raises:
+        MissingReaderError: the recording is of a format that needs the extra `media`.
         AudioError: the source is missing, empty, not audio or cut short, or has an absurd sample
             rate or number of channels.
     """
@@ -85,10 +79,54 @@ def open_sound(source: Source) -> Iterator[SoundFile]:
     with _open_binary(source, name) as file:
         if os.fstat(file.fileno()).st_size == 0:
             raise AudioError(f"{name}: is empty (0 bytes); record or copy it again")
-        with _open_honest(file, name) as sound:
-            _check_length(sound, file, name)
-            _check_layout(sound, name)
+        with closing(Sound(_links(file), partial(_open_link, file, name), name)) as sound:
             yield sound
+
+
+def _open_link(file: BinaryIO, name: str, link: Link) -> Reader:
+    """Open a link with libsndfile, or with PyAV if libsndfile does not read it."""
+    try:
+        reader = LinkReader(file, link, name)
+    except AudioError as error:
+        window = FileWindow(file.fileno(), link.parts)
+        return open_foreign(cast(BinaryIO, window), _head(file), error, name)
+    try:
+        first = link.parts[0]
+        start = first[0] if isinstance(first, tuple) else 0
+        _check_length(reader, _head(file, start), name)
+    except BaseException:
+        reader.close()
+        raise
+    return reader
+
+
+def _links(file: BinaryIO) -> list[Link]:
+    """Return the recordings that a file holds one after the other: one, as a rule."""
+    size = os.fstat(file.fileno()).st_size
+    whole = Link(((0, size),))
+    links = chunk_links(file.fileno(), size)
+    if not links:
+        head = _head(file)
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            if head[:4] == b"OggS":
+                links = ogg_links(data)
+            elif head[:4] == b"fLaC":
+                links = flac_links(data)
+            elif head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
+                links = mp3_links(data)
+    if len(links) == 1 and not (links[0].endless or links[0].torn or links[0].form):
+        return [replace(links[0], parts=whole.parts)]  # with what stands before and behind it
+    return links or [whole]
+
+
+def looks_like_sound(path: Path) -> bool:
+    """Return whether a file begins as recordings of a known format do."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return head.startswith(_MAGICS) or kind_of(head) is not None
 
 
 def _open_binary(source: Source, name: str) -> BinaryIO:
@@ -109,6 +147,7 @@ def _open_file(path: Path) -> BinaryIO:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
+            os.scandir(path).close()
             raise AudioError(
                 f"{path}: is a folder, not a recording; name an audio file (those in a folder are "
                 "found by suffix, such as .wav or .mp3)"
@@ -137,104 +176,31 @@ def _spool(stream: BinaryIO, head: bytes = b"") -> BinaryIO:
     return file
 
 
-@contextmanager
-def _open_honest(file: BinaryIO, name: str) -> Iterator[SoundFile]:
-    """Open a file; open it a second way where libsndfile would lose audio."""
-    with _open_sound_file(file.fileno(), name) as sound:
-        if sound.format == "MP3" and not _has_length_frame(file):
-            with _open_sound_file(_Endless(file.fileno(), closefd=False), name) as endless:
-                yield endless
-        elif sound.frames == 0 and (length_at := _unclosed_length_at(file)):
-            with _reopened(file, length_at, name) as whole:
-                yield whole
-        else:
-            yield sound
+def _check_length(reader: LinkReader, head: bytes, name: str) -> None:
+    """Compare what a header promises with what the file holds.
 
-
-def _open_sound_file(file: int | BinaryIO, name: str) -> SoundFile:
-    # A descriptor, unlike a path, has no suffix that soundfile could trust.
-    if isinstance(file, int):
-        os.lseek(file, 0, os.SEEK_SET)
-    try:
-        return SoundFile(file, closefd=False)
-    except soundfile.SoundFileError as error:
-        reason = str(getattr(error, "error_string", error)).rstrip(".")
-        raise AudioError(
-            f"{name}: cannot be read as audio ({reason}); convert it to WAV or FLAC"
-        ) from None
-
-
-class _Endless(io.FileIO):
-    """An MP3 file that reports an endless size, so that libsndfile guesses no length."""
-
-    _at_end = False
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at_end = whence == os.SEEK_END
-        return super().seek(offset, whence)
-
-    def tell(self) -> int:
-        return _ENDLESS_BYTES if self._at_end else super().tell()
-
-
-def _has_length_frame(file: BinaryIO) -> bool:
-    head = _head(file)
-    if head[:3] == b"ID3":  # its length: four bytes of seven bits
-        tag_bytes = sum(
-            byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False)
-        )
-        head = _head(file, tag_bytes + 10)
-    return b"Xing" in head or b"Info" in head
-
-
-def _unclosed_length_at(file: BinaryIO) -> int | None:
-    """Return the position of a WAV file's data length if its writer left it at 0, else None."""
-    head = _head(file)
-    data_at = head.find(b"data\0\0\0\0")
-    size = os.fstat(file.fileno()).st_size
-    if head[:4] != b"RIFF" or data_at < 0 or size <= data_at + 8:
-        return None
-    closed = int.from_bytes(head[4:8], "little") + 8 == size  # a recording that is really empty
-    return None if closed else data_at + 4
-
-
-@contextmanager
-def _reopened(file: BinaryIO, length_at: int, name: str) -> Iterator[SoundFile]:
-    """Open a copy whose header promises data without end instead of none."""
-    file.seek(length_at + 4)
-    with (
-        _spool(file, head=_head(file)[:length_at] + b"\xff" * 4) as copy,
-        _open_sound_file(copy.fileno(), name) as sound,
-    ):
-        yield sound
-
-
-def _check_length(sound: SoundFile, file: BinaryIO, name: str) -> None:
-    if sound.format == "NIST" and (count := re.search(rb"sample_count -i (\d+)", _head(file))):
-        _compare(int(count[1]), sound.frames, "samples", name)
+    Raises:
+        AudioError: the file is cut short.
+    """
+    if reader.format == "NIST" and (count := re.search(rb"sample_count -i (\d+)", head)):
+        _compare(int(count[1]), reader.frames, "samples", reader, name)
     for pattern in _CUT_SHORT:
-        if match := pattern.search(sound.extra_info):
-            _compare(int(match["promised"]), int(match["found"]), "bytes or samples", name)
+        if match := pattern.search(reader.log):
+            _compare(int(match["promised"]), int(match["found"]), "bytes or samples", reader, name)
 
 
-def _compare(promised: int, found: int, unit: str, name: str) -> None:
-    if found + 1 < promised < _STREAMED_BYTES:  # + 1: a pad byte, counted but not written
+def _compare(promised: int, found: int, unit: str, reader: LinkReader, name: str) -> None:
+    # One more is a pad byte, counted but not written.
+    if promised <= found + 1 or is_placeholder(promised):
+        return
+    missing_s = (promised - found) / max(1, found) * reader.frames / reader.samplerate
+    absurd = promised >= LARGEST_BYTES and found < promised / 2
+    if not absurd and (missing_s > _WORD_S or found == 0):
         raise AudioError(
             f"{name}: is cut short: promises {promised} {unit}, holds {found}; copy it again, "
             "or keep what is there with `sox --ignore-length IN OUT`"
         )
-
-
-def _check_layout(sound: SoundFile, name: str) -> None:
-    if not MIN_RATE_HZ <= sound.samplerate <= MAX_RATE_HZ:
-        raise AudioError(
-            f"{name}: has a sample rate of {sound.samplerate} Hz; "
-            f"allowed: {MIN_RATE_HZ}..{MAX_RATE_HZ}; record or convert it again"
-        )
-    if not 1 <= sound.channels <= MAX_CHANNELS:
-        raise AudioError(
-            f"{name}: has {sound.channels} channels; allowed: 1..{MAX_CHANNELS}; split it first"
-        )
+    reader.repairs.append(f"its header promises {promised} {unit}, but {found} are there")
 
 
 def _head(file: BinaryIO, offset: int = 0) -> bytes:

@@ -4,6 +4,7 @@ A recogniser fails quietly on audio that differs from its training speech; these
 Axes: n frames, C channels. Full scale is 1.0; decibels are relative to it (dBFS).
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -35,7 +36,11 @@ class SoundQuality:
     peak_db: float  # of all channels, before anything is limited to full scale
     rms_db: float  # of the mono signal
     sample_rate_hz: int = 16_000  # what it was resampled to
-    channels_cancel: bool = False  # the mono mix would have been silence; one channel was used
+    channels_cancel: bool = False  # the mono mix would have lost the speech; it was not used
+    mixing: tuple[str, ...] = ()  # what was used instead of the mono mix
+    gain_db: float = 0.0  # by which a very quiet recording was raised
+    repairs: tuple[str, ...] = ()  # about a wrong header, several recordings in one file ...
+    losses: tuple[str, ...] = ()  # about sound that is missing, with its place
 
     def as_dict(self) -> dict[str, object]:
         """Return the figures by name; every value is fit for JSON."""
@@ -53,11 +58,12 @@ class SoundQuality:
 
     def warnings(self) -> list[str]:
         """Return one line for each fault or conversion, in the order of processing."""
-        return [*self._mixed(), *self._resampled(), *self._banded(), *self._levelled()]
+        found = [*self._mixed(), *self._resampled(), *self._banded(), *self._levelled()]
+        return [*self.losses, *self.repairs, *found]
 
     def _mixed(self) -> list[str]:
         if self.channels_cancel:
-            return [f"{self.channels} channels cancel each other: used one channel alone"]
+            return list(self.mixing)
         return [f"mixed {self.channels} channels to mono"] if self.channels > 1 else []
 
     def _resampled(self) -> list[str]:
@@ -86,6 +92,10 @@ class SoundQuality:
             ),
             (abs(self.dc_offset) > _DC_SHARE, f"DC offset {self.dc_offset:+.3f} of full scale"),
             (self.is_silent, f"near silence: peak {self.peak_db:.0f} dBFS"),
+            (
+                self.gain_db > 0,
+                f"very quiet: peak {self.peak_db:.0f} dBFS; raised by {self.gain_db:.0f} dB",
+            ),
             (self.duration < _SHORT_S, f"short: {self.duration:.3f} s"),
         ]
         return [line for true, line in facts if true]
@@ -122,7 +132,15 @@ class Meter:
         self._power += np.square(np.abs(np.fft.rfft(windows * self._window))).sum(axis=0)
 
     def quality(
-        self, *, channels: int, form: str, sample_rate_hz: int, channels_cancel: bool
+        self,
+        *,
+        channels: int,
+        form: str,
+        sample_rate_hz: int,
+        mixing: Sequence[str] = (),
+        gain: float = 1.0,
+        repairs: Sequence[str] = (),
+        losses: Sequence[str] = (),
     ) -> SoundQuality:
         """Return the figures of all blocks so far; at least one frame must have been added."""
         return SoundQuality(
@@ -137,7 +155,11 @@ class Meter:
             peak_db=_decibels(self._peak),
             rms_db=_decibels((self._sum_squares / self.num_frames) ** 0.5),
             sample_rate_hz=sample_rate_hz,
-            channels_cancel=channels_cancel,
+            channels_cancel=bool(mixing),
+            mixing=tuple(mixing),
+            gain_db=_decibels(gain),
+            repairs=tuple(repairs),
+            losses=tuple(losses),
         )
 
     def _bandwidth_hz(self) -> float:

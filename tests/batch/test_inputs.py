@@ -1,11 +1,14 @@
 """Which recordings the arguments of a command name."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from asr.batch.inputs import list_audio, read_list
+from asr.batch.inputs import describe_left_out, list_audio, read_list
 from asr.errors import ConfigError
+from asr.media import foreign
 
 
 @pytest.fixture
@@ -53,3 +56,63 @@ def test_a_list_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "list").write_text("one.wav\ntwo.wav\n")
     with pytest.raises(ConfigError, match="has more than 10 bytes"):
         read_list(str(tmp_path / "list"))
+
+
+@pytest.fixture
+def without_pyav(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr(foreign, "packages_distributions", lambda: {"asr": ["asr"]})
+
+
+def test_what_a_folder_leaves_out_is_counted_and_named_once(folder, without_pyav):
+    for name in ("m.m4a", "deep/n.webm", "deep/o.WEBM", ".hidden.m4a", "empty/p.mp4"):
+        (folder / name).touch()
+    (folder / "talk.dat").write_bytes(b"RIFF\0\0\0\0WAVEfmt ")
+    left_out = []
+    list_audio([str(folder)], left_out)
+    names = {path.relative_to(folder).as_posix() for path in left_out}
+    assert names == {"m.m4a", "deep/n.webm", "deep/o.WEBM", "empty/p.mp4", "talk.dat"}
+    line = describe_left_out(sorted(left_out))
+    assert line.startswith("5 files in folders left out (1 .dat, 1 .m4a, 1 .mp4, 2 .webm): ")
+    assert "pip install 'asr[media]'" in line
+    assert "files without the suffix of a sound are read if they are named" in line
+    assert "\n" not in line
+
+
+def test_with_pyav_a_folder_gives_its_recordings(folder):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    (folder / "m.m4a").touch()
+    (folder / "deep" / "n.webm").touch()
+    left_out = []
+    found = list_audio([str(folder)], left_out)
+    assert {folder / "m.m4a", folder / "deep" / "n.webm"} <= set(found)
+    assert left_out == []
+
+
+def test_links_to_folders_are_followed_once_and_without_end(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "z.wav").touch()
+    (other / "back").symlink_to(folder)  # a loop through another folder
+    (folder / "deep" / "up").symlink_to("..")  # a loop
+    (folder / "again").symlink_to("deep")  # what has been walked
+    (folder / "elsewhere").symlink_to(other)
+    (folder / "broken.wav").symlink_to("nowhere.wav")
+    expected = ["a.FLAC", "b.wav", "broken.wav", "deep/er/c.opus", "elsewhere/z.wav", "x[1].wav"]
+    assert listed(folder, ".") == expected
+    assert listed(folder, "**/*.opus") == ["deep/er/c.opus"]
+    assert listed(folder, "elsewhere") == [
+        "elsewhere/back/" + name if "z.wav" not in name else "elsewhere/z.wav"
+        for name in ("a.FLAC", "b.wav", "broken.wav", "deep/er/c.opus", "x[1].wav", "z.wav")
+    ]
+
+
+def test_a_folder_that_may_not_be_read_is_kept(folder, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path="."):
+        if "deep" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert listed(folder, ".") == ["a.FLAC", "b.wav", "deep", "x[1].wav"]

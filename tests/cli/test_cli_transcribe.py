@@ -84,6 +84,48 @@ def test_quiet_leaves_out_findings(smoke: Path, tmp_path: Path, capsys):
     assert capsys.readouterr() == ("\n", "")
 
 
+def test_lost_sound_is_said_even_to_the_quiet(smoke: Path, folder: Path, capfd):
+    import soundfile
+
+    samples, rate_hz = soundfile.read(folder / "test-000.wav")
+    soundfile.write(folder / "a.mp3", samples, rate_hz)
+    data = bytearray((folder / "a.mp3").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 600] = bytes(600)
+    (folder / "a.mp3").write_bytes(data)
+    assert run(smoke, "--quiet", folder / "a.mp3") == 0
+    captured = capfd.readouterr()
+    assert captured.out.strip()
+    lines = captured.err.splitlines()
+    assert all(line.startswith(f"{folder / 'a.mp3'}: ") for line in lines)
+    assert "bytes that are no MP3 after" in lines[0]
+
+
+def test_folder_says_what_it_leaves_out_and_what_it_cannot_read(
+    smoke: Path, folder: Path, monkeypatch, capsys
+):
+    import os
+
+    (folder / "test-001b.wav").unlink()
+    (folder / "a.m4a").touch()
+    (folder / "deep").mkdir()
+    scandir = os.scandir
+
+    def refuse(path="."):
+        if "deep" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert run(smoke, "--quiet", folder) == 1
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 3
+    left_out, unreadable, failed = captured.err.splitlines()
+    assert left_out.startswith(f"1 file in folders left out (1 .m4a): {folder / 'a.m4a'}; ")
+    assert unreadable.endswith(f"{folder / 'deep'}: may not be read; change its permissions")
+    assert failed == "1 of 4 recordings could not be transcribed"
+
+
 @pytest.mark.parametrize("arguments", [["--modell", "x", "-"], ["--workers", "0", "a.wav"]])
 def test_usage_is_status_2(arguments: list[str]):
     with pytest.raises(SystemExit) as left:

@@ -87,6 +87,40 @@ def test_near_silence():
     assert silence.warnings() == ["near silence: peak -120 dBFS"]
 
 
+@pytest.mark.parametrize("subtype", ["FLOAT", "PCM_24"])
+@pytest.mark.parametrize("peak_db", [-46, -60, -80])
+def test_very_quiet_recordings_are_raised(peak_db, subtype):
+    sound = noise(100_000)[:, 0]
+    quiet = sound * (10 ** (peak_db / 20) / np.abs(sound).max())
+    recording = read_audio(encode(quiet, subtype=subtype))
+    assert np.abs(recording.waveform).max() == pytest.approx(0.5, abs=0.01)
+    assert np.corrcoef(recording.waveform, sound)[0, 1] > 0.999
+    assert recording.quality.peak_db == pytest.approx(peak_db, abs=0.05)  # as it was
+    assert recording.quality.gain_db == pytest.approx(-6.02 - peak_db, abs=0.05)
+    line = f"very quiet: peak {peak_db} dBFS; raised by {round(-6.02 - peak_db)} dB"
+    assert line in recording.quality.warnings()
+
+
+def test_what_is_loud_once_or_is_nothing_is_not_raised():
+    late = np.concatenate([noise(300_000, scale=1e-4), noise(1_000)])[:, 0]
+    last_bits = np.random.default_rng(0).integers(-1, 2, 16_000) / 2**20
+    for samples in (late, last_bits, np.zeros(16_000), noise(16_000)[:, 0]):
+        recording = read_audio(encode(samples, subtype="DOUBLE"))
+        np.testing.assert_allclose(recording.waveform, samples, atol=1e-7)
+        assert recording.quality.gain_db == 0
+
+
+@pytest.mark.parametrize("form", ["MP3", "FLAC", "OGG"])
+def test_a_piece_of_a_quiet_recording_begins_where_it_should(form):
+    buffer = io.BytesIO()
+    sound = 1e-3 * noise(160_000)[:, 0]
+    soundfile.write(buffer, sound, 16_000, format=form)
+    whole = read_audio(buffer.getvalue())
+    piece = read_audio(buffer.getvalue(), start=4, duration=2)
+    gain = 10 ** ((piece.quality.gain_db - whole.quality.gain_db) / 20)
+    np.testing.assert_allclose(piece.waveform, gain * whole.waveform[64_000:96_000], atol=1e-3)
+
+
 def test_short():
     assert quality_of(noise(800)).warnings() == ["short: 0.050 s"]
 
