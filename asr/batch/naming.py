@@ -80,6 +80,12 @@ def file_names(name: str, source: Path | str) -> Iterator[str]:
     yield from (f"{name}-{digest}" for digest in _digests(path))
 
 
+def with_digests(name: str) -> Iterator[str]:
+    """Yield a name, then the name with digests of itself, without end."""
+    yield name
+    yield from (f"{name}-{digest}" for digest in _digests(Path(name)))
+
+
 def _ids(source: Path | str) -> Iterator[str]:
     """Yield ids of a recording, without end: the name alone, then with suffix and folders."""
     path = Path(source)
