@@ -17,14 +17,15 @@ from pathlib import Path
 from asr.batch import Transcriber, list_jobs, run_in_processes
 from asr.cli.run import run
 from asr.errors import AudioError, CheckpointError
-from asr.formats import Transcript
+from asr.formats import Transcript, Word
 
 
 class FakeModel:
-    """Does what its recordings say; with words, it says so."""
+    """Does what its recordings say; with words, it says so; timed, they last 0.1 s each."""
 
-    def __init__(self, words: bool) -> None:
+    def __init__(self, words: bool, timed: bool = False) -> None:
         self.words = words
+        self.timed = timed
 
     def transcribe(self, source: Path) -> Transcript:
         """Recognise a file of text."""
@@ -38,7 +39,10 @@ class FakeModel:
         if text == "die" or (text == "die once" and not _seen(source)):
             os.kill(os.getpid(), signal.SIGKILL)
         text = str(os.getpid()) if text == "pid" else text
-        return Transcript(str(source), f"{text}{' with words' if self.words else ''}", 1.0)
+        text = f"{text}{' with words' if self.words else ''}"
+        spoken = text.split() if self.timed else ()
+        words = (Word(word, 0.1 * i, 0.1 * (i + 1), 1.0) for i, word in enumerate(spoken))
+        return Transcript(str(source), text, 1.0, tuple(words))
 
 
 def _seen(source: Path) -> bool:
@@ -49,18 +53,20 @@ def _seen(source: Path) -> bool:
     return False
 
 
-def load(kind: str = "good", words: bool = False) -> FakeModel:
+def load(kind: str = "good", words: bool = False, timed: bool = False) -> FakeModel:
     """Load a model that is good, damaged, or larger than the memory."""
     if kind == "damaged":
         raise CheckpointError("exp: is damaged")
     if kind == "large":
         os.kill(os.getpid(), signal.SIGKILL)
-    return FakeModel(words)
+    return FakeModel(words, timed)
 
 
-def transcriber(kind: str = "good", words: bool = False, **options: bool) -> Transcriber:
+def transcriber(
+    kind: str = "good", words: bool = False, timed: bool = False, **options: bool
+) -> Transcriber:
     """Something that does jobs with such a model."""
-    return Transcriber(partial(load, kind, words), **options)
+    return Transcriber(partial(load, kind, words, timed), **options)
 
 
 def print_texts() -> int:

@@ -14,6 +14,11 @@ from .jobs import (
     list_jobs as list_jobs,
     run_here as run_here,
 )
+from .naming import (
+    distinct as distinct,
+    recording_ids as recording_ids,
+    with_digests as with_digests,
+)
 from .outputs import OutputFolder as OutputFolder, Printer as Printer, Sink as Sink
 from .ray import run_on_ray as run_on_ray
 from .workers import run_in_processes as run_in_processes

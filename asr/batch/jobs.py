@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from asr._atomic import content_sha256
 from asr.batch.inputs import STDIN, list_audio
+from asr.batch.naming import recording_ids
 from asr.errors import AsrError
 from asr.formats import Transcript
 
@@ -35,6 +36,7 @@ class Job:
     source: Path | str  # a file, or STDIN
     name: str  # of its output files: a relative path without suffix
     num_bytes: int = 0  # where known
+    id: str = ""  # in transcripts; none: the name of the file
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Transcriber:
             found = recognizer.transcribe(source)
         except AsrError as error:
             return Outcome(job, None, error, time.monotonic() - started, sha256)
-        found = replace(found, system=self.system)
+        found = replace(found, system=self.system, id=job.id)
         return Outcome(job, found, None, time.monotonic() - started, sha256)
 
 
@@ -123,7 +125,7 @@ def default_workers(jobs: Iterable[Job]) -> int:
 def list_jobs(
     inputs: Sequence[str], listed: Iterable[Path] = (), left_out: list[Path] | None = None
 ) -> list[Job]:
-    """Return a job for each recording, each recording once.
+    """Return a job for each recording, each recording once, with an id that no other one has.
 
     The name of a job is the path of its file below the folder that was given, or below the part
     of a glob before the first wildcard. A listed file is named by its path in the list.
@@ -133,21 +135,22 @@ def list_jobs(
         listed: more files.
         left_out: gets the files of folders that seem to be recordings and were not taken.
     """
-    names: dict[Path | str, str] = {}
+    found: dict[Path | str, tuple[Path | str, str]] = {}  # by absolute path: source, and name
     for argument in inputs:
         if argument == STDIN:
-            names[STDIN] = "stdin"
+            found[STDIN] = STDIN, "stdin"
             continue
         root = _root(argument)
         for path in list_audio([argument], left_out):
-            names.setdefault(path, _name(path.relative_to(root)))
+            found.setdefault(path.absolute(), (path, _name(path.relative_to(root))))
     for path in listed:
-        names.setdefault(path, _name(path))
+        found.setdefault(path.absolute(), (path, _name(path)))
     if left_out is not None:
-        left_out[:] = [path for path in dict.fromkeys(left_out) if path not in names]
+        left_out[:] = [path for path in dict.fromkeys(left_out) if path.absolute() not in found]
+    ids = recording_ids([source for source, _ in found.values()])
     return [
-        Job(number, source, name, _num_bytes(source))
-        for number, (source, name) in enumerate(names.items())
+        Job(number, source, name, _num_bytes(source), ids[number])
+        for number, (source, name) in enumerate(found.values())
     ]
 
 

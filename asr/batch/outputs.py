@@ -7,6 +7,7 @@ from pathlib import Path
 from asr._atomic import content_sha256, write_atomically
 from asr.batch.jobs import Job, Outcome
 from asr.batch.journal import OK, Journal
+from asr.batch.naming import distinct, file_names
 from asr.errors import ConfigError
 from asr.formats import FORMATS, Format
 
@@ -67,12 +68,12 @@ class OutputFolder(Sink):
         folder: made where it is missing.
         formats: of the files.
         settings: a digest of everything that transcripts depend on, except the recording.
-        jobs: all jobs of the run.
+        jobs: all jobs of the run; where two would write one file, both get longer names.
         skips: whether a job counts as done if its files exist and the journal says that they were
             written for the same content of the recording and the same settings.
 
     Raises:
-        ConfigError: two jobs would write one file, or the folder or journal cannot be used.
+        ConfigError: the folder or journal cannot be used.
     """
 
     def __init__(
@@ -88,7 +89,8 @@ class OutputFolder(Sink):
         self._formats = formats
         self._settings = settings
         self._skips = skips
-        self._check_names(jobs)
+        names = distinct([file_names(job.name, job.source) for job in jobs], self._files, [JOURNAL])
+        self._names = {job.number: name for job, name in zip(jobs, names, strict=True)}
         self._journal = Journal(folder / JOURNAL)
 
     def close(self) -> None:
@@ -127,19 +129,11 @@ class OutputFolder(Sink):
         self._journal.add(OK, outputs, **facts, duration=round(outcome.transcript.duration, 3))
 
     def _outputs(self, job: Job) -> list[str]:
-        return [job.name + form.suffix for form in self._formats]
+        return self._files(self._names[job.number])
 
-    def _check_names(self, jobs: Sequence[Job]) -> None:
-        """Refuse names that would collide, also on disks that ignore case."""
-        taken: dict[str, Path | str] = {JOURNAL: "the journal"}
-        for job in jobs:
-            for output in self._outputs(job):
-                other = taken.setdefault(output.lower(), job.source)
-                if other is not job.source:
-                    raise ConfigError(
-                        f"{other} and {job.source} would both be written to "
-                        f"{self._folder / output}; rename one, or give another --output-dir"
-                    )
+    def _files(self, name: str) -> list[str]:
+        """Return the files of a recording, in the order of the formats."""
+        return [name + form.suffix for form in self._formats]
 
     def _write(self, output: str, content: str) -> None:
         path = self._folder / output

@@ -3,13 +3,14 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import write_atomically
 from asr._progress import progress, say
+from asr.batch import distinct, recording_ids, with_digests
 from asr.cli.run import complain, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
 from asr.formats import Transcript, ctm, textgrid
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from asr.inference import Acoustics
 
 FORMATS = ("ctm", "textgrid")
+MUCH_S = (
+    1.0  # of speech without text; of 88 utterances of LibriSpeech with their texts, none has it
+)
+STRETCHES_SHOWN = 3  # the longest ones
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         "asr-align",
         description="Align the texts of a manifest with its recordings. OUT/alignment.ctm has a "
         "line for each word, with times from the start of the recording; OUT/<utterance>.TextGrid, "
-        "with times from the start of the utterance, is for Praat.",
+        "with times from the start of the utterance, is for Praat. Speech without "
+        "text is left out, with a warning.",
     )
     parser.add_argument("model", type=Path, help="bundle or experiment folder")
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
@@ -45,8 +51,9 @@ def align(arguments: argparse.Namespace) -> int:
     """Align all utterances; return 1 if any failed, after the others are done."""
     utterances = read_manifest(arguments.manifest)
     formats = (arguments.format,) if arguments.format else FORMATS
-    if "ctm" in formats:
-        _check_names(utterances)
+    recordings = list(dict.fromkeys(utterance.audio for utterance in utterances))
+    id_of = dict(zip(recordings, recording_ids(recordings), strict=True))
+    textgrid_of = _textgrid_names(utterances)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     from asr.inference import open_acoustics
@@ -58,16 +65,18 @@ def align(arguments: argparse.Namespace) -> int:
         try:
             aligned = align_utterance(acoustics, utterance)
             if "textgrid" in formats:
-                _write(_textgrid_path(arguments.out, utterance), textgrid(aligned))
+                _write(arguments.out / textgrid_of(utterance), textgrid(aligned))
         except (AudioError, ManifestError, TextError) as error:
             complain("asr-align", f"{utterance.id}: {error}")
             failed += 1
             continue
+        for warning in aligned.warnings:
+            say(f"asr-align: {utterance.id}: {warning}")
         words = tuple(
             replace(word, start=utterance.start + word.start, end=utterance.start + word.end)
             for word in aligned.words
         )
-        lines += ctm(replace(aligned, words=words)).splitlines()
+        lines += ctm(replace(aligned, words=words, id=id_of[utterance.audio])).splitlines()
     if "ctm" in formats:
         _write(arguments.out / "alignment.ctm", "".join(f"{line}\n" for line in lines))
     say(f"{len(utterances) - failed} of {len(utterances)} utterances aligned")
@@ -77,12 +86,14 @@ def align(arguments: argparse.Namespace) -> int:
 def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
     """Return the normalised text, and its words with times from the start of the utterance.
 
+    A warning says where much speech has no text.
+
     Raises:
         AudioError: the recording cannot be read.
         TextError: the recording is too short for the text, or the model cannot write it.
     """
     from asr.audio import read_utterance
-    from asr.decode import align_words
+    from asr.decode import align_words, unwritten_speech
     from asr.text import Normalizer
 
     rate_hz = acoustics.sample_rate_hz
@@ -95,7 +106,19 @@ def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
     duration = len(waveform) / rate_hz
     # The last frame may reach beyond the recording.
     in_time = (replace(word, end=min(word.end, duration)) for word in words)
-    return Transcript(str(utterance.audio), text, duration, tuple(in_time))
+    warnings = _warnings(unwritten_speech(log_probs, words, frame_s))
+    return Transcript(str(utterance.audio), text, duration, tuple(in_time), warnings)
+
+
+def _warnings(stretches: Sequence[tuple[float, float]]) -> tuple[str, ...]:
+    """Return a warning if speech in these stretches, (start, end) in seconds, lacks much text."""
+    seconds = sum(end - start for start, end in stretches)
+    if seconds < MUCH_S:
+        return ()
+    longest = sorted(sorted(stretches, key=lambda s: s[0] - s[1])[:STRETCHES_SHOWN])
+    places = ", ".join(f"{start:.1f}-{end:.1f}" for start, end in longest)
+    more = " and elsewhere" if len(stretches) > STRETCHES_SHOWN else ""
+    return (f"{seconds:.1f} s of speech have no text, at {places} s{more}; is the text complete?",)
 
 
 def _log_probs(acoustics: "Acoustics", waveform: "Waveform") -> "NDArray[np.float32]":
@@ -111,11 +134,21 @@ def _log_probs(acoustics: "Acoustics", waveform: "Waveform") -> "NDArray[np.floa
     return np.concatenate(list(parts))
 
 
-def _textgrid_path(folder: Path, utterance: Utterance) -> Path:
-    name = f"{utterance.id}.TextGrid"
-    if Path(name).name != name:
-        raise ManifestError(f"the id {utterance.id!r} is no file name; take / and \\ out of it")
-    return folder / name
+def _textgrid_names(utterances: Sequence[Utterance]) -> Callable[[Utterance], str]:
+    """Return a function that names the file of an utterance; it raises ManifestError.
+
+    Names of two utterances differ in more than case, because some disks ignore it.
+    """
+    ids = [utterance.id for utterance in utterances]
+    names = dict(zip(ids, distinct([with_digests(name) for name in ids]), strict=True))
+
+    def name_of(utterance: Utterance) -> str:
+        name = f"{names[utterance.id]}.TextGrid"
+        if Path(name).name != name:
+            raise ManifestError(f"the id {utterance.id!r} is no file name; take / and \\ out of it")
+        return name
+
+    return name_of
 
 
 def _write(path: Path, content: str) -> None:
@@ -125,19 +158,6 @@ def _write(path: Path, content: str) -> None:
         raise ConfigError(
             f"{path}: cannot be written ({error.strerror}); give another --out"
         ) from error
-
-
-def _check_names(utterances: Sequence[Utterance]) -> None:
-    """Refuse two recordings of one name: a .ctm could not tell their words apart."""
-    named: dict[str, Path] = {}
-    for audio in dict.fromkeys(utterance.audio for utterance in utterances):
-        name = Transcript(str(audio), "", 0.0).utterance
-        other = named.setdefault(name.lower(), audio)
-        if other != audio:
-            raise ManifestError(
-                f"{other} and {audio} are both {name} in a .ctm; align them with a manifest each, "
-                "or with --format textgrid"
-            )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,9 @@ from asr.cli.run import run
 
 if TYPE_CHECKING:
     from asr.scoring import Comparison, System
+    from asr.text import Normalizer
+
+NAMES_SHOWN = 3  # of recordings without words
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Print %WER with its 95 % confidence interval, %CER and %SER of each HYP "
         "against REF. With several HYPs, also say which one is better and whether that is more "
         "than chance; with three or more, such as seeds, also print their mean. Files may be plain "
-        "text, .trn, .stm, .ctm, JSON lines, CSV or TSV; the content decides.",
+        "text, .trn, .stm, .ctm, JSON, CSV or TSV; the content decides.",
     )
     parser.add_argument("ref", metavar="REF", help="reference transcripts")
     parser.add_argument("hyps", metavar="HYP", nargs="+", help="recognised transcripts")
@@ -31,6 +36,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--deletable", action="store_true", help="allow to leave out a (word) of REF, as sclite -D"
+    )
+    parser.add_argument(
+        "--normalize",
+        action="store_true",
+        help="write both alike first: apostrophes, numbers as English words, no accents, no "
+        "punctuation, no invisible characters",
     )
     arguments = parser.parse_args(argv)
     return run("asr-score", lambda: _score(arguments))
@@ -45,27 +56,53 @@ def _score(arguments: argparse.Namespace) -> int:
         say(f"asr-score: {remark}")
     comparisons = [compare(a, b) for a, b in combinations(systems, 2)]
     if arguments.json:
-        print(json.dumps(_record(systems, comparisons, arguments.align), ensure_ascii=False))
+        record = _record(systems, comparisons, arguments.align)
+        if arguments.normalize:
+            record["normalize"] = vars(_normalizer(arguments))
+        print(json.dumps(record, ensure_ascii=False))
     else:
         print("\n".join(_lines(systems, comparisons, arguments)))
     return 0
 
 
 def _systems(arguments: argparse.Namespace) -> "list[System]":
+    from asr._progress import say
     from asr.scoring import read_file, score_system
 
     ref_file = read_file(arguments.ref)
-    refs = _folded(ref_file.texts, arguments.case_sensitive)
-    return [
-        score_system(
-            name,
-            refs,
-            _folded(read_file(name).against(ref_file), arguments.case_sensitive),
-            ref_file.speakers,
-            deletable=arguments.deletable,
+    written = _writer(arguments)
+    refs = written(ref_file.texts)
+    doubts = [(arguments.ref, remark) for remark in ref_file.remarks]
+    systems = []
+    for name in arguments.hyps:
+        file = read_file(name)
+        doubts += [(name, remark) for remark in file.remarks]
+        if silent := file.silent_in(ref_file):
+            names = ", ".join(silent[:NAMES_SHOWN]) + (" ..." if silent[NAMES_SHOWN:] else "")
+            doubts.append((name, f"no words of {names}; all of theirs count as deleted"))
+        hyps = written(file.against(ref_file))
+        systems.append(
+            score_system(name, refs, hyps, ref_file.speakers, deletable=arguments.deletable)
         )
-        for name in arguments.hyps
-    ]
+    for name, remark in doubts:
+        say(f"asr-score: {name}: {remark}")
+    return systems
+
+
+def _normalizer(arguments: argparse.Namespace) -> "Normalizer":
+    from asr.text import Normalizer
+
+    return Normalizer(case="keep" if arguments.case_sensitive else "lower")
+
+
+def _writer(arguments: argparse.Namespace) -> Callable[[dict[str, str]], dict[str, str]]:
+    """Return a function that brings texts into the form in which they are compared."""
+    convert: Callable[[str], str] = str if arguments.case_sensitive else str.lower
+    if arguments.normalize:
+        from asr.scoring import normalized
+
+        convert = partial(normalized, _normalizer(arguments), deletable=arguments.deletable)
+    return lambda texts: {name: convert(text) for name, text in texts.items()}
 
 
 def _lines(
@@ -74,6 +111,9 @@ def _lines(
     from asr.scoring import report
 
     lines = []
+    if arguments.normalize:
+        settings = vars(_normalizer(arguments)).items()
+        lines.append(f"normalised: {', '.join(f'{key}={value!r}' for key, value in settings)}")
     for system in systems:
         lines += [system.name] if len(systems) > 1 else []
         lines += system.nist_lines()
@@ -99,12 +139,6 @@ def _record(
     if len(records) == 1:
         return records[0]
     return {"systems": records, "comparisons": [found.as_dict() for found in comparisons]}
-
-
-def _folded(transcripts: dict[str, str], case_sensitive: bool) -> dict[str, str]:
-    if case_sensitive:
-        return transcripts
-    return {name: text.lower() for name, text in transcripts.items()}
 
 
 if __name__ == "__main__":

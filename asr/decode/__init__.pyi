@@ -8,7 +8,11 @@ from .confidence import (
     word_correctness as word_correctness,
     word_features as word_features,
 )
-from .forced import align_words as align_words, forced_alignment as forced_alignment
+from .forced import (
+    align_words as align_words,
+    forced_alignment as forced_alignment,
+    unwritten_speech as unwritten_speech,
+)
 from .greedy import GreedyDecoder as GreedyDecoder, best_path as best_path
 from .hypothesis import NBEST as NBEST, Decoder as Decoder, Hypothesis as Hypothesis
 from .rescore import Rescorer as Rescorer, Scorer as Scorer, rescored as rescored

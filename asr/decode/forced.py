@@ -12,9 +12,9 @@ Shapes: T frames, V tokens, U tokens of the text, S = 2U + 3 states; token 0 is 
 and 1 are never entered: with them, every other state has one that lies two before it. Of the other
 states, the even ones emit blanks, the odd ones tokens.
 
-Shapes: T frames, V tokens, U tokens of the text, S = 2U + 3 states; token 0 is the blank. States 0
-and 1 are never entered: with them, every other state has one that lies two before it. Of the
-others, the even ones emit blanks, the odd ones tokens.
+A text may lack words that were said. The best path then tears a word apart, and finds its letters
+in the words that the text lacks. So `align_words` bounds what a word may last, and looks again for
+a word that lasts longer.
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,14 @@ from asr.formats import Word
 from asr.text import BLANK, Vocabulary
 
 TAIL_S = 0.06  # a word lasts so long after its last token; from the ends of 162 espeak-ng words
+# Of 1,767 words of LibriSpeech, the longest last (0.3 + 0.06 * letters) s; of 1,344 words that
+# Chinese children and adults read in English, 9 last longer than the bound, torn ones among them.
+_LONGEST_S, _LONGEST_LETTER_S = 0.6, 0.15
+# Speech has no text where the model hears so many times the tokens of the text, and some more.
+_MORE_HEARD, _STRAY = 1.2, 10
+_EDGE_S = 0.15  # beside a word, where speech counts as its own
+_BREATH_S = 0.5  # a longer pause ends a stretch of speech
+_STARTS = 4096  # that are tried at once
 _FIRST = 2  # the state of the blank before all tokens
 
 
@@ -82,6 +90,9 @@ def align_words(
 ) -> tuple[Word, ...]:
     """Return the words of a known text with times and confidence; see `timed_words`.
 
+    Words last at most `longest_s`. If one would last longer, speech without text is allowed for
+    between all words; a word that still does is placed where its tokens fit best, close together.
+
     Args:
         log_probs: float32 (T, V), natural-log probabilities.
         tokens: U ids in 1..V-1: characters with spaces between words, or whole words.
@@ -93,7 +104,35 @@ def align_words(
     """
     alignment = forced_alignment(log_probs, tokens)
     text = Hypothesis.of_tokens(tokens, vocabulary, alignment.log_prob)
+    alignment = _with_bounded_words(log_probs, text, alignment, frame_s)
     return timed_words(log_probs, text, alignment, frame_s)
+
+
+def longest_s(word: str) -> float:
+    """Return the seconds from the first to the last token of a word that are allowed."""
+    return _LONGEST_S + _LONGEST_LETTER_S * len(word)
+
+
+def unwritten_speech(
+    log_probs: NDArray[np.float32], words: Sequence[Word], frame_s: float
+) -> list[tuple[float, float]]:
+    """Return the stretches in which the model hears speech, but no word stands.
+
+    Args:
+        log_probs: float32 (T, V), natural-log probabilities.
+        words: the words that are known, in order.
+        frame_s: seconds from one frame to the next.
+
+    Returns:
+        (start, end) in seconds of each stretch, in order.
+    """
+    is_heard = log_probs.argmax(axis=1) != BLANK
+    for word in words:
+        first, last = (int(time / frame_s) for time in (word.start - _EDGE_S, word.end + _EDGE_S))
+        is_heard[max(0, first) : last + 1] = False
+    times = np.flatnonzero(is_heard) * frame_s
+    parts = np.split(times, np.flatnonzero(np.diff(times) > _BREATH_S) + 1)
+    return [(float(part[0]), float(part[-1] + frame_s)) for part in parts if len(part)]
 
 
 def timed_words(
@@ -122,6 +161,111 @@ def timed_words(
     return tuple(words)
 
 
+def _with_bounded_words(
+    log_probs: NDArray[np.float32], text: Hypothesis, alignment: Alignment, frame_s: float
+) -> Alignment:
+    """Return the alignment, or another one if a word lasts too long or speech lacks its text."""
+    limits = [int(longest_s(name) / frame_s) for name in text.words]
+
+    def is_torn(spans: NDArray[np.int32], word: int) -> bool:
+        begin, end = text.spans[word]
+        return bool(spans[end - 1, 1] - spans[begin, 0] > limits[word])
+
+    torn = any(is_torn(alignment.spans, word) for word in range(len(limits)))
+    if not (torn or (limits and _num_heard(log_probs) > _MORE_HEARD * len(text.tokens) + _STRAY)):
+        return alignment
+    spans = _among_other_speech(log_probs, text, alignment.spans)
+    for word, (begin, end) in enumerate(text.spans):
+        if is_torn(spans, word):
+            first = spans[text.spans[word - 1][1] - 1, 1] if word else 0
+            stop = spans[text.spans[word + 1][0], 0] if word + 1 < len(limits) else len(log_probs)
+            found = _placed(log_probs[first:stop], text.tokens[begin:end], limits[word])
+            spans[begin:end] = spans[begin:end] if found is None else first + found
+    return Alignment(_with_separators(spans, text, len(log_probs)), alignment.log_prob)
+
+
+def _num_heard(log_probs: NDArray[np.float32]) -> int:
+    """Return the number of tokens that greedy decoding writes."""
+    best = log_probs.argmax(axis=1)
+    return int(np.count_nonzero((best[1:] != best[:-1]) & (best[1:] != BLANK)))
+
+
+def _among_other_speech(
+    log_probs: NDArray[np.float32], text: Hypothesis, spans: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Return the frames (U, 2) of the tokens of a text that lacks words of its recording.
+
+    A filler stands between the words, in place of spaces. It is as probable as the best token of
+    each frame, so that speech without text costs nothing between words, but it does inside them.
+    Where the frames do not suffice for fillers, `spans` (U, 2) are returned.
+    """
+    filler = log_probs.shape[1]
+    tokens, places = [filler], list[int]()  # places: of the words' tokens among these
+    for begin, end in text.spans:
+        places += range(len(tokens), len(tokens) + end - begin)
+        tokens += [*text.tokens[begin:end], filler]
+    spans = spans.copy()
+    if _frames_needed(np.array(tokens)) <= len(log_probs) + 2:
+        wider = np.full((len(log_probs) + 2, filler + 1), -np.inf, np.float32)
+        wider[1:-1, :filler] = log_probs
+        wider[:, filler] = wider.max(axis=1)
+        wider[[0, -1], filler] = 0.0  # a frame at each end for the outer fillers
+        found = forced_alignment(wider, tokens).spans - 1
+        spans[[u for begin, end in text.spans for u in range(begin, end)]] = found[places]
+    return spans
+
+
+def _with_separators(
+    spans: NDArray[np.int32], text: Hypothesis, num_frames: int
+) -> NDArray[np.int32]:
+    """Return spans (U, 2) in which spaces are empty and lie where the next word begins."""
+    of_words = {u for begin, end in text.spans for u in range(begin, end)}
+    at = num_frames
+    for u in range(len(spans) - 1, -1, -1):
+        if u in of_words:
+            at = spans[u, 0]
+        else:
+            spans[u] = at
+    return spans
+
+
+def _placed(
+    log_probs: NDArray[np.float32], tokens: Sequence[int], longest: int
+) -> NDArray[np.int32] | None:
+    """Return the frames (U, 2) of a word's tokens where the word fits best; None if nowhere.
+
+    A word fits well where its path is nearly as probable as the best path of all, whatever that
+    one writes. Frames of other words make it fit worse, frames of silence do not.
+
+    Args:
+        log_probs: float32 (T, V) of the frames where the word may stand.
+        tokens: U ids of the word.
+        longest: most frames from its first to its last.
+    """
+    regret = log_probs.astype(np.float64) - log_probs.max(axis=1, keepdims=True)
+    lattice = _lattice(tokens)
+    labels, skips = lattice.labels[_FIRST + 1 : -1], lattice.skips[_FIRST + 1 : -1]
+    best, found = -np.inf, None
+    for base in range(0, len(regret), _STARTS):
+        part = regret[base : base + _STARTS + longest][:, labels]  # (t, states)
+        starts = min(_STARTS, len(part))
+        scores = np.full((starts, 2 + len(labels)), -np.inf)  # two states before the first
+        scores[:, 1] = 0.0
+        for length in range(1, min(longest, len(part)) + 1):
+            frames = part[length - 1 : length - 1 + starts]
+            scores = scores[: len(frames)]
+            before = np.maximum(scores[:, 1:-1], scores[:, :-2] + skips)
+            scores[:, 2:] = np.maximum(scores[:, 2:], before) + frames
+            scores[:, :2] = -np.inf
+            at = int(scores[:, -1].argmax())
+            if scores[at, -1] > best:
+                best, found = scores[at, -1], (base + at, base + at + length)
+    if found is None:
+        return None
+    start, stop = found
+    return start + forced_alignment(log_probs[start:stop], tokens).spans
+
+
 def _check(log_probs: NDArray[np.float32], tokens: NDArray[np.int64]) -> None:
     """Raise unless the tokens can be aligned with the frames."""
     if log_probs.ndim != 2:
@@ -130,8 +274,7 @@ def _check(log_probs: NDArray[np.float32], tokens: NDArray[np.int64]) -> None:
     unknown = tokens[(tokens <= BLANK) | (tokens >= num_tokens)]
     if len(unknown):
         raise VocabularyError(f"id {unknown[0]} is no token; allowed: 1..{num_tokens - 1}")
-    # the same as asr.ctc.frames_needed, which needs torch
-    needed = len(tokens) + np.count_nonzero(tokens[1:] == tokens[:-1])
+    needed = _frames_needed(tokens)
     if needed > num_frames:
         raise TextError(
             f"the text needs {needed} frames, the recording has {num_frames}; is the text "
@@ -139,6 +282,11 @@ def _check(log_probs: NDArray[np.float32], tokens: NDArray[np.int64]) -> None:
         )
     if np.isnan(log_probs).any():
         raise CheckpointError("the log-probabilities hold NaN; use an earlier checkpoint")
+
+
+def _frames_needed(tokens: NDArray[np.int64]) -> int:
+    """Return the fewest frames of a path; asr.ctc has the same, but needs torch."""
+    return len(tokens) + int(np.count_nonzero(tokens[1:] == tokens[:-1]))
 
 
 def _lattice(tokens: Sequence[int]) -> _Lattice:

@@ -3,7 +3,7 @@
 from asr.formats.lines import ctm, trn_line
 from asr.formats.praat import textgrid
 from asr.formats.registry import FORMATS, Format, parse_formats
-from asr.formats.transcript import Segment, Transcript, Word
+from asr.formats.transcript import Segment, Transcript, Word, safe_id
 
 __all__ = [
     "FORMATS",
@@ -13,6 +13,7 @@ __all__ = [
     "Word",
     "ctm",
     "parse_formats",
+    "safe_id",
     "textgrid",
     "trn_line",
 ]

@@ -30,7 +30,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """The transcript of one recording; duration in seconds, warnings about its audio."""
+    """The transcript of one recording; duration in seconds, warnings about its audio.
+
+    `id` names the recording among others; without one it is made from the path.
+    """
 
     path: str
     text: str
@@ -39,11 +42,21 @@ class Transcript:
     warnings: tuple[str, ...] = ()
     quality: SoundQuality | None = None  # the figures behind the warnings
     system: Mapping[str, object] = field(default_factory=dict)  # the recogniser, fit for JSON
+    id: str = ""
 
     @property
     def utterance(self) -> str:
-        """The id: the name without folder and extension, with _ for white space and parentheses."""
-        return re.sub(r"[\s()]", "_", printable(Path(self.path).stem))
+        """The id of the recording, by default the name of its file without folder and suffix."""
+        return self.id or safe_id(Path(self.path).stem)
+
+
+def safe_id(name: str) -> str:
+    """Return a name as an id that SCTK reads: _ stands for what would end or hide the id.
+
+    That is white space, parentheses and control characters, and a semicolon in front, since lines
+    of a .ctm that open with ;; are comments.
+    """
+    return re.sub(r"[\s()\x00-\x1f\x7f-\x9f]|^;", "_", printable(name))
 
 
 def printable(text: str) -> str:

@@ -1,5 +1,6 @@
 from . import breakdown as breakdown, report as report
 from .alignment import align as align
+from .normalize import normalized as normalized
 from .significance import Comparison as Comparison, compare as compare
 from .system import System as System, score_system as score_system
 from .timed import TimedWord as TimedWord, read_ctm as read_ctm

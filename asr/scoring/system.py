@@ -1,6 +1,6 @@
 """Score a system on a test set: each utterance, the total, and the interval of the WER."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,20 +12,36 @@ from asr.scoring.wer import Score, pair, score_words, split_words
 
 @dataclass(frozen=True)
 class ScoredUtterance:
-    """An utterance with the words that are scored, and its score."""
+    """An utterance with its texts and its score.
+
+    Words and alignment are made when they are wanted: kept for each utterance, they would take
+    most of the memory.
+    """
 
     id: str
     speaker: str | None
-    ref: Sequence[str]
-    hyp: Sequence[str]
+    ref_text: str
+    hyp_text: str
     score: Score
+    deletable: bool = False  # whether a `(word)` of the reference may be left out
+
+    @property
+    def ref(self) -> list[str]:
+        """The words of the reference, perhaps with alternatives."""
+        return split_words(self.ref_text, self.deletable)
+
+    @property
+    def hyp(self) -> list[str]:
+        """The words of the hypothesis."""
+        return split_words(self.hyp_text)
 
     @cached_property
     def steps(self) -> list[AlignedPair]:
         """The alignment that the score counts."""
-        if self.ref == self.hyp:
-            return [("cor", word, word) for word in self.hyp]
-        return align(self.ref, self.hyp)
+        ref, hyp = self.ref, self.hyp
+        if ref == hyp:
+            return [("cor", word, word) for word in hyp]
+        return align(ref, hyp)
 
 
 @dataclass(frozen=True)
@@ -98,7 +114,6 @@ def score_system(
     found = speakers_of([name for name, _, _ in pairs], speakers or {})
     scored = []
     for (utterance, ref, hyp), speaker in zip(pairs, found, strict=True):
-        ref_words, hyp_words = split_words(ref, deletable), split_words(hyp)
-        score = score_words(ref_words, hyp_words)
-        scored.append(ScoredUtterance(utterance, speaker, ref_words, hyp_words, score))
+        score = score_words(split_words(ref, deletable), split_words(hyp))
+        scored.append(ScoredUtterance(utterance, speaker, ref, hyp, score, deletable))
     return System(name, tuple(scored))

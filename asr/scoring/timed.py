@@ -137,14 +137,12 @@ def join_words(words: Sequence[TimedWord]) -> Iterator[tuple[int, str, str]]:
 
 
 def divide_words(segments: Sequence[StmSegment], words: Sequence[TimedWord]) -> dict[str, str]:
-    """Return the text of each segment that is scored, by its id.
+    """Return the text of each segment that is scored, by its id; "" for one without words.
 
     Raises:
-        ScoreError: a file and channel has words or segments only.
+        ScoreError: a file and channel has words, but no segments.
     """
     of_segments, of_words = _by_place(segments), _by_place(words)
-    scored = [place for place, here in of_segments.items() if not all(s.ignored for s in here)]
-    _refuse("no word of {} is in the hypotheses", [p for p in scored if p not in of_words])
     _refuse("no segment of {} is in the references", [p for p in of_words if p not in of_segments])
     texts: dict[str, list[str]] = {s.id: [] for s in segments if not s.ignored}
     for place, here in of_words.items():
@@ -157,6 +155,15 @@ def divide_words(segments: Sequence[StmSegment], words: Sequence[TimedWord]) -> 
             if not waiting[current].ignored:
                 texts[waiting[current].id].append(word.word)
     return {name: " ".join(spoken) for name, spoken in texts.items()}
+
+
+def silent_places(segments: Sequence[StmSegment], words: Sequence[TimedWord]) -> list[str]:
+    """Return the files and channels that have segments to be scored, but no words."""
+    spoken = _by_place(words)
+    scored = _by_place([segment for segment in segments if not segment.ignored])
+    return [
+        f"{file} channel {channel}" for file, channel in scored if (file, channel) not in spoken
+    ]
 
 
 def _in_time(words: list[TimedWord]) -> list[TimedWord]:

@@ -4,25 +4,30 @@
     NIST .trn      text (id)           lines that open with ;; are comments
     NIST .stm      file channel speaker start end [<label>] text       segments (timed.py)
     NIST .ctm      file channel start duration word [confidence]       words, joined by their time
-    JSON lines     {"id": ..., "text": ...}      manifests and asr-transcribe's jsonl
-    table          CSV or TSV whose first line names the columns: id (or audio, or path) and text
+    JSON           {"id": ..., "text": ...}      lines, objects or a list of them: manifests, and
+                   what asr-transcribe writes
+    table          CSV or TSV whose first line names the columns (tables.py)
                    JSON and tables may name the "speaker", too
     path<TAB>text  what asr-transcribe prints for several recordings; the path is the id
 
 The first line that is not blank decides, and the others have to follow it. Files are UTF-8 with
-or without a byte order mark, with any line ends. Kaldi's `id text` cannot be told from plain text.
-"""
+or without a byte order mark, X"""
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from asr.errors import ScoreError, TextError
+from asr.scoring.tables import (
+    ID_COLUMNS,
+    TEXT_COLUMNS,
+    TextEntry,
+    find_table,
+    table_entries,
+    unnamed_columns,
+)
 from asr.scoring.timed import (
     StmSegment,
     TimedWord,
@@ -32,16 +37,8 @@ from asr.scoring.timed import (
     join_words,
     read_ctm,
     read_stm,
+    silent_places,
 )
-
-
-class TextEntry(NamedTuple):
-    """An utterance, and the number of its line."""
-
-    line: int
-    id: str
-    text: str
-    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,21 +49,38 @@ class TranscriptFile:
     speakers: dict[str, str | None]
     segments: Sequence[StmSegment] = ()  # of a .stm, also the ones that are not scored
     words: Sequence[TimedWord] = ()  # of a .ctm
+    is_timed: bool = False  # a .ctm, in which a recording without words has no line
+    remarks: tuple[str, ...] = ()  # what may be wrong with the file
 
     def against(self, refs: "TranscriptFile") -> dict[str, str]:
         """Return these hypotheses' texts by the references' ids: a .ctm is divided by a .stm.
 
+        A recording without words in a .ctm has the empty text.
+
         Raises:
-            ScoreError: a file and channel has words or segments only.
+            ScoreError: words of a .ctm are of no segment of a .stm.
         """
-        if self.words and refs.segments:
+        if not self.is_timed:
+            return self.texts
+        if refs.segments:
             return divide_words(refs.segments, self.words)
-        return self.texts
+        known = {name.lower() for name in self.texts}
+        return self.texts | {name: "" for name in refs.texts if name.lower() not in known}
+
+    def silent_in(self, refs: "TranscriptFile") -> list[str]:
+        """Return the recordings of the references of which this .ctm has no word."""
+        if not self.is_timed:
+            return []
+        if refs.segments:
+            return silent_places(refs.segments, self.words)
+        known = {name.lower() for name in self.texts}
+        return [name for name, text in refs.texts.items() if text and name.lower() not in known]
 
 
 _TRN = re.compile(r"(.*)\(([^()\s]+)\)\s*")
-_ID_COLUMNS = ("id", "audio", "path")
-_JSON = re.compile(r'\s*\{\s*"')
+_JSON = re.compile(r'\s*(\[\s*)?\{\s*"|\s*\[\s*\]\s*$')
+_JSON_VALUE = re.compile(r"\s*(?=\S)")
+_KALDI_ID = re.compile(r"(?=\S*\d)(?=\S*[-_a-zA-Z])\S{3,}(?=\s|$)")
 
 
 def read_transcripts(path: str | Path) -> dict[str, str]:
@@ -85,11 +99,12 @@ def read_file(path: str | Path) -> TranscriptFile:
         TextError: the file cannot be read, is empty, or a line has not the form of the first.
         ScoreError: an id stands there twice.
     """
-    text = _read(Path(path))
     try:
-        return _content(text)
+        is_ctm = Path(path).suffix.lower() == ".ctm"
+        return _content(_read(Path(path), may_be_empty=is_ctm), is_ctm)
     except (TextError, ScoreError) as error:
-        raise type(error)(f"{path}: {error}") from error
+        told = str(error).startswith(f"{path}:")
+        raise type(error)(str(error) if told else f"{path}: {error}") from error
 
 
 def match(refs: Mapping[str, str], hyps: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -114,7 +129,7 @@ def match(refs: Mapping[str, str], hyps: Mapping[str, str]) -> list[tuple[str, s
     return [(name, refs[name], hyps[partners[key]]) for key, name in ids.items()]
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, *, may_be_empty: bool) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -125,38 +140,62 @@ def _read(path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         problem = f"line {line} is not UTF-8 (byte 0x{data[error.start]:02x})"
         raise TextError(f"{path}: {problem}; convert it with iconv -t UTF-8") from error
-    if not text or "\0" in text:
+    if "\0" in text or not (text or may_be_empty):
         problem = "holds NUL characters; is it text in UTF-8?" if text else "is empty"
         raise TextError(f"{path}: {problem}")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _content(text: str) -> TranscriptFile:
+def _content(text: str, named_ctm: bool) -> TranscriptFile:
     lines = text.removesuffix("\n").split("\n")
     first = next((line for _, line in _spoken(lines)), "")
+    if named_ctm and not first:
+        return TranscriptFile({}, {}, is_timed=True)
     # a .stm of an empty text whose speaker is a number looks like a .ctm
     if is_ctm(first) and (not is_stm(first) or all(is_ctm(line) for _, line in _spoken(lines))):
         words = read_ctm(_spoken(lines))
-        return _unique((TextEntry(*entry) for entry in join_words(words)), words=words)
+        found = _unique((TextEntry(*entry) for entry in join_words(words)), words=words)
+        return replace(found, is_timed=True)
     if is_stm(first):
         segments = read_stm(_spoken(lines))
         scored = (s for s in segments if not s.ignored)
         return _unique((TextEntry(s.line, s.id, s.text, s.speaker) for s in scored), segments)
-    return _unique(_entries(text, lines, first))
+    found = _unique(_entries(text, lines, first))
+    return replace(found, remarks=_remarks(lines, tuple(found.texts.values())))
 
 
 def _entries(text: str, lines: list[str], first: str) -> Iterator[TextEntry]:
-    if _JSON.match(first):
-        return _json_entries(lines)
-    for delimiter in ",\t":
-        if _id_column(first.replace('"', "").split(delimiter)):
-            return _table_entries(text, delimiter)
+    """Yield the utterances of a file that has no times."""
+    if _JSON.match(text):
+        return _json_entries(text)
+    layout = find_table(lines)
+    if layout:
+        return table_entries(text, layout)
     tabs, trn = "\t" in first, bool(_TRN.fullmatch(first))
     if trn and (not tabs or all(_TRN.fullmatch(line) for _, line in _spoken(lines))):
         return _trn_entries(lines)
     if tabs:
         return _tab_entries(lines)
     return (TextEntry(number, str(number), line) for number, line in enumerate(lines, 1))
+
+
+def _remarks(lines: list[str], texts: Sequence[str]) -> tuple[str, ...]:
+    """Return what is doubtful about plain text; nothing about other files."""
+    if len(lines) < 2 or list(texts) != lines:
+        return ()
+    if mark := unnamed_columns(lines):
+        names = f"id{mark}text"
+        return (
+            f"scored as plain text, ids included, although it looks like a table with {mark!r}; "
+            f"let a first line name the columns, such as {names}",
+        )
+    firsts = [found[0] if (found := _KALDI_ID.match(line)) else "" for line in lines]
+    if all(firsts) and len(set(firsts)) == len(firsts):
+        return (
+            "scored as plain text, ids included, although every line opens with what looks like "
+            "an id, as in Kaldi's text; write a tab behind the ids",
+        )
+    return ()
 
 
 def _spoken(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -168,45 +207,31 @@ def _filled(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in enumerate(lines, 1) if line.strip())
 
 
-def _json_entries(lines: Iterable[str]) -> Iterator[TextEntry]:
-    for number, line in _filled(lines):
+def _json_entries(text: str) -> Iterator[TextEntry]:
+    """Yield the objects of a text: one a line, or over several lines, or in lists."""
+    decoder, at, line = json.JSONDecoder(), 0, 1
+    while start := _JSON_VALUE.match(text, at):
+        line += text.count("\n", at, start.end())
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise TextError(f"line {number} is not JSON: {error}") from error
-        fields = [record.get("id"), record.get("text")] if isinstance(record, dict) else [None]
-        if not all(isinstance(field, str) for field in fields):
-            raise TextError(f'line {number} lacks an "id" or a "text" that is a string')
-        speaker = record.get("speaker")
-        yield TextEntry(
-            number, record["id"], record["text"], speaker if isinstance(speaker, str) else None
-        )
+            value, end = decoder.raw_decode(text, start.end())
+        except json.JSONDecodeError as error:
+            raise TextError(f"line {line} is not JSON: {error.msg}") from error
+        except RecursionError as error:
+            raise TextError(f"line {line} is not JSON: it is nested too deep") from error
+        for record in value if isinstance(value, list) else [value]:
+            yield _json_entry(record, line)
+        line += text.count("\n", start.end(), end)
+        at = end
 
 
-def _id_column(columns: Iterable[str]) -> str | None:
-    """Return the name of the column of ids; None if these are not the columns of a table."""
-    names = {name.strip() for name in columns}
-    ids = (name for name in _ID_COLUMNS if name in names)
-    return next(ids, None) if "text" in names else None
-
-
-def _table_entries(text: str, delimiter: str) -> Iterator[TextEntry]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows = (row for row in reader if any(row))
-    try:
-        columns = [name.strip() for name in next(rows)]
-        name_at, text_at = columns.index(str(_id_column(columns))), columns.index("text")
-        speaker_at = columns.index("speaker") if "speaker" in columns else None
-        for row in rows:
-            if len(row) != len(columns):
-                raise TextError(
-                    f"line {reader.line_num} has {len(row)} columns, the header {len(columns)}; "
-                    f"quote a text that holds a {delimiter!r}"
-                )
-            speaker = row[speaker_at].strip() or None if speaker_at is not None else None
-            yield TextEntry(reader.line_num, row[name_at].strip(), row[text_at], speaker)
-    except csv.Error as error:
-        raise TextError(f"line {reader.line_num}: {error}") from error
+def _json_entry(record: object, line: int) -> TextEntry:
+    fields = record if isinstance(record, dict) else {}
+    name = next((fields[key] for key in ID_COLUMNS if key in fields), None)
+    text = next((fields[key] for key in TEXT_COLUMNS if key in fields), None)
+    if not (isinstance(name, str) and isinstance(text, str)):
+        raise TextError(f'line {line} lacks an "id" or a "text" that is a string')
+    speaker = fields.get("speaker")
+    return TextEntry(line, name, text, speaker if isinstance(speaker, str) else None)
 
 
 def _tab_entries(lines: Iterable[str]) -> Iterator[TextEntry]:

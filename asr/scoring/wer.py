@@ -35,7 +35,7 @@ Transcripts = Sequence[str] | Mapping[str, str]
 _MAX_CELLS = 2 * 10**10  # a minute's work; two hours of speech as one line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ErrorCounts:
     """Errors against a number of reference units (words or characters)."""
 
@@ -81,7 +81,7 @@ class ErrorCounts:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """The errors of one or more utterances; scores can be added."""
 

@@ -4,10 +4,12 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -311,15 +313,56 @@ def test_a_kill_between_files_and_journal_is_noticed(tmp_path: Path, monkeypatch
     assert bulk(out, jobs) == {0: "ONE"}
 
 
-@pytest.mark.parametrize("others", [["x.flac"], ["X.mp3"]])
-def test_one_name_for_two_is_an_error_before_the_work(others: list[str], tmp_path: Path):
-    jobs = list_jobs([], [Path("x.wav"), *map(Path, others)])
-    with pytest.raises(ConfigError, match=rf"x\.wav and {others[0]} would both be written to"):
-        OutputFolder(tmp_path / "out", TXT, "s", jobs, skips=False)
-    assert not (tmp_path / "out").exists()
-    jobs = list_jobs([], [Path(JOURNAL)])
-    with pytest.raises(ConfigError, match="the journal and"):
-        OutputFolder(tmp_path, [FORMATS["jsonl"]], "s", jobs, skips=False)
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (["a/x.wav", "b/y.wav"], ["x", "y"]),
+        (["a/x.wav", "a/x.mp3"], ["x.wav", "x.mp3"]),
+        (["a/x.wav", "b/x.wav"], ["a/x", "b/x"]),
+        (["a/x.wav", "a/x.mp3", "b/x.wav"], ["a/x", "x.mp3", "b/x"]),
+        (["x.wav", "x.wav.wav"], ["x", "x.wav"]),
+    ],
+)
+def test_no_two_recordings_are_written_to_one_file(
+    sources: list[str], expected: list[str], tmp_path: Path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    texts = {name: f"TEXT {number}" for number, name in enumerate(sources)}
+    for name, text in texts.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text)
+    formats = [FORMATS["textgrid"], FORMATS["srt"], FORMATS["jsonl"]]
+    for order in (sources, sources[::-1]):
+        jobs = list_jobs(order)
+        bulk(Path("out"), jobs, formats=formats)
+        for name, written in zip(sources, expected, strict=True):
+            record = json.loads(Path(f"out/{written}.jsonl").read_text())
+            assert (record["path"], record["text"]) == (name, texts[name])
+            assert Path(f"out/{written}.TextGrid").exists()
+            assert Path(f"out/{written}.srt").exists()
+        assert len(list(Path("out").rglob("*.*"))) == 3 * len(sources) + 1
+        assert bulk(Path("out"), jobs, formats=formats) == {}
+
+
+def test_names_of_files_that_differ_in_case_get_a_digest(tmp_path: Path, monkeypatch):
+    """Disks of other systems would take x.txt and X.txt for one file."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.wav", "X.wav", "caf\u00e9.wav", "cafe\u0301.wav"):
+        Path(name).write_text(name)
+    bulk(Path("out"), list_jobs(["."]))
+    written = {path.name: path.read_text() for path in Path("out").glob("*.txt")}
+    assert len({unicodedata.normalize("NFC", name.lower()) for name in written}) == 4
+    for name, text in written.items():
+        assert re.fullmatch(rf"{re.escape(text[:-5])}-[0-9a-f]{{8}}\.txt", name)
+
+
+def test_a_recording_does_not_overwrite_the_journal(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = Path(JOURNAL).with_suffix(".wav")
+    source.write_text("ONE")
+    bulk(Path("out"), list_jobs([str(source)]), formats=[FORMATS["jsonl"]])
+    assert json.loads((Path("out") / f"{source}.jsonl").read_text())["text"] == "ONE"
+    assert json.loads((Path("out") / JOURNAL).read_text())["outputs"] == [f"{source}.jsonl"]
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path):

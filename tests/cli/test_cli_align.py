@@ -146,15 +146,64 @@ def test_empty_text_is_a_pause(manifest: Path, tmp_path: Path):
     assert words_of(tmp_path / "out") == []
 
 
-def test_recordings_of_one_name(manifest: Path, tmp_path: Path, capsys):
+def test_recordings_of_one_name_are_two(manifest: Path, tmp_path: Path):
     (tmp_path / "b").mkdir()
     (tmp_path / "long.wav").rename(tmp_path / "b" / "Whole.wav")
     manifest.write_text(manifest.read_text().replace("long.wav", "b/Whole.wav"))
-    assert run(manifest, tmp_path / "out") == 1
-    error = capsys.readouterr().err
-    assert re.match(r"asr-align: error: \S*whole.wav and \S*b/Whole.wav are both Whole", error)
-    assert not (tmp_path / "out").exists()
+    assert run(manifest, tmp_path / "out") == 0
+    words = words_of(tmp_path / "out")
+    count = len(TEXT.split())
+    assert {word.file for word in words[:count]} == {f"{tmp_path.name}-whole"}
+    assert {word.file for word in words[count:]} == {"b-Whole"}
+
+
+def test_ids_that_differ_in_case_have_files_of_their_own(manifest: Path, tmp_path: Path):
+    manifest.write_text(manifest.read_text().replace('"id": "two"', '"id": "One"'))
     assert run(manifest, tmp_path / "out", "--format", "textgrid") == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len({name.lower() for name in names}) == 3
+    assert [re.sub("-[0-9a-f]{8}", "-*", name) for name in names] == [
+        "One-*.TextGrid",
+        "one-*.TextGrid",
+        "whole.TextGrid",
+    ]
+
+
+@pytest.mark.parametrize("known", [slice(0, 2), slice(4, 6), slice(8, 10)])
+def test_words_of_a_text_that_lacks_most_are_where_they_are_in_the_whole(
+    manifest: Path, tmp_path: Path, capsys, known: slice
+):
+    """Ten seconds and two known words: neither may stretch over the speech without text."""
+    silence = 1e-4 * np.random.default_rng(1).standard_normal(2 * RATE_HZ).astype(np.float32)
+    sound = np.concatenate([silence, SOUND, silence])
+    soundfile.write(tmp_path / "ten.wav", sound, RATE_HZ)
+
+    def aligned(words: list[str]) -> list[TimedWord]:
+        utterance = Utterance(
+            id="ten",
+            audio=tmp_path / "ten.wav",
+            duration=len(sound) / RATE_HZ,
+            text=" ".join(words),
+        )
+        write_manifest(manifest, [utterance])
+        assert run(manifest, tmp_path / "out") == 0
+        return words_of(tmp_path / "out")
+
+    whole = aligned(TEXT.split())
+    assert capsys.readouterr().err == "1 of 1 utterances aligned\n"
+    some = aligned(TEXT.split()[known])
+    assert [word.word for word in some] == TEXT.split()[known]
+    for found, truth in zip(some, whole[known], strict=True):
+        assert found.start == pytest.approx(truth.start, abs=4 * FRAME_S)
+        assert found.start + found.duration == pytest.approx(
+            truth.start + truth.duration, abs=4 * FRAME_S
+        )
+    warning, _ = capsys.readouterr().err.splitlines()
+    found = re.fullmatch(
+        r"asr-align: ten: ([\d.]+) s of speech have no text, at .*; is the text complete\?", warning
+    )
+    assert found
+    assert 1.0 < float(found[1]) < DURATION
 
 
 def test_long_recording_does_not_drift(tmp_path: Path):

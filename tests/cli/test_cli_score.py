@@ -128,3 +128,37 @@ def test_the_help_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert caught.value.code == 0
     assert "%WER with its 95 % confidence" in " ".join(capsys.readouterr().out.split())
+
+
+def test_normalize_is_said_and_counts_what_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref, hyp = tmp_path / "ref", tmp_path / "hyp"
+    ref.write_text("Don\u2019t co\u00adoperate\nI have 5\n", encoding="utf-8")
+    hyp.write_text("don't cooperate\u200b\ni have five.\n", encoding="utf-8")
+    assert main([str(ref), str(hyp)]) == 0
+    assert capsys.readouterr().out.startswith("%WER 60.00 [ 3 / 5, ")
+    assert main([str(ref), str(hyp), "--normalize"]) == 0
+    settings = "case='lower', numbers='en', strip_accents=True, keep=\"'\""
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"normalised: {settings}"
+    assert lines[1].startswith("%WER 0.00 [ 0 / 5, ")
+    assert main([str(ref), str(hyp), "--normalize", "--case-sensitive", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["normalize"]["case"] == "keep"
+    assert record["sub"] == 2  # Don't and I
+
+
+def test_recordings_without_words_and_doubtful_files_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref, hyp = tmp_path / "ref.stm", tmp_path / "hyp.ctm"
+    ref.write_text("a 1 s1 0.00 4.00 hello there\nb 1 s2 0.00 4.00 good morning all\n")
+    hyp.write_text("a 1 0.50 0.30 hello 0.9\na 1 1.00 0.30 there 0.9\n")
+    assert main([str(ref), str(hyp)]) == 0
+    output = capsys.readouterr()
+    assert output.out.startswith("%WER 60.00 [ 3 / 5, 0 ins, 3 del, 0 sub ]")
+    assert "hyp.ctm: no words of b channel 1; all of theirs count as deleted" in output.err
+    ref.write_text("u1;hello\nu2;you\n")
+    assert main([str(ref), str(ref)]) == 0
+    assert capsys.readouterr().err.count("scored as plain text, ids included") == 2

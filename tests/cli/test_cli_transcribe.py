@@ -151,7 +151,6 @@ def test_usage_is_status_2(arguments: list[str]):
         ("--live --output-dir out", "--live prints"),
         ("--rate 8000 a.wav", "--rate is for --live"),
         ("a.wav --ray talks", "--ray talks: no address of a cluster"),
-        ("--output-dir out a/x.wav b/x.mp3", "would both be written to out/x.txt"),
     ],
 )
 def test_options_that_do_not_go_together(

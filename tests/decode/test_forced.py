@@ -1,6 +1,6 @@
 """Forced alignment against all paths, against a table of back-pointers, and by hand."""
 
-from itertools import groupby, product
+from itertools import groupby, pairwise, product
 
 import numpy as np
 import pytest
@@ -8,7 +8,14 @@ from folders import ENGLISH, SAMPLES
 from hypothesis import given, settings, strategies as st
 
 from asr.audio import read_audio
-from asr.decode.forced import TAIL_S, align_words, forced_alignment
+from asr.decode.forced import (
+    TAIL_S,
+    _placed as placed,
+    align_words,
+    forced_alignment,
+    longest_s,
+    unwritten_speech,
+)
 from asr.errors import CheckpointError, TextError, VocabularyError
 from asr.formats import Word
 from asr.inference import open_acoustics
@@ -224,3 +231,98 @@ def test_an_hour_takes_less_than_a_gigabyte():
     np.testing.assert_array_equal(found.spans, np.stack([places, places + 1], axis=1))
     assert found.log_prob == pytest.approx(120_000 * np.log(0.8), rel=1e-6)
     assert grown_kb < 1_000_000
+
+
+# Texts that lack words of their recording
+
+
+def spoken(*parts: tuple[str, int]) -> np.ndarray:
+    """Return log-probabilities of letters, two frames each, and of as many blanks after each part.
+
+    Every letter leaves a little probability to all others, as those of a network do.
+    """
+    path = list[int]()
+    for letters, pause in parts:
+        for letter in letters:
+            path += [LETTERS.tokens.index(letter)] * 2 + [0]
+        path += [0] * pause
+    return log_probs_of(path, len(LETTERS), 0.9)
+
+
+LETTERS = Vocabulary(("<blank>", " ", *"ABCDEFGH"))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [("AB", 4), (" CD ", 4), ("EFGHEFGHD" * 4, 0)],  # trailing speech that has a D, too
+        [("AB", 4), ("EFGHEFGHC" * 4, 9), (" CD ", 0)],  # inner speech that has a C
+        [("EFGHEFGHA" * 4, 0), (" AB", 4), (" CD ", 60)],  # leading speech, trailing silence
+        [("AB", 60), (" CD ", 60)],  # inner silence
+    ],
+)
+def test_a_word_is_not_torn_by_speech_without_text(parts: list[tuple[str, int]]):
+    log_probs = spoken(*parts)
+    truth = {}
+    at = 0
+    for letters, pause in parts:
+        if letters.strip() in ("AB", "CD"):
+            first = at + 3 * letters.index(letters.strip())
+            truth[letters.strip()] = 0.03 * first, 0.03 * (first + 5)
+        at += 3 * len(letters) + pause
+    words = align_words(log_probs, LETTERS.encode("AB CD"), LETTERS, 0.03)
+    for word in words:
+        start, end = truth[word.word]
+        assert word.start == pytest.approx(start, abs=1e-6)
+        assert end <= word.end <= end + TAIL_S + 1e-6
+
+
+def test_ordinary_words_stay_as_the_best_path_has_them():
+    """Looking for torn words changes nothing where there are none."""
+    log_probs = spoken(("AB ", 2), ("CDE ", 30), ("FG", 3))
+    tokens = LETTERS.encode("AB CDE FG")
+    words = align_words(log_probs, tokens, LETTERS, 0.03)
+    frames = forced_alignment(log_probs, tokens).spans
+    assert [word.start for word in words] == [frames[u, 0] * 0.03 for u in (0, 3, 7)]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.sampled_from("AB CD"), min_size=1, max_size=8), st.integers(0, 2**32 - 1))
+def test_no_word_lasts_longer_than_allowed(letters: list[str], seed: int):
+    text = " ".join("".join(letters).split())
+    log_probs = random_log_probs(300, len(LETTERS), seed)
+    words = align_words(log_probs, LETTERS.encode(text), LETTERS, 0.03)
+    assert [word.word for word in words] == text.split()
+    assert all(word.end - word.start <= longest_s(word.word) + TAIL_S + 1e-6 for word in words)
+    times = [time for word in words for time in (word.start, word.end)]
+    assert times == sorted(times)
+
+
+def test_a_word_is_placed_where_brute_force_places_it():
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        log_probs = random_log_probs(30, 5, int(rng.integers(2**32)))
+        tokens = rng.integers(1, 5, int(rng.integers(1, 4))).tolist()
+        found = placed(log_probs, tokens, 9)
+        regret = log_probs.astype(float) - log_probs.max(axis=1, keepdims=True)
+        spans = [(s, e) for s in range(30) for e in range(s + 1, min(s + 9, 30) + 1)]
+        best = -np.inf
+        for start, stop in spans:
+            part = log_probs[start:stop]
+            if stop - start >= len(tokens) + sum(a == b for a, b in pairwise(tokens)):
+                path = forced_alignment(part, tokens)
+                edges = path.spans[0, 0] == 0 and path.spans[-1, 1] == stop - start
+                score = path.log_prob - part.max(axis=1).sum(dtype=float)
+                if edges and score > best + 1e-9:
+                    best, expected = score, start + path.spans
+        assert regret[found[0, 0] : found[-1, 1]].sum() <= 0
+        assert found.tolist() == expected.tolist()
+
+
+def test_speech_without_text_is_told():
+    log_probs = spoken(("AB", 30), ("CDCDCD", 40), ("E", 10), ("F", 0))
+    words = align_words(log_probs, LETTERS.encode("AB"), LETTERS, 0.03)
+    stretches = unwritten_speech(log_probs, words, 0.03)
+    # CDCDCD from frame 36 to 53, E from 94 and F to 108, a third of a second apart
+    np.testing.assert_allclose(stretches, [(36 * 0.03, 53 * 0.03), (94 * 0.03, 109 * 0.03)])
+    assert unwritten_speech(log_probs[:36], words, 0.03) == []

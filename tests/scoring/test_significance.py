@@ -40,7 +40,7 @@ def read_sgml(path: Path) -> System:
         words = [re.match(r'([CSDI]),(?:"(.*?)")?,(?:"(.*?)")?,', w) for w in line.split(":") if w]
         steps = [(OPERATIONS[w[1]], w[2], w[3]) for w in words if w]
         word = count_steps(steps)
-        scored = ScoredUtterance(name, None, (), (), Score(word, word, 1, int(word.errors > 0)))
+        scored = ScoredUtterance(name, None, "", "", Score(word, word, 1, int(word.errors > 0)))
         vars(scored)["steps"] = steps  # what the property would have kept
         found.append(scored)
     return System(path.stem, tuple(found))

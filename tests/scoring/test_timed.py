@@ -82,17 +82,30 @@ def test_asr_score_of_stm_and_ctm(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "| 2345-c" in output
 
 
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
-        ("2345 A 0.1 0.1 x\n", "no word of file 2345 channel b is in the hypotheses"),
-        (CTM + "99 A 0.1 0.1 x\n", "no segment of file 99 channel a is in the references"),
-    ],
-)
-def test_words_and_segments_need_each_other(tmp_path: Path, words: str, problem: str) -> None:
+def test_words_need_segments(tmp_path: Path) -> None:
     refs = read(tmp_path, STM)
+    problem = "no segment of file 99 channel a is in the references"
     with pytest.raises(ScoreError, match=problem):
-        read(tmp_path, words).against(refs)
+        read(tmp_path, CTM + "99 A 0.1 0.1 x\n").against(refs)
+
+
+def test_a_recording_without_words_has_deletions_and_is_named(tmp_path: Path) -> None:
+    refs = read(tmp_path, STM)
+    hyps = read(tmp_path, "2345 A 0.1 0.1 x\n")
+    texts = hyps.against(refs)
+    assert set(texts) == set(refs.texts)
+    assert " ".join(texts.values()).split() == ["x"]
+    assert hyps.silent_in(refs) == ["2345 channel b"]
+    (tmp_path / "none.ctm").write_text(";; nothing was recognised\n")
+    nothing = read_file(tmp_path / "none.ctm")
+    assert set(nothing.against(refs).values()) == {""}
+
+
+def test_a_recording_without_words_against_references_without_times(tmp_path: Path) -> None:
+    refs = read(tmp_path, "hello there (a)\ngood morning all (B)\n (c)\n")
+    hyps = read(tmp_path, "a 1 0.5 0.3 hello 0.9\na 1 1.0 0.3 there 0.9\n")
+    assert hyps.against(refs) == {"a": "hello there", "B": "", "c": ""}
+    assert hyps.silent_in(refs) == ["B"]
 
 
 @pytest.mark.parametrize(
