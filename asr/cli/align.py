@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from asr._atomic import write_atomically
 from asr._progress import progress, say
-from asr.cli.run import complain, run
+from asr.cli.run import CommandParser, complain, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
 from asr.formats import Transcript, ctm, textgrid
 from asr.manifest import Utterance, read_manifest
@@ -27,7 +27,7 @@ FORMATS = ("ctm", "textgrid")
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-align",
         description="Align the texts of a manifest with its recordings. OUT/alignment.ctm has a "
         "line for each word, with times from the start of the recording; OUT/<utterance>.TextGrid, "
@@ -37,8 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     parser.add_argument("--format", choices=FORMATS, help="write only this; default: both")
-    arguments = parser.parse_args(argv)
-    return run("asr-align", lambda: align(arguments))
+    return run("asr-align", lambda: align(parser.parse_args(argv)))
 
 
 def align(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli.run import run
+from asr._streams import put
+from asr.cli.run import CommandParser, run
 from asr.config import Config, load_config
 from asr.errors import ConfigError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="asr-doctor",
         description="Examine a training manifest, and the manifests to validate and test on. With "
         "--model, also estimate what training costs on this machine, and test whether the model "
@@ -33,8 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         "--fix", type=Path, metavar="CLEAN.jsonl",
         help="examine the sound of all utterances, and write the manifest without the faulty ones",
     )  # fmt: skip
-    arguments = parser.parse_intermixed_args(argv)
-    return run("asr-doctor", lambda: _diagnose(arguments))
+    return run("asr-doctor", lambda: _diagnose(parser.parse_intermixed_args(argv)))
 
 
 def _diagnose(arguments: argparse.Namespace) -> int:
@@ -52,9 +52,9 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     cost, self_test = _measured(examination, config) if arguments.model else (None, None)
     report = Report(examination.summaries, examination.findings, cost, self_test, left_out)
     if arguments.json:
-        print(json.dumps(report.as_dict(), ensure_ascii=False))
+        put(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
-        print("\n".join(report.lines()))
+        put(*report.lines())
     return report.status
 
 

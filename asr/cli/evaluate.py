@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._progress import progress, say
+from asr._streams import put
 from asr.cli.decoding import add_options, chosen
-from asr.cli.run import run
+from asr.cli.run import CommandParser, run
 from asr.errors import DecoderError
 from asr.manifest import read_manifest
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser("asr-evaluate", description=__doc__)
+    parser = CommandParser("asr-evaluate", description=__doc__)
     parser.add_argument("model", type=Path, help="bundle or experiment folder")
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
     parser.add_argument("--out", type=Path, required=True, help="folder for ref.trn, hyp.trn ...")
@@ -40,8 +41,7 @@ def main(argv: list[str] | None = None) -> int:
         "the model; the printed figures are then no test result",
     )
     add_options(parser)
-    arguments = parser.parse_args(argv)
-    return run("asr-evaluate", lambda: evaluate(arguments))
+    return run("asr-evaluate", lambda: evaluate(parser.parse_args(argv)))
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -78,15 +78,17 @@ def evaluate(arguments: argparse.Namespace) -> int:
     speakers = {utterance.id: utterance.speaker for utterance in utterances}
     system = score_system(str(arguments.model), references, hypotheses, speakers)
     summary = json.dumps(system.as_dict())
-    save_texts(arguments.out, references, hypotheses)
-    write_atomically(arguments.out / "score.json", summary + "\n")
     audio_s = sum(utterance.duration for utterance in utterances)
     if not arguments.tune:  # with it, the network ran before the clock
         speed = audio_s / elapsed
         say(f"{audio_s / 3600:.2f} hours in {elapsed:.0f} s, {speed:.0f} times real time")
     if remark := system.remark():
         say(remark)
-    print(summary if arguments.json else "\n".join(system.nist_lines()))
+    try:
+        put(*([summary] if arguments.json else system.nist_lines()))
+    finally:  # what can be written is written, the score or the files
+        save_texts(arguments.out, references, hypotheses)
+        write_atomically(arguments.out / "score.json", summary + "\n")
     return 0
 
 

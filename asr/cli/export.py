@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._progress import say
-from asr.cli.run import run
+from asr.cli.run import CommandParser, run
 from asr.decode import LM, LSTM
 from asr.errors import ConfigError
 from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-export",
         description="Make a model bundle: the network with its features as one ONNX graph, and "
         "the files that a decoder needs. BUNDLE may be EXP itself.",
@@ -46,8 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         "the log-probabilities of several, such as 0.96 1.04, are averaged",
     )
     parser.add_argument("--int8", action="store_true", help="weights in 8 bits: small and fast")
-    arguments = parser.parse_args(argv)
-    return run("asr-export", lambda: export(arguments))
+    return run("asr-export", lambda: export(parser.parse_args(argv)))
 
 
 def export(arguments: argparse.Namespace) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli.run import run
+from asr._streams import put
+from asr.cli.run import CommandParser, run
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,14 +16,17 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    arguments = _parser().parse_args(argv)
-    return run("asr-prepare", lambda: arguments.prepare(arguments))
+    return run("asr-prepare", lambda: _prepare(_parser().parse_args(argv)))
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    """Do what the chosen corpus needs."""
+    status: int = arguments.prepare(arguments)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="asr-prepare", description="Turn a corpus into JSONL manifests."
-    )
+    parser = CommandParser(prog="asr-prepare", description="Turn a corpus into JSONL manifests.")
     corpora = parser.add_subparsers(metavar="CORPUS", required=True)
 
     librispeech = corpora.add_parser("librispeech", help="LibriSpeech, Mini LibriSpeech")
@@ -156,7 +160,7 @@ def _write(path: Path, utterances: "list[Utterance]") -> None:
     write_manifest(path, utterances)
     hours = sum(utterance.duration for utterance in utterances) / 3600
     speakers = {utterance.speaker for utterance in utterances} - {None}
-    print(f"{path}: {len(utterances)} utterances, {hours:.2f} h, {len(speakers)} speakers")
+    put(f"{path}: {len(utterances)} utterances, {hours:.2f} h, {len(speakers)} speakers")
 
 
 if __name__ == "__main__":

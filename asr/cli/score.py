@@ -6,7 +6,8 @@ import sys
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from asr.cli.run import run
+from asr._streams import put
+from asr.cli.run import CommandParser, run
 
 if TYPE_CHECKING:
     from asr.scoring import Comparison, System
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="asr-score",
         description="Print %WER with its 95 % confidence interval, %CER and %SER of each HYP "
         "against REF. With several HYPs, also say which one is better and whether that is more "
@@ -32,8 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--deletable", action="store_true", help="allow to leave out a (word) of REF, as sclite -D"
     )
-    arguments = parser.parse_args(argv)
-    return run("asr-score", lambda: _score(arguments))
+    return run("asr-score", lambda: _score(parser.parse_args(argv)))
 
 
 def _score(arguments: argparse.Namespace) -> int:
@@ -45,9 +45,9 @@ def _score(arguments: argparse.Namespace) -> int:
         say(f"asr-score: {remark}")
     comparisons = [compare(a, b) for a, b in combinations(systems, 2)]
     if arguments.json:
-        print(json.dumps(_record(systems, comparisons, arguments.align), ensure_ascii=False))
+        put(json.dumps(_record(systems, comparisons, arguments.align), ensure_ascii=False))
     else:
-        print("\n".join(_lines(systems, comparisons, arguments)))
+        put(*_lines(systems, comparisons, arguments))
     return 0
 
 

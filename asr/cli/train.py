@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from asr._progress import say
-from asr.cli.run import run
+from asr.cli.run import CommandParser, run
 from asr.config import Config, load_config
 from asr.errors import ConfigError
 from asr.manifest import read_manifest
@@ -32,7 +32,7 @@ machine; torchrun --nproc-per-node N -m asr.cli.train CONF ... starts them also 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser("asr-train", description=__doc__, epilog=LAUNCHING)
+    parser = CommandParser("asr-train", description=__doc__, epilog=LAUNCHING)
     parser.add_argument("--train", type=Path, required=True, help="manifest to learn from")
     parser.add_argument("--valid", type=Path, required=True, help="manifest that chooses the epoch")
     add_run(parser, "conf/blstm_ctc.toml")
@@ -59,8 +59,7 @@ def add_run(parser: argparse.ArgumentParser, example: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command."""
     words = sys.argv[1:] if argv is None else argv
-    arguments = parser().parse_intermixed_args(words)
-    return run("asr-train", lambda: launch(arguments, words))
+    return run("asr-train", lambda: launch(parser().parse_intermixed_args(words), words))
 
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli.run import run
+from asr.cli.run import CommandParser, run
 from asr.cli.train import add_run, launch_training, run_trainer
 from asr.config import Config, load_config
 from asr.errors import ConfigError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser("asr-lm train-lstm", description=__doc__)
+    parser = CommandParser("asr-lm train-lstm", description=__doc__)
     parser.add_argument(
         "--train", nargs="+", required=True, metavar="TEXT", help="one sentence a line; .gz, .xz"
     )
@@ -34,8 +34,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command."""
     words = sys.argv[1:] if argv is None else argv
-    arguments = parser().parse_intermixed_args(words)
-    return run("asr-lm", lambda: launch(arguments, words))
+    return run("asr-lm", lambda: launch(parser().parse_intermixed_args(words), words))
 
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
