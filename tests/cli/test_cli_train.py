@@ -46,7 +46,7 @@ def test_trains_into_a_folder(conf: Path, tones: Path, tmp_path: Path, capsys):
     assert len(vocabulary) == 5
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "processes 1 of 1 threads (as train.processes says); waiting" in captured.err
+    assert "1 process with 1 thread (as train.processes says); waiting" in captured.err
     assert "training on 24 utterances, 0.01 hours" in captured.err
     assert "left out: 0 longer than data.max_utterance_s" in captured.err
     assert "epoch 2/2" in captured.err
@@ -242,7 +242,7 @@ def test_an_acoustic_model_is_trained_in_one_thread(
     monkeypatch.delenv("OMP_NUM_THREADS")  # what is set in its place goes with the test
     with threads(1):
         assert asr_train(conf, tones, tmp_path / "exp", "train.processes=1") == 0
-    assert "processes 1 of 1 threads" in capsys.readouterr().err
+    assert "1 process with 1 thread" in capsys.readouterr().err
 
 
 def test_cores_are_shared_by_the_processes_of_a_launcher(monkeypatch: pytest.MonkeyPatch):
@@ -252,7 +252,7 @@ def test_cores_are_shared_by_the_processes_of_a_launcher(monkeypatch: pytest.Mon
         monkeypatch.setenv(name, value)
     shared = share_cores(Config(), "cpu", split=True)
     assert (shared.processes, shared.threads) == (6, 4)
-    assert str(shared) == "processes 6 of 3 threads (as launched)"
+    assert str(shared) == "6 processes with 3 threads each (as launched)"
 
 
 def test_processes_are_those_asked_for(
