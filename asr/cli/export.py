@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asr._progress import say
 from asr.cli.run import CommandParser, run
 from asr.decode import LM, LSTM
-from asr.errors import ConfigError
+from asr.errors import CheckpointError, ConfigError
 from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
 from asr.text import PHONES, TOKENS, Vocabulary
 
@@ -76,6 +76,7 @@ def export(arguments: argparse.Namespace) -> int:
         checkpoint=checkpoint_digest(exp),
     )
     write_bundle(folder, info, graph, copied)
+    _check_written(folder)
     sizes = [(folder / name).stat().st_size for name in (GRAPH, *copied)]
     say(f"{folder}: {info.precision} model, {sizes[0] / 1e6:.1f} MB; in all {sum(sizes) / 1e6:.1f}")
     return 0
@@ -138,6 +139,19 @@ def _check_loadable(copied: Mapping[str, Path]) -> None:
         LstmArrays.load(copied[LSTM])
     if LEXICON in copied:
         Pronunciations.load(copied[LEXICON].parent)
+
+
+def _check_written(folder: Path) -> None:
+    """Examine the bundle as asr-doctor does: nobody shall be given one that cannot be used.
+
+    Raises:
+        CheckpointError: it has a fault.
+    """
+    from asr.doctor import examine_model
+
+    faults = "; ".join(finding.why for finding in examine_model(folder))
+    if faults:
+        raise CheckpointError(f"the bundle is written, but cannot be used: {faults}")
 
 
 def _checked_warps(warps: Sequence[float]) -> Sequence[float]:
