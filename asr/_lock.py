@@ -44,13 +44,17 @@ def locked_folder(folder: Path, option: str) -> Iterator[None]:
         option: names it in the error, such as "--out".
 
     Raises:
-        ConfigError: another process writes to the folder.
-        OSError: the folder cannot be made or written.
+        ConfigError: another process writes to the folder, or it cannot be made or written.
     """
     made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
-    descriptor = _open_locked(path, f"{option} {folder}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = _open_locked(path, f"{option} {folder}")
+    except OSError as error:
+        raise ConfigError(
+            f"{option} {folder}: cannot be written ({error.strerror}); give another {option}"
+        ) from error
     try:
         yield
     finally:

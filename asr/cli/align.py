@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import write_atomically
+from asr._lock import locked_folder
 from asr._progress import progress, say
-from asr.cli.run import CommandParser, complain, run
+from asr.cli.run import CommandParser, check_given, complain, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
 from asr.formats import Transcript, ctm, textgrid
 from asr.manifest import Utterance, read_manifest
@@ -42,12 +43,19 @@ def main(argv: list[str] | None = None) -> int:
 
 def align(arguments: argparse.Namespace) -> int:
     """Align all utterances; return 1 if any failed, after the others are done."""
+    check_given("MODEL", arguments.model)
     utterances = read_manifest(arguments.manifest)
     formats = (arguments.format,) if arguments.format else FORMATS
     if "ctm" in formats:
         _check_names(utterances)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with locked_folder(arguments.out, "--out"):
+        return _align(arguments, utterances, formats)
 
+
+def _align(
+    arguments: argparse.Namespace, utterances: Sequence[Utterance], formats: Sequence[str]
+) -> int:
     from asr.inference import open_acoustics
 
     acoustics = open_acoustics(arguments.model)

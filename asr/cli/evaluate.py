@@ -5,16 +5,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._lock import locked_folder
 from asr._progress import progress, say
 from asr._streams import put
 from asr.cli.decoding import add_options, chosen
-from asr.cli.run import CommandParser, run
+from asr.cli.run import CommandParser, check_given, run
 from asr.errors import DecoderError
-from asr.manifest import read_manifest
+from asr.manifest import Utterance, read_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate a model, save and print the score; return the exit status."""
+    check_given("MODEL", arguments.model)
     decoding = chosen(arguments).resolve(arguments.model)
     if arguments.tune and not decoding.lm:
         raise DecoderError("--tune weighs a language model; add --decoder beam --lm LM")
@@ -56,12 +58,17 @@ def evaluate(arguments: argparse.Namespace) -> int:
         )
     utterances = read_manifest(arguments.manifest)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with locked_folder(arguments.out, "--out"):  # an error now, not after all the work
+        return _evaluate(arguments, decoding, utterances)
 
-    from asr._atomic import check_folder, write_atomically
+
+def _evaluate(
+    arguments: argparse.Namespace, decoding: "Decoding", utterances: Sequence[Utterance]
+) -> int:
+    from asr._atomic import write_atomically
     from asr.evaluation import normalised_references, recognise, save_texts
     from asr.scoring import score_system
 
-    check_folder(arguments.out)  # an error now, not after all the work
     acoustics = decoding.open_output()
     references = normalised_references(
         acoustics, utterances, spelled_by_lexicon=decoding.reads_words

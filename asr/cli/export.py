@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._atomic import check_folder
 from asr._progress import say
-from asr.cli.run import CommandParser, run
+from asr.cli.run import CommandParser, check_given, run
 from asr.decode import LM, LSTM
 from asr.errors import CheckpointError, ConfigError
 from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
@@ -55,6 +56,10 @@ def export(arguments: argparse.Namespace) -> int:
     from asr.export import export_graph, quantized
 
     exp, folder = arguments.exp, arguments.bundle
+    check_given("EXP", exp)
+    check_given("--lm", arguments.lm)
+    for other in arguments.ensemble:
+        check_given("--ensemble", other)
     model, vocabulary = load_acoustic_model(exp)
     models = [model]
     for other in arguments.ensemble:
@@ -64,6 +69,7 @@ def export(arguments: argparse.Namespace) -> int:
     if arguments.lm:
         copied[LM] = arguments.lm
     _check_loadable(copied)
+    _check_writable(folder)
     graph = export_graph(*models, warps=_checked_warps(arguments.warps))
     if arguments.int8:
         graph = quantized(graph, model.config.model.cell)
@@ -152,6 +158,20 @@ def _check_written(folder: Path) -> None:
     faults = "; ".join(finding.why for finding in examine_model(folder))
     if faults:
         raise CheckpointError(f"the bundle is written, but cannot be used: {faults}")
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise if the bundle cannot be written: now, not after the export.
+
+    Raises:
+        CheckpointError: it cannot.
+    """
+    try:
+        check_folder(folder)
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder}: cannot be written ({error.strerror}); give another BUNDLE"
+        ) from error
 
 
 def _checked_warps(warps: Sequence[float]) -> Sequence[float]:

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from asr._streams import put
-from asr.cli.run import CommandParser, run
+from asr.cli.run import CommandParser, check_out, run
 
 if TYPE_CHECKING:
     from asr.lexicon import PronouncedWords
@@ -50,6 +50,7 @@ def _lexicon(arguments: argparse.Namespace) -> int:
     from asr.lexicon import pronounce, read_dictionary
 
     _check_names(arguments.sources, arguments.out)
+    check_out(arguments.out)  # an error now, not after all the work
     words = dict.fromkeys(chain.from_iterable(map(_words, arguments.sources)))
     found = pronounce(words, read_dictionary(arguments.dictionary))
     if arguments.out.endswith(_MANIFEST):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from asr._progress import say
 from asr._streams import put
 from asr.cli import train_lstm
-from asr.cli.run import CommandParser, run
+from asr.cli.run import CommandParser, check_out, run
 from asr.decode import LSTM
 from asr.errors import ConfigError
 from asr.lm import UNITS
@@ -130,6 +130,7 @@ def _convert_lstm(folder: Path, out: Path) -> int:
 
     if out.suffix != ".npz":
         raise ConfigError(f"--out is {out}; an LSTM is written as .npz: name it {LSTM}")
+    check_out(out)
     LstmArrays.load(folder).save(out)
     say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     return 0
@@ -197,6 +198,7 @@ def write(out: str, make: "Callable[[], NgramModel]", quantized: bool = False) -
     from asr.lm import saver
 
     save = saver(out, quantized)
+    check_out(out)  # an error now, not after all the work
     model = make()
     save(model)
     say(f"{out}: " + ", ".join(f"{count} {n}-grams" for n, count in enumerate(model.counts, 1)))

@@ -3,9 +3,12 @@
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._atomic import check_file
+from asr._lock import locked_folder
 from asr._streams import put
 from asr.cli.run import CommandParser, run
 from asr.errors import ConfigError
@@ -20,8 +23,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    """Do what the chosen corpus needs."""
-    status: int = arguments.prepare(arguments)
+    """Do what the chosen corpus needs, while no other run writes to the same folders."""
+    with ExitStack() as held:
+        if arguments.metavar == "DIR":
+            held.enter_context(locked_folder(arguments.out, "--out"))
+        else:
+            check_file(arguments.out)  # an error now, not after all the work
+        if getattr(arguments, "download", False) and arguments.root != arguments.out:
+            held.enter_context(locked_folder(arguments.root, "ROOT"))
+        status: int = arguments.prepare(arguments)
     return status
 
 
@@ -78,7 +88,7 @@ def _add_out(
     prepare: Callable[[argparse.Namespace], int],
 ) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar=metavar, help=meaning)
-    parser.set_defaults(prepare=prepare)
+    parser.set_defaults(prepare=prepare, metavar=metavar)
 
 
 def _librispeech(arguments: argparse.Namespace) -> int:

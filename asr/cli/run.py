@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from asr._atomic import check_file
 from asr._streams import escaped, flush_output, prepare_streams, silence
-from asr.errors import AsrError, ConfigError, MissingDependencyError
+from asr.errors import AsrError, ConfigError, LanguageModelError, MissingDependencyError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
@@ -74,6 +75,20 @@ def complain(program: str, message: str) -> None:
     from asr._progress import say  # late: tqdm
 
     say(f"{program}: error: {' '.join(message.split())}")
+
+
+def check_out(path: Path | str) -> None:
+    """Raise if the file of --out cannot be written: before the work, not after it.
+
+    Raises:
+        LanguageModelError: it cannot.
+    """
+    try:
+        check_file(path)
+    except OSError as error:
+        raise LanguageModelError(
+            f"{path}: cannot be written ({error.strerror}); make room, or give another --out"
+        ) from error
 
 
 def check_given(option: str, path: Path | str | None) -> None:

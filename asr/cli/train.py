@@ -4,14 +4,15 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from asr._atomic import check_folder
 from asr._lock import locked_folder
 from asr._progress import say
-from asr.cli.run import CommandParser, run
+from asr.cli.run import CommandParser, check_given, run
 from asr.config import Config, load_config
 from asr.errors import CheckpointError, ConfigError
 from asr.manifest import read_manifest
@@ -68,6 +69,7 @@ def main(argv: list[str] | None = None) -> int:
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Read and check the configuration, then train."""
     config = load_config(arguments.conf, arguments.overrides)
+    check_given("--init", arguments.init)
     return launch_training(
         config, arguments, words, module="asr.cli.train", prepare=prepare, train=train
     )
@@ -119,14 +121,14 @@ def _writing(folder: Path) -> Iterator[None]:
         ConfigError: another process writes to it.
         CheckpointError: it cannot be written.
     """
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked_folder(folder, "--out"))
-        except OSError as error:
-            raise CheckpointError(
-                f"{folder}/config.json: cannot be written ({error.strerror}); make room, or give "
-                "another --out"
-            ) from error
+    try:
+        check_folder(folder)
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder}/config.json: cannot be written ({error.strerror}); make room, or give "
+            "another --out"
+        ) from error
+    with locked_folder(folder, "--out"):
         yield
 
 

@@ -27,7 +27,7 @@ from asr.batch import (
     run_here,
 )
 from asr.cli.decoding import add_options, chosen
-from asr.cli.run import CommandParser, complain, run
+from asr.cli.run import CommandParser, check_given, complain, run
 from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format, parse_formats
 
@@ -131,6 +131,7 @@ def transcribe(arguments: argparse.Namespace) -> int:
     from asr.recognize import Recognizer
 
     timed = any(form.timed for form in formats)
+    check_given("--model", arguments.model)
     decoding = chosen(arguments, words=timed).resolve(arguments.model)
     if arguments.live:
         return listen(Recognizer.load(decoding), arguments.rate or LIVE_RATE_HZ)
