@@ -53,7 +53,7 @@ def locked_folder(folder: Path, option: str) -> Iterator[None]:
         descriptor = _open_locked(path, f"{option} {folder}")
     except OSError as error:
         raise ConfigError(
-            f"{option} {folder}: cannot be written ({error.strerror}); give another {option}"
+            f"{folder}: cannot be written ({error.strerror}); give another {option}"
         ) from error
     try:
         yield

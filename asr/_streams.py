@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import TextIO, cast
 
 from asr.errors import ConfigError
 
@@ -103,7 +103,7 @@ def _on_null(number: int, flags: int, mode: str) -> TextIO:
     except OSError:
         os.dup2(null, number)
     os.set_inheritable(number, True)  # processes that are started need the number, too
-    return io.TextIOWrapper(io.FileIO(null, mode), encoding="utf-8")
+    return cast(TextIO, open(null, mode, encoding="utf-8"))  # noqa: PTH123
 
 
 def _unencodable(error: UnicodeError) -> tuple[str, int]:
