@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from folders import ROOT
 
 from asr._streams import escaped
@@ -17,17 +16,6 @@ COMMANDS = sorted(
     for path in (ROOT / "asr" / "cli").glob("*.py")
     if path.stem != "train_lstm" and "def main(" in path.read_text()
 )
-    "transcribe",
-    "score",
-    "align",
-    "prepare",
-    "doctor",
-    "train",
-    "lm",
-    "lexicon",
-    "evaluate",
-    "export",
-]
 FULL = Path("/dev/full")
 NASTY = "a\x1b[31m\x7f\x9b\u202e b"
 SHOWN = "a\\u001b[31m\\u007f\\u009b\\u202e b"
