@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from asr._streams import escaped, silence
+
 T = TypeVar("T")
 
 
 def progress(items: Iterable[T], title: str, *, shown: bool = True) -> Iterator[T]:
     """Iterate with a bar on stderr, if it is to be shown and stderr is a terminal."""
-    return iter(tqdm(items, title, leave=False, disable=not (shown and sys.stderr.isatty())))
+    return iter(tqdm(items, title, leave=False, disable=not (shown and _is_terminal())))
 
 
 class RecordingsBar:
@@ -31,7 +33,7 @@ class RecordingsBar:
             desc=title,
             total=num_bytes,
             leave=False,
-            disable=not sys.stderr.isatty(),
+            disable=not _is_terminal(),
             bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
         )
 
@@ -60,5 +62,18 @@ class RecordingsBar:
 
 
 def say(message: str) -> None:
-    """Print one line on stderr without breaking a progress bar."""
-    tqdm.write(message, file=sys.stderr)
+    """Print one line on stderr without breaking a progress bar; control characters are escaped.
+
+    Where stderr is closed or full, the message is lost and the work goes on.
+    """
+    if sys.stderr is None:
+        return
+    try:
+        tqdm.write(escaped(message), file=sys.stderr)
+    except OSError:
+        silence(sys.stderr)
+
+
+def _is_terminal() -> bool:
+    """Return whether somebody watches stderr, which is None in a process without any."""
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -12,7 +12,7 @@ denominator language model, if MMI was used.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -212,6 +212,8 @@ def check_parameters(model: torch.nn.Module, tensors: dict[str, Tensor], source:
         raise CheckpointError(f"{source}: does not fit config.json in {sorted(differing)[:3]}")
 
 
+CONFIG = "config.json"
+SOURCES = "sources"  # a table in it that is no part of the configuration
 TRIGRAM = "trigram.safetensors"
 _MOST_HEADER = 2**16  # bytes of its file beside the numbers
 FREE_TO_CHANGE = {("train", "epochs"), ("train", "checkpoint_minutes"), ("train", "processes")}
@@ -226,14 +228,35 @@ class Tokens(Protocol):
         """Write one token a line."""
 
 
-def create_experiment(folder: Path, config: Config, vocabulary: Tokens) -> None:
+def create_experiment(
+    folder: Path,
+    config: Config,
+    vocabulary: Tokens,
+    sources: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
     """Write the configuration and the vocabulary of a model.
+
+    Args:
+        folder: the experiment; one that is there already gets a new configuration.
+        config: the configuration.
+        vocabulary: the tokens of the model.
+        sources: names, sizes and sha256 of the data by option, for `read_sources`.
 
     Raises:
         CheckpointError: the folder cannot be written.
     """
-    write_file(folder / "config.json", json.dumps(config_to_dict(config), indent=1) + "\n")
+    table = config_to_dict(config) | ({SOURCES: sources} if sources else {})
+    write_file(folder / CONFIG, json.dumps(table, indent=1) + "\n")
     vocabulary.save(folder / TOKENS)
+
+
+def read_sources(folder: Path) -> Any:
+    """Return what an experiment has noted of its data; an empty dict if it is of an older version.
+
+    Raises:
+        CheckpointError: not an experiment folder.
+    """
+    return read_json(folder / CONFIG).get(SOURCES, {})
 
 
 def read_config(folder: Path) -> Config:
@@ -242,8 +265,10 @@ def read_config(folder: Path) -> Config:
     Raises:
         CheckpointError: not an experiment folder.
     """
-    path = folder / "config.json"
-    return config_from_dict(read_json(path), str(path))
+    path = folder / CONFIG
+    table = read_json(path)
+    table.pop(SOURCES, None)
+    return config_from_dict(table, str(path))
 
 
 def check_resumed(folder: Path, config: Config) -> None:

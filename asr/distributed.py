@@ -35,8 +35,11 @@ class Cores:
     reason: str
 
     def __str__(self) -> str:
-        threads = os.environ.get("OMP_NUM_THREADS", str(self.threads))
-        return f"processes {self.processes} of {threads} threads ({self.reason})"
+        threads = int(os.environ.get("OMP_NUM_THREADS", self.threads))
+        some = "1 thread" if threads == 1 else f"{threads} threads"
+        if self.processes == 1:
+            return f"1 process with {some} ({self.reason})"
+        return f"{self.processes} processes with {some} each ({self.reason})"
 
 
 def share_cores(config: Config, device: str, *, split: bool = False) -> Cores:

@@ -181,7 +181,7 @@ def test_torchrun_trains_as_one_process_does(tones: Path, tmp_path: Path):
         timeout=600,
     )
     assert ran.returncode == 0, ran.stderr
-    assert "processes 2 of 1 threads (as launched)" in ran.stderr
+    assert "2 processes with 1 thread each (as launched)" in ran.stderr
     assert main([*words, str(tmp_path / "one")]) == 0
     (one,), (two,) = (log_lines(tmp_path / name) for name in ("one", "two"))
     assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-5)
@@ -193,7 +193,7 @@ def test_torchrun_trains_as_one_process_does(tones: Path, tmp_path: Path):
 def test_two_processes_train_as_one_does(tones: Path, tmp_path: Path, capsys):
     # 24 utterances in batches: some of a single one, so that a share is empty
     one, two = (train(tmp_path, tones, processes) for processes in (1, 2))
-    assert "processes 2 of 1 threads (as train.processes says)" in capsys.readouterr().err
+    assert "2 processes with 1 thread each (as train.processes says)" in capsys.readouterr().err
     assert len(one) == len(two) == 2
     for alone, shared in zip(one, two, strict=True):
         assert shared["step"] == alone["step"]

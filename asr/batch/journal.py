@@ -5,14 +5,17 @@ recording begins. Whenever a run is killed, each whole line is true; half a line
 off.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from asr._atomic import sync_folder
 from asr._json import parse_json
+from asr._lock import lock_descriptor
 from asr.errors import ConfigError
 
 OK = "ok"
@@ -59,11 +62,22 @@ class Journal:
         """
         record = {"status": status, "outputs": list(outputs), **facts}
         try:
-            self._file.write(json.dumps(record).encode() + b"\n")
-            os.fsync(self._file.fileno())
+            self._append(json.dumps(record).encode() + b"\n")
         except OSError as error:
             raise self._unwritable(error) from error
         self._note(record)
+
+    def _append(self, line: bytes) -> None:
+        """Write a line to the end and to the disk; after an error nothing of it is left."""
+        end = os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(line) < len(line):  # a full disk takes what it has room for
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError:
+            with suppress(OSError):  # what is left is half a line, which the next run cuts off
+                self._file.truncate(end)
+            raise
 
     def knows(self, outputs: Iterable[str]) -> bool:
         """Return whether the journal says of any of these files that it was written."""
@@ -94,12 +108,8 @@ class Journal:
         self._written |= dict.fromkeys(record["outputs"], written)
 
     def _lock(self) -> None:
-        if os.name == "nt":  # Windows has no flock; there, two runs must not share a folder
-            return
-        import fcntl
-
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_descriptor(self._file.fileno())
         except BlockingIOError:
             raise ConfigError(
                 f"{self.path}: another asr-transcribe writes to this folder; wait for it, or give "
@@ -108,5 +118,6 @@ class Journal:
 
     def _unwritable(self, error: OSError) -> ConfigError:
         return ConfigError(
-            f"{self.path}: cannot be written ({error.strerror}); give another --output-dir"
+            f"{self.path}: cannot be written ({error.strerror}); make room, or give another "
+            "--output-dir"
         )

@@ -1,17 +1,21 @@
 """Destinations of transcripts: lines on standard output, or files in a folder with a journal."""
 
+import errno
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from asr._atomic import content_sha256, write_atomically
+from asr._streams import put, put_part
 from asr.batch.jobs import Job, Outcome
 from asr.batch.journal import OK, Journal
 from asr.batch.naming import distinct, file_names
-from asr.errors import ConfigError
+from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format
 
 JOURNAL = "asr-journal.jsonl"
+_OF_ONE_NAME = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL}
 
 
 class Sink(ABC):
@@ -22,8 +26,8 @@ class Sink(ABC):
         return False
 
     @abstractmethod
-    def take(self, outcome: Outcome) -> None:
-        """Write the outcome of a job."""
+    def take(self, outcome: Outcome) -> Outcome:
+        """Write the outcome of a job; return it, with an error if it alone cannot be written."""
 
     @abstractmethod
     def close(self) -> None:
@@ -49,16 +53,17 @@ class Printer(Sink):
     def close(self) -> None:
         """Close the array."""
         if self._is_array:
-            print("]" if self._bracket == "," else "[]", flush=True)
+            put("]" if self._bracket == "," else "[]")
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, outcome: Outcome) -> Outcome:
         """Print a transcript; an error prints nothing."""
         if outcome.transcript is None:
-            return
+            return outcome
         if self._is_array:
-            print(self._bracket)
+            put(self._bracket)
             self._bracket = ","
-        print(self._form.write(outcome.transcript), end="", flush=True)
+        put_part(self._form.write(outcome.transcript))
+        return outcome
 
 
 class OutputFolder(Sink):
@@ -106,13 +111,19 @@ class OutputFolder(Sink):
             self._journal.is_done(outputs, content_sha256(Path(job.source)), self._settings)
         )
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, outcome: Outcome) -> Outcome:
         """Write the files, then the line of the journal.
 
+        A name that the disk does not allow, such as one of more than 255 bytes with the suffix of
+        the format, is an error of that recording alone.
+
         Raises:
-            ConfigError: the files cannot be written.
+            ConfigError: no files can be written.
         """
         outputs = self._outputs(outcome.job)
+        if outcome.transcript and self._journal.knows(outputs):  # its line is about to be untrue
+            self._journal.add("replacing", outputs, path=str(outcome.job.source))
+        outcome = self._written(outcome, outputs)
         facts = {
             "path": str(outcome.job.source),
             "sha256": outcome.sha256,
@@ -121,12 +132,29 @@ class OutputFolder(Sink):
         }
         if outcome.transcript is None:
             self._journal.add("failed", outputs, **facts, error=str(outcome.error))
-            return
-        if self._journal.knows(outputs):  # its old line is about to be untrue
-            self._journal.add("replacing", outputs, path=facts["path"])
+        else:
+            duration = round(outcome.transcript.duration, 3)
+            self._journal.add(OK, outputs, **facts, duration=duration)
+        return outcome
+
+    def _written(self, outcome: Outcome, outputs: Sequence[str]) -> Outcome:
+        """Write the files of an outcome; return it, or an error where their names are not allowed.
+
+        Raises:
+            ConfigError: no files can be written.
+        """
+        if outcome.transcript is None:
+            return outcome
         for output, form in zip(outputs, self._formats, strict=True):
-            self._write(output, form.write(outcome.transcript))
-        self._journal.add(OK, outputs, **facts, duration=round(outcome.transcript.duration, 3))
+            try:
+                write_atomically(self._folder / output, form.write(outcome.transcript))
+            except OSError as error:
+                why = f"{self._folder / output}: cannot be written ({error.strerror})"
+                if error.errno not in _OF_ONE_NAME:
+                    raise ConfigError(f"{why}; make room, or give another --output-dir") from error
+                wrong = AudioError(f"{outcome.job.source}: {why}; rename the recording")
+                return replace(outcome, transcript=None, error=wrong)
+        return outcome
 
     def _outputs(self, job: Job) -> list[str]:
         return self._files(self._names[job.number])
@@ -134,13 +162,3 @@ class OutputFolder(Sink):
     def _files(self, name: str) -> list[str]:
         """Return the files of a recording, in the order of the formats."""
         return [name + form.suffix for form in self._formats]
-
-    def _write(self, output: str, content: str) -> None:
-        path = self._folder / output
-        try:
-            write_atomically(path, content)
-        except OSError as error:
-            raise ConfigError(
-                f"{path}: cannot be written ({error.strerror}); make room, or give another "
-                "--output-dir"
-            ) from error

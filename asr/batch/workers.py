@@ -1,11 +1,14 @@
 """Jobs in several processes, each with one thread and a model of its own.
 
 A recording during which a process dies (out of memory, a crash in a codec) fails alone: a new
-process does the next one. No worker outlives the process that started it, however that ends.
+process does the next one. So it does where a process dies while it loads the model; where several
+in a row do, and none has ever loaded it, the work ends. No worker outlives the process that started
+it, however that ends.
 """
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +20,9 @@ from typing import Any
 from asr.batch.jobs import Job, Outcome, Outcomes, Transcriber
 from asr.errors import AsrError, WorkerError
 
+MOST_DEATHS = 3  # in a row of processes that load the model, before any has loaded it
+GRACE_S = 5.0  # for a process to end
+
 
 def run_in_processes(transcriber: Transcriber, jobs: Iterable[Job], count: int) -> Outcomes:
     """Do jobs in `count` processes; yield outcomes as they come.
@@ -26,9 +32,10 @@ def run_in_processes(transcriber: Transcriber, jobs: Iterable[Job], count: int) 
 
     Raises:
         AsrError: the model cannot be loaded.
-        WorkerError: a process died while it loaded the model.
+        WorkerError: processes died while they loaded the model, one after the other.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes inherit it
+    patience = max(count, MOST_DEATHS)  # that many may die before the first has loaded the model
     waiting = iter(jobs)
     workers = list[_Worker]()
     try:
@@ -38,6 +45,10 @@ def run_in_processes(transcriber: Transcriber, jobs: Iterable[Job], count: int) 
             for ready in connection.wait(list(of_connection)):
                 worker = of_connection[ready]
                 outcome = worker.receive()
+                patience = patience - 1 if worker.died_loading else sys.maxsize
+                if patience == 0:
+                    assert outcome and outcome.error
+                    raise outcome.error
                 if outcome is None:
                     continue
                 yield outcome
@@ -83,19 +94,23 @@ class _Worker:
             message = self.connection.recv()
         except (EOFError, OSError):
             self.is_alive = False
-            error = self._death()
-            if not self._is_loaded:
-                raise error from None
-            return Outcome(self._job, error=error)
+            return Outcome(self._job, error=self._death())
         if isinstance(message, Exception):
             raise message
         self._is_loaded = True
         assert message is None or isinstance(message, Outcome)
         return message
 
+    @property
+    def died_loading(self) -> bool:
+        """Whether the process died before it had loaded the model."""
+        return not (self.is_alive or self._is_loaded)
+
     def stop(self) -> None:
         self.connection.close()
         self._process.terminate()
+        self._process.join(GRACE_S)
+        self._process.kill()  # one that was stopped does not hear the first signal
         self._process.join()
         self._process.close()
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import write_atomically
+from asr._lock import locked_folder
 from asr._progress import progress, say
 from asr.batch import distinct, recording_ids, with_digests
-from asr.cli.run import complain, run
+from asr.cli.run import CommandParser, check_given, complain, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
 from asr.formats import Transcript, ctm, textgrid
 from asr.manifest import Utterance, read_manifest
@@ -32,7 +33,7 @@ STRETCHES_SHOWN = 3  # the longest ones
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-align",
         description="Align the texts of a manifest with its recordings. OUT/alignment.ctm has a "
         "line for each word, with times from the start of the recording; OUT/<utterance>.TextGrid, "
@@ -43,21 +44,27 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     parser.add_argument("--format", choices=FORMATS, help="write only this; default: both")
-    arguments = parser.parse_args(argv)
-    return run("asr-align", lambda: align(arguments))
+    return run("asr-align", lambda: align(parser.parse_args(argv)))
 
 
 def align(arguments: argparse.Namespace) -> int:
     """Align all utterances; return 1 if any failed, after the others are done."""
+    check_given("MODEL", arguments.model)
     utterances = read_manifest(arguments.manifest)
     formats = (arguments.format,) if arguments.format else FORMATS
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with locked_folder(arguments.out, "--out"):
+        return _align(arguments, utterances, formats)
+
+
+def _align(
+    arguments: argparse.Namespace, utterances: Sequence[Utterance], formats: Sequence[str]
+) -> int:
+    from asr.inference import open_acoustics
+
     recordings = list(dict.fromkeys(utterance.audio for utterance in utterances))
     id_of = dict(zip(recordings, recording_ids(recordings), strict=True))
     textgrid_of = _textgrid_names(utterances)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-    from asr.inference import open_acoustics
-
     acoustics = open_acoustics(arguments.model)
     lines = []
     failed = 0

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.cli.run import check_given
 from asr.decode import LM, LSTM, parse_settings
 
 if TYPE_CHECKING:
@@ -50,8 +51,12 @@ def chosen(arguments: argparse.Namespace, *, words: bool = False) -> "DecodingOp
     """Return the options that parsed arguments hold.
 
     Raises:
+        ConfigError: a file that an option names does not exist.
         DecoderError: the hotwords cannot be read, or a setting is not key=value.
     """
+    if arguments.decoder != "greedy":  # which has no use for them, and that is said later
+        check_given("--lm", arguments.lm)
+        check_given("--rescore", arguments.rescore)
     from asr.options import DecodingOptions, read_hotwords
 
     return DecodingOptions(

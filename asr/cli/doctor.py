@@ -7,40 +7,91 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli.run import run
+from asr._atomic import check_file
+from asr._streams import put
+from asr.cli.run import CommandParser, check_given, run
 from asr.config import Config, load_config
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from asr.doctor import Cost, Examination, SelfTest
+    from asr.doctor import Cost, Examination, Report, SelfTest
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="asr-doctor",
         description="Examine a training manifest, and the manifests to validate and test on. With "
-        "--model, also estimate what training costs on this machine, and test whether the model "
-        "can learn a handful of the utterances by heart. Exit status 1: a finding is an error.",
+        "--model CONF, also estimate what training costs on this machine, and test whether the "
+        "model can learn a handful of the utterances by heart. With --model FOLDER and no "
+        "manifest, load every file of a model, as recognition does. Exit status 1: a finding is an "
+        "error.",
     )
-    parser.add_argument("manifest", metavar="M.jsonl", type=Path, help="manifest to train on")
+    parser.add_argument(
+        "manifest", metavar="M.jsonl", type=Path, nargs="?", help="manifest to train on"
+    )
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument("--valid", type=Path, metavar="V.jsonl", help="manifest to validate on")
     parser.add_argument("--test", type=Path, metavar="T.jsonl", help="manifest to test on")
-    parser.add_argument("--model", type=Path, metavar="CONF", help="TOML file of the model")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="CONF",
+        help="TOML file of the model to train; without M.jsonl: bundle or experiment to examine",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--fix", type=Path, metavar="CLEAN.jsonl",
         help="examine the sound of all utterances, and write the manifest without the faulty ones",
     )  # fmt: skip
-    arguments = parser.parse_intermixed_args(argv)
-    return run("asr-doctor", lambda: _diagnose(arguments))
+    return run("asr-doctor", lambda: _diagnose(parser.parse_intermixed_args(argv)))
 
 
 def _diagnose(arguments: argparse.Namespace) -> int:
-    config = _config(arguments)
     # Waiting threads must sleep, as in asr-train: spinning ones slow all steps on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
+    from asr.doctor import Report, examine_model
+
+    if arguments.model:
+        check_given("--model", arguments.model)
+        if arguments.model.is_dir():
+            _check_alone(arguments)
+            return _show(Report((), tuple(examine_model(arguments.model))), arguments.json)
+    if not arguments.manifest:
+        raise ConfigError("no M.jsonl to examine; give a manifest, or --model FOLDER without one")
+    return _show(_examined(arguments), arguments.json)
+
+
+def _check_alone(arguments: argparse.Namespace) -> None:
+    """Raise if a model folder is to be examined together with something else."""
+    others = {
+        "M.jsonl": arguments.manifest,
+        "--valid": arguments.valid,
+        "--test": arguments.test,
+        "--fix": arguments.fix,
+    }
+    for name, given in others.items():
+        if given:
+            raise ConfigError(
+                f"--model {arguments.model} is a folder, which is examined alone; leave {name} "
+                f"{given} out, or give the TOML file of a model to train"
+            )
+
+
+def _show(report: "Report", as_json: bool) -> int:
+    """Print a report; return the exit status."""
+    if as_json:
+        put(json.dumps(report.as_dict(), ensure_ascii=False))
+    else:
+        put(*report.lines())
+    return report.status
+
+
+def _examined(arguments: argparse.Namespace) -> "Report":
+    """Examine the manifests, and with a configuration the cost of training with it."""
+    config = _config(arguments)
+    if arguments.fix:
+        check_file(arguments.fix)  # an error now, not after all the work
     from asr.doctor import Report, examine, write_clean
 
     named = {"train": arguments.manifest, "valid": arguments.valid, "test": arguments.test}
@@ -50,12 +101,7 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     if arguments.fix:
         left_out = write_clean(arguments.fix, examination.train, examination.findings)
     cost, self_test = _measured(examination, config) if arguments.model else (None, None)
-    report = Report(examination.summaries, examination.findings, cost, self_test, left_out)
-    if arguments.json:
-        print(json.dumps(report.as_dict(), ensure_ascii=False))
-    else:
-        print("\n".join(report.lines()))
-    return report.status
+    return Report(examination.summaries, examination.findings, cost, self_test, left_out)
 
 
 def _config(arguments: argparse.Namespace) -> Config:

@@ -5,15 +5,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._lock import locked_folder
 from asr._progress import progress, say
+from asr._streams import put
 from asr.cli.decoding import add_options, chosen
-from asr.cli.run import run
+from asr.cli.run import CommandParser, check_given, run
 from asr.errors import DecoderError
-from asr.manifest import read_manifest
+from asr.manifest import Utterance, read_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser("asr-evaluate", description=__doc__)
+    parser = CommandParser("asr-evaluate", description=__doc__)
     parser.add_argument("model", type=Path, help="bundle or experiment folder")
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
     parser.add_argument("--out", type=Path, required=True, help="folder for ref.trn, hyp.trn ...")
@@ -40,12 +42,12 @@ def main(argv: list[str] | None = None) -> int:
         "the model; the printed figures are then no test result",
     )
     add_options(parser)
-    arguments = parser.parse_args(argv)
-    return run("asr-evaluate", lambda: evaluate(arguments))
+    return run("asr-evaluate", lambda: evaluate(parser.parse_args(argv)))
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate a model, save and print the score; return the exit status."""
+    check_given("MODEL", arguments.model)
     decoding = chosen(arguments).resolve(arguments.model)
     if arguments.tune and not decoding.lm:
         raise DecoderError("--tune weighs a language model; add --decoder beam --lm LM")
@@ -56,12 +58,17 @@ def evaluate(arguments: argparse.Namespace) -> int:
         )
     utterances = read_manifest(arguments.manifest)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with locked_folder(arguments.out, "--out"):  # an error now, not after all the work
+        return _evaluate(arguments, decoding, utterances)
 
-    from asr._atomic import check_folder, write_atomically
+
+def _evaluate(
+    arguments: argparse.Namespace, decoding: "Decoding", utterances: Sequence[Utterance]
+) -> int:
+    from asr._atomic import write_atomically
     from asr.evaluation import normalised_references, recognise, save_texts
     from asr.scoring import score_system
 
-    check_folder(arguments.out)  # an error now, not after all the work
     acoustics = decoding.open_output()
     references = normalised_references(
         acoustics, utterances, spelled_by_lexicon=decoding.reads_words
@@ -78,15 +85,17 @@ def evaluate(arguments: argparse.Namespace) -> int:
     speakers = {utterance.id: utterance.speaker for utterance in utterances}
     system = score_system(str(arguments.model), references, hypotheses, speakers)
     summary = json.dumps(system.as_dict())
-    save_texts(arguments.out, references, hypotheses)
-    write_atomically(arguments.out / "score.json", summary + "\n")
     audio_s = sum(utterance.duration for utterance in utterances)
     if not arguments.tune:  # with it, the network ran before the clock
         speed = audio_s / elapsed
         say(f"{audio_s / 3600:.2f} hours in {elapsed:.0f} s, {speed:.0f} times real time")
     if remark := system.remark():
         say(remark)
-    print(summary if arguments.json else "\n".join(system.nist_lines()))
+    try:
+        put(*([summary] if arguments.json else system.nist_lines()))
+    finally:  # what can be written is written, the score or the files
+        save_texts(arguments.out, references, hypotheses)
+        write_atomically(arguments.out / "score.json", summary + "\n")
     return 0
 
 

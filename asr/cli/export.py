@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._atomic import check_folder
 from asr._progress import say
-from asr.cli.run import run
+from asr.cli.run import CommandParser, check_given, run
 from asr.decode import LM, LSTM
-from asr.errors import ConfigError
+from asr.errors import CheckpointError, ConfigError
 from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
 from asr.text import PHONES, TOKENS, Vocabulary
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-export",
         description="Make a model bundle: the network with its features as one ONNX graph, and "
         "the files that a decoder needs. BUNDLE may be EXP itself.",
@@ -46,8 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         "the log-probabilities of several, such as 0.96 1.04, are averaged",
     )
     parser.add_argument("--int8", action="store_true", help="weights in 8 bits: small and fast")
-    arguments = parser.parse_args(argv)
-    return run("asr-export", lambda: export(arguments))
+    return run("asr-export", lambda: export(parser.parse_args(argv)))
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -56,6 +56,10 @@ def export(arguments: argparse.Namespace) -> int:
     from asr.export import export_graph, quantized
 
     exp, folder = arguments.exp, arguments.bundle
+    check_given("EXP", exp)
+    check_given("--lm", arguments.lm)
+    for other in arguments.ensemble:
+        check_given("--ensemble", other)
     model, vocabulary = load_acoustic_model(exp)
     models = [model]
     for other in arguments.ensemble:
@@ -65,6 +69,7 @@ def export(arguments: argparse.Namespace) -> int:
     if arguments.lm:
         copied[LM] = arguments.lm
     _check_loadable(copied)
+    _check_writable(folder)
     graph = export_graph(*models, warps=_checked_warps(arguments.warps))
     if arguments.int8:
         graph = quantized(graph, model.config.model.cell)
@@ -77,6 +82,7 @@ def export(arguments: argparse.Namespace) -> int:
         checkpoint=checkpoint_digest(exp),
     )
     write_bundle(folder, info, graph, copied)
+    _check_written(folder)
     sizes = [(folder / name).stat().st_size for name in (GRAPH, *copied)]
     say(f"{folder}: {info.precision} model, {sizes[0] / 1e6:.1f} MB; in all {sum(sizes) / 1e6:.1f}")
     return 0
@@ -139,6 +145,33 @@ def _check_loadable(copied: Mapping[str, Path]) -> None:
         LstmArrays.load(copied[LSTM])
     if LEXICON in copied:
         Pronunciations.load(copied[LEXICON].parent)
+
+
+def _check_written(folder: Path) -> None:
+    """Examine the bundle as asr-doctor does: nobody shall be given one that cannot be used.
+
+    Raises:
+        CheckpointError: it has a fault.
+    """
+    from asr.doctor import examine_model
+
+    faults = "; ".join(finding.why for finding in examine_model(folder))
+    if faults:
+        raise CheckpointError(f"the bundle is written, but cannot be used: {faults}")
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise if the bundle cannot be written: now, not after the export.
+
+    Raises:
+        CheckpointError: it cannot.
+    """
+    try:
+        check_folder(folder)
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder}: cannot be written ({error.strerror}); give another BUNDLE"
+        ) from error
 
 
 def _checked_warps(warps: Sequence[float]) -> Sequence[float]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from asr.cli.run import run
+from asr._streams import put
+from asr.cli.run import CommandParser, check_out, run
 
 if TYPE_CHECKING:
     from asr.lexicon import PronouncedWords
@@ -20,7 +21,7 @@ _EXAMPLES = 3
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="asr-lexicon",
         description="Find the pronunciations of words in DICT; guess them for words that it lacks, "
         "by a joint n-gram model of letters and phones trained on DICT.",
@@ -42,14 +43,14 @@ def main(argv: list[str] | None = None) -> int:
         "given manifest with phones in place of words instead, for training",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object with counts")
-    arguments = parser.parse_args(argv)
-    return run("asr-lexicon", lambda: _lexicon(arguments))
+    return run("asr-lexicon", lambda: _lexicon(parser.parse_args(argv)))
 
 
 def _lexicon(arguments: argparse.Namespace) -> int:
     from asr.lexicon import pronounce, read_dictionary
 
     _check_names(arguments.sources, arguments.out)
+    check_out(arguments.out)  # an error now, not after all the work
     words = dict.fromkeys(chain.from_iterable(map(_words, arguments.sources)))
     found = pronounce(words, read_dictionary(arguments.dictionary))
     if arguments.out.endswith(_MANIFEST):
@@ -63,7 +64,7 @@ def _lexicon(arguments: argparse.Namespace) -> int:
             "guessed": len(found.guessed),
             "left_out": found.left_out,
         }
-        print(json.dumps(record, ensure_ascii=False))
+        put(json.dumps(record, ensure_ascii=False))
     return 0
 
 

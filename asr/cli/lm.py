@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._progress import say
+from asr._streams import put
 from asr.cli import train_lstm
-from asr.cli.run import run
+from asr.cli.run import CommandParser, check_out, run
 from asr.decode import LSTM
 from asr.errors import ConfigError
 from asr.lm import UNITS
@@ -24,20 +25,19 @@ OUT_HELP = "file to write; its name gives the format: .arpa, .arpa.gz, .arpa.xz 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     words = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-lm",
         usage="asr-lm COMMAND ...",
         description="Make, measure and convert language models.",
         epilog="asr-lm COMMAND --help explains a command.",
     )
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=", ".join(COMMANDS))
-    command = parser.parse_args(words[:1]).command
-    return COMMANDS[command](words[1:])
+    return run("asr-lm", lambda: COMMANDS[parser.parse_args(words[:1]).command](words[1:]))
 
 
 def train(words: list[str]) -> int:
     """Estimate an n-gram model."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-lm train", description="Estimate an n-gram model by modified Kneser-Ney smoothing."
     )
     add_texts(parser)
@@ -84,7 +84,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def prune(words: list[str]) -> int:
     """Make an n-gram model smaller."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-lm prune",
         description="Leave out n-grams that hardly change what a model predicts. asr-lm train "
         "--prune chooses better, because it knows the training text.",
@@ -103,7 +103,7 @@ def _prune(arguments: argparse.Namespace) -> int:
 
 def convert(words: list[str]) -> int:
     """Write a language model in another format."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-lm convert",
         description="Write an n-gram model in another format, or an LSTM as one small file with 8 "
         "bits for each weight, which rescores without torch.",
@@ -130,6 +130,7 @@ def _convert_lstm(folder: Path, out: Path) -> int:
 
     if out.suffix != ".npz":
         raise ConfigError(f"--out is {out}; an LSTM is written as .npz: name it {LSTM}")
+    check_out(out)
     LstmArrays.load(folder).save(out)
     say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     return 0
@@ -137,7 +138,7 @@ def _convert_lstm(folder: Path, out: Path) -> int:
 
 def perplexity(words: list[str]) -> int:
     """Print how well a model predicts texts."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-lm perplexity", description="Print how well a model predicts texts."
     )
     parser.add_argument(
@@ -151,9 +152,9 @@ def perplexity(words: list[str]) -> int:
 def _perplexity(arguments: argparse.Namespace) -> int:
     found = measure(arguments.lm, arguments.texts, arguments.unit)
     if arguments.json:
-        print(json.dumps(found.as_dict()))
+        put(json.dumps(found.as_dict()))
     else:
-        print(
+        put(
             f"perplexity {found.perplexity:.2f}, without unknown words "
             f"{found.perplexity_without_oov:.2f} [ {found.words} words, {found.oov} unknown, "
             f"{found.sentences} sentences ]"
@@ -197,6 +198,7 @@ def write(out: str, make: "Callable[[], NgramModel]", quantized: bool = False) -
     from asr.lm import saver
 
     save = saver(out, quantized)
+    check_out(out)  # an error now, not after all the work
     model = make()
     save(model)
     say(f"{out}: " + ", ".join(f"{count} {n}-grams" for n, count in enumerate(model.counts, 1)))

@@ -3,10 +3,14 @@
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli.run import run
+from asr._atomic import check_file
+from asr._lock import locked_folder
+from asr._streams import put
+from asr.cli.run import CommandParser, run
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,14 +19,24 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    arguments = _parser().parse_args(argv)
-    return run("asr-prepare", lambda: arguments.prepare(arguments))
+    return run("asr-prepare", lambda: _prepare(_parser().parse_args(argv)))
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    """Do what the chosen corpus needs, while no other run writes to the same folders."""
+    with ExitStack() as held:
+        if arguments.metavar == "DIR":
+            held.enter_context(locked_folder(arguments.out, "--out"))
+        else:
+            check_file(arguments.out)  # an error now, not after all the work
+        if getattr(arguments, "download", False) and arguments.root != arguments.out:
+            held.enter_context(locked_folder(arguments.root, "ROOT"))
+        status: int = arguments.prepare(arguments)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="asr-prepare", description="Turn a corpus into JSONL manifests."
-    )
+    parser = CommandParser(prog="asr-prepare", description="Turn a corpus into JSONL manifests.")
     corpora = parser.add_subparsers(metavar="CORPUS", required=True)
 
     librispeech = corpora.add_parser("librispeech", help="LibriSpeech, Mini LibriSpeech")
@@ -74,7 +88,7 @@ def _add_out(
     prepare: Callable[[argparse.Namespace], int],
 ) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar=metavar, help=meaning)
-    parser.set_defaults(prepare=prepare)
+    parser.set_defaults(prepare=prepare, metavar=metavar)
 
 
 def _librispeech(arguments: argparse.Namespace) -> int:
@@ -156,7 +170,7 @@ def _write(path: Path, utterances: "list[Utterance]") -> None:
     write_manifest(path, utterances)
     hours = sum(utterance.duration for utterance in utterances) / 3600
     speakers = {utterance.speaker for utterance in utterances} - {None}
-    print(f"{path}: {len(utterances)} utterances, {hours:.2f} h, {len(speakers)} speakers")
+    put(f"{path}: {len(utterances)} utterances, {hours:.2f} h, {len(speakers)} speakers")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,35 @@
 """Run a command: print an error as one line, and return the right exit status."""
 
-import os
+import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
-from asr.errors import AsrError, ConfigError, MissingDependencyError
+from asr._atomic import check_file
+from asr._streams import escaped, flush_output, prepare_streams, silence
+from asr.errors import AsrError, ConfigError, LanguageModelError, MissingDependencyError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
-def run(program: str, body: Callable[[], int]) -> int:
-    """Run the body of a command; return its exit status.
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose complaints show the control characters of an argument escaped."""
 
-    Status 0: done. 1: some input failed. 2: usage or configuration. 130: Ctrl-C.
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and what is wrong; leave with status 2."""
+        super().error(escaped(message))
+
+
+def run(program: str, body: Callable[[], int]) -> int:
+    """Run the body of a command, which parses its arguments, too; return its exit status.
+
+    Status 0: done. 1: some input failed. 2: usage or configuration. 130: Ctrl-C. A reader of
+    standard output that goes away, as `head` does, is no error.
     """
+    prepare_streams()
     try:
-        return body()
+        return _completed(body)
     except AsrError as error:
         complain(program, str(error))
         return error.exit_status
@@ -27,15 +41,65 @@ def run(program: str, body: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         complain(program, "interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our stdout went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
         return 0
     except OSError as error:  # an --out that is a file, a full disk: whoever writes need not say so
         where = f"{error.filename}: " if error.filename else ""
         complain(program, f"{where}cannot be written or read ({error.strerror}); give another path")
         return ConfigError.exit_status
+    finally:
+        _flush_messages()
+
+
+def _completed(body: Callable[[], int]) -> int:
+    """Run a body and flush what it printed, also where argparse has printed help and leaves."""
+    try:
+        status = body()
+    except SystemExit:
+        flush_output()
+        raise
+    flush_output()
+    return status
+
+
+def _flush_messages() -> None:
+    """Write what standard error holds back; drop it if that fails, as Python would complain."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
 
 
 def complain(program: str, message: str) -> None:
     """Print one line on stderr; line breaks inside the message become spaces."""
-    print(f"{program}: error: {' '.join(message.split())}", file=sys.stderr)
+    from asr._progress import say  # late: tqdm
+
+    say(f"{program}: error: {' '.join(message.split())}")
+
+
+def check_out(path: Path | str) -> None:
+    """Raise if the file of --out cannot be written: before the work, not after it.
+
+    Raises:
+        LanguageModelError: it cannot.
+    """
+    try:
+        check_file(path)
+    except OSError as error:
+        raise LanguageModelError(
+            f"{path}: cannot be written ({error.strerror}); make room, or give another --out"
+        ) from error
+
+
+def check_given(option: str, path: Path | str | None) -> None:
+    """Raise if the file or folder of a model that an option names does not exist.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    try:
+        missing = path is not None and not Path(path).exists()
+    except (OSError, ValueError):  # a name too long, or with a null character
+        missing = True
+    if missing:
+        raise ConfigError(f"{option} {path}: does not exist; give the path of a file or folder")

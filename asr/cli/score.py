@@ -8,7 +8,8 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from asr.cli.run import run
+from asr._streams import put
+from asr.cli.run import CommandParser, run
 
 if TYPE_CHECKING:
     from asr.scoring import Comparison, System
@@ -19,7 +20,7 @@ NAMES_SHOWN = 3  # of recordings without words
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="asr-score",
         description="Print %WER with its 95 % confidence interval, %CER and %SER of each HYP "
         "against REF. With several HYPs, also say which one is better and whether that is more "
@@ -43,8 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         help="write both alike first: apostrophes, numbers as English words, no accents, no "
         "punctuation, no invisible characters",
     )
-    arguments = parser.parse_args(argv)
-    return run("asr-score", lambda: _score(arguments))
+    return run("asr-score", lambda: _score(parser.parse_args(argv)))
 
 
 def _score(arguments: argparse.Namespace) -> int:
@@ -59,9 +59,9 @@ def _score(arguments: argparse.Namespace) -> int:
         record = _record(systems, comparisons, arguments.align)
         if arguments.normalize:
             record["normalize"] = vars(_normalizer(arguments))
-        print(json.dumps(record, ensure_ascii=False))
+        put(json.dumps(record, ensure_ascii=False))
     else:
-        print("\n".join(_lines(systems, comparisons, arguments)))
+        put(*_lines(systems, comparisons, arguments))
     return 0
 
 

@@ -3,15 +3,18 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from asr._atomic import check_folder
+from asr._lock import locked_folder
 from asr._progress import say
-from asr.cli.run import run
+from asr.cli.run import CommandParser, check_given, run
 from asr.config import Config, load_config
-from asr.errors import ConfigError
+from asr.errors import CheckpointError, ConfigError
 from asr.manifest import read_manifest
 from asr.text import PHONES, Normalizer, Vocabulary
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from asr.distributed import ProcessGroup
     from asr.lexicon import Pronunciations
     from asr.train import Trainer
+    from asr.training import Source
 
 M = TypeVar("M")  # the data that `prepare` returns and `train` takes
 
@@ -32,7 +36,7 @@ machine; torchrun --nproc-per-node N -m asr.cli.train CONF ... starts them also 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser("asr-train", description=__doc__, epilog=LAUNCHING)
+    parser = CommandParser("asr-train", description=__doc__, epilog=LAUNCHING)
     parser.add_argument("--train", type=Path, required=True, help="manifest to learn from")
     parser.add_argument("--valid", type=Path, required=True, help="manifest that chooses the epoch")
     add_run(parser, "conf/blstm_ctc.toml")
@@ -59,13 +63,13 @@ def add_run(parser: argparse.ArgumentParser, example: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command."""
     words = sys.argv[1:] if argv is None else argv
-    arguments = parser().parse_intermixed_args(words)
-    return run("asr-train", lambda: launch(arguments, words))
+    return run("asr-train", lambda: launch(parser().parse_intermixed_args(words), words))
 
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Read and check the configuration, then train."""
     config = load_config(arguments.conf, arguments.overrides)
+    check_given("--init", arguments.init)
     return launch_training(
         config, arguments, words, module="asr.cli.train", prepare=prepare, train=train
     )
@@ -86,9 +90,54 @@ def launch_training(
     `split` is an argument of `share_cores`.
 
     Raises:
-        ConfigError: --out holds an experiment that is not to be resumed.
+        ConfigError: --out holds an experiment that is not to be resumed, or another process trains
+            there.
     """
     first = os.environ.get("RANK", "0") == "0"  # in the group of torchrun, or in one started here
+    with _writing(arguments.out) if first else nullcontext():
+        _choose_beginning(arguments, first)
+        # Waiting threads must sleep: if they spin, they take the core from the one that loads data.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
+        import torch
+
+        from asr.distributed import choose_device, share_cores, start_processes
+
+        cores = share_cores(config, choose_device(config), split=split)
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores.threads))
+        material = prepare(config, arguments)
+        if first:
+            say(f"{cores}; waiting threads: OMP_WAIT_POLICY={os.environ['OMP_WAIT_POLICY']}")
+        with start_processes(cores.processes, module, words) as group:
+            torch.manual_seed(config.train.seed)
+            torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+            return train(config, arguments.out, arguments.resume, material, group)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Keep other runs from an experiment folder.
+
+    Raises:
+        ConfigError: another process writes to it.
+        CheckpointError: it cannot be written.
+    """
+    try:
+        check_folder(folder)
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder}/config.json: cannot be written ({error.strerror}); make room, or give "
+            "another --out"
+        ) from error
+    with locked_folder(folder, "--out"):
+        yield
+
+
+def _choose_beginning(arguments: argparse.Namespace, first: bool) -> None:
+    """Change arguments.resume to whether there is a checkpoint to go on from.
+
+    Raises:
+        ConfigError: there is one, and --resume is not given.
+    """
     # Every process looks for a checkpoint before the group forms; none writes before that.
     started = is_started(arguments.out)
     if started and not arguments.resume:
@@ -98,22 +147,6 @@ def launch_training(
     if arguments.resume and not started and first:
         say(f"--resume: nothing was saved in {arguments.out} yet; starting from the beginning")
     arguments.resume = started
-
-    # Waiting threads must sleep: if they spin, they take the core from the thread that loads data.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
-    import torch
-
-    from asr.distributed import choose_device, share_cores, start_processes
-
-    cores = share_cores(config, choose_device(config), split=split)
-    os.environ.setdefault("OMP_NUM_THREADS", str(cores.threads))
-    material = prepare(config, arguments)
-    if first:
-        say(f"{cores}; waiting threads: OMP_WAIT_POLICY={os.environ['OMP_WAIT_POLICY']}")
-    with start_processes(cores.processes, module, words) as group:
-        torch.manual_seed(config.train.seed)
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-        return train(config, arguments.out, arguments.resume, material, group)
 
 
 @dataclass(frozen=True)
@@ -126,6 +159,7 @@ class TrainingData:
     vocabulary: Vocabulary
     pronunciations: "Pronunciations | None"  # None: no phones are learned
     init: Path | None  # the model to begin with
+    sources: "Mapping[str, Source]"  # by option, for `check_sources`
 
     @property
     def words_tokens(self) -> Vocabulary:
@@ -136,14 +170,20 @@ class TrainingData:
 def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
     """Read the manifests, choose the vocabulary and encode the transcripts."""
     from asr.data import make_examples, trainable
-    from asr.training import extended_vocabulary
+    from asr.training import Source, check_sources, extended_vocabulary
 
     train_set, valid_set = read_manifest(arguments.train), read_manifest(arguments.valid)
+    sources = {
+        "train": Source.of_manifest(arguments.train, train_set),
+        "valid": Source.of_manifest(arguments.valid, valid_set),
+        **({"lexicon": Source.of_files([arguments.lexicon])} if arguments.lexicon else {}),
+    }
     normalizer = Normalizer(**vars(config.text))
     init = None if arguments.resume else arguments.init
     texts = (normalizer(utterance.text) for utterance in train_set)
     if arguments.resume:
         vocabulary = resumed_vocabulary(arguments.out, config)
+        check_sources(arguments.out, sources)
     elif init:
         vocabulary = extended_vocabulary(init, texts, config)
     elif config.train.freeze:
@@ -157,7 +197,7 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
     examples = make_examples(train_set, normalizer, vocabulary, spoken)
     examples, left_out = trainable(examples, config)
     valid_examples = make_examples(valid_set, normalizer, vocabulary, spoken)
-    return TrainingData(examples, left_out, valid_examples, vocabulary, spoken, init)
+    return TrainingData(examples, left_out, valid_examples, vocabulary, spoken, init, sources)
 
 
 def _pronunciations(
@@ -209,6 +249,7 @@ def train(
         Trainer(task, config.train, folder, group),
         config,
         material.vocabulary,
+        material.sources,
         resume=resume,
         data=f"{len(material.train)} utterances, {hours:.2f} hours (left out: {material.left_out})",
     )
@@ -252,15 +293,23 @@ def _write_phones_and_trigram(
 
 
 def run_trainer(
-    trainer: "Trainer", config: Config, vocabulary: "Tokens", *, resume: bool, data: str
+    trainer: "Trainer",
+    config: Config,
+    vocabulary: "Tokens",
+    sources: "Mapping[str, Source]",
+    *,
+    resume: bool,
+    data: str,
 ) -> int:
     """Create or resume the experiment, report what is trained, train; return the exit status."""
-    from asr.checkpoint import create_experiment
+    from asr.checkpoint import create_experiment, read_sources
 
     if resume:
         trainer.resume()
     if trainer.is_main:
-        create_experiment(trainer.folder, config, vocabulary)
+        known = read_sources(trainer.folder) if resume else {}
+        noted = known or {option: asdict(source) for option, source in sources.items()}
+        create_experiment(trainer.folder, config, vocabulary, noted)
         parameters = list(trainer.task.model.parameters())
         weights = sum(parameter.numel() for parameter in parameters) / 1e6
         where = f", from step {trainer.learner.step} in epoch {trainer.epoch + 1}" if resume else ""

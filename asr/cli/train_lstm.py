@@ -2,12 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.cli.run import run
+from asr.cli.run import CommandParser, run
 from asr.cli.train import add_run, launch_training, run_trainer
 from asr.config import Config, load_config
 from asr.errors import ConfigError
@@ -15,12 +15,12 @@ from asr.errors import ConfigError
 if TYPE_CHECKING:
     from asr.distributed import ProcessGroup
     from asr.lm import LmVocabulary
-    from asr.training import EncodedText
+    from asr.training import EncodedText, Source
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser("asr-lm train-lstm", description=__doc__)
+    parser = CommandParser("asr-lm train-lstm", description=__doc__)
     parser.add_argument(
         "--train", nargs="+", required=True, metavar="TEXT", help="one sentence a line; .gz, .xz"
     )
@@ -34,8 +34,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command."""
     words = sys.argv[1:] if argv is None else argv
-    arguments = parser().parse_intermixed_args(words)
-    return run("asr-lm", lambda: launch(arguments, words))
+    return run("asr-lm", lambda: launch(parser().parse_intermixed_args(words), words))
 
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
@@ -63,21 +62,27 @@ class LmTrainingData:
     train: "EncodedText"
     valid: "EncodedText"
     vocabulary: "LmVocabulary"
+    sources: "Mapping[str, Source]"  # by option, for `check_sources`
 
 
 def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
     """Read the texts; a resumed run keeps its vocabulary."""
     from asr.checkpoint import check_resumed
     from asr.lm import LmVocabulary
-    from asr.training import encode_texts, make_vocabulary
+    from asr.training import Source, check_sources, encode_texts, make_vocabulary
 
+    sources = {
+        "train": Source.of_files(arguments.train),
+        "valid": Source.of_files([arguments.valid]),
+    }
     if arguments.resume:
         check_resumed(arguments.out, config)
+        check_sources(arguments.out, sources)
         vocabulary = LmVocabulary.load(arguments.out / "tokens.txt", config.lm.unit)
     else:
         vocabulary = make_vocabulary(arguments.train, config.lm)
     train, valid = (encode_texts(p, vocabulary) for p in (arguments.train, [arguments.valid]))
-    return LmTrainingData(train, valid, vocabulary)
+    return LmTrainingData(train, valid, vocabulary, sources)
 
 
 def train(
@@ -101,6 +106,7 @@ def train(
         Trainer(task, config.train, folder, group, rate="tokens_per_s"),
         config,
         material.vocabulary,
+        material.sources,
         resume=resume,
         data=f"{len(task.usable)} sentences, {material.train.words} words "
         f"(left out: {left_out} longer than lm.batch_tokens)",

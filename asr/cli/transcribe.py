@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._progress import RecordingsBar, say
+from asr._streams import put_part
 from asr.batch import (
     STDIN,
     Job,
@@ -27,7 +28,7 @@ from asr.batch import (
     run_here,
 )
 from asr.cli.decoding import add_options, chosen
-from asr.cli.run import complain, run
+from asr.cli.run import CommandParser, check_given, complain, run
 from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format, parse_formats
 
@@ -40,7 +41,7 @@ LIVE_RATE_HZ = 16_000
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-transcribe",
         description="Print the text of recordings: of one, the text; of several, path<TAB>text. "
         "Remarks about recordings go to stderr.",
@@ -65,8 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     _add_options_for_many(parser)
     _add_options_for_live(parser)
     add_options(parser)
-    arguments = parser.parse_args(argv)
-    return run("asr-transcribe", lambda: transcribe(arguments))
+    return run("asr-transcribe", lambda: transcribe(parser.parse_args(argv)))
 
 
 def _add_options_for_many(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +136,7 @@ def transcribe(arguments: argparse.Namespace) -> int:
     from asr.recognize import Recognizer
 
     timed = any(form.timed for form in formats)
+    check_given("--model", arguments.model)
     decoding = chosen(arguments, words=timed).resolve(arguments.model)
     if arguments.live:
         return listen(Recognizer.load(decoding), arguments.rate or LIVE_RATE_HZ)
@@ -160,8 +161,7 @@ def listen(recognizer: "Recognizer", rate_hz: int) -> int:
     """
     from asr.streaming import run_live
 
-    write = partial(print, end="", flush=True)
-    if not run_live(recognizer, sys.stdin.buffer, write, rate_hz):
+    if not run_live(recognizer, sys.stdin.buffer, put_part, rate_hz):
         raise AudioError("standard input held no sound; --live hears raw 16-bit samples")
     return 0
 
@@ -232,7 +232,7 @@ def _do(
         remaining = _remaining(jobs, sink, bar)
         with closing(_outcomes(arguments, jobs, transcriber, remaining)) as outcomes:
             for outcome in outcomes:
-                sink.take(outcome)
+                outcome = sink.take(outcome)  # noqa: PLW2901 -- with an error, if it cannot write
                 _report(outcome, arguments.quiet)
                 bar.advance(outcome.job.num_bytes, outcome.audio_s)
                 num_failed += outcome.error is not None

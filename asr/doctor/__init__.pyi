@@ -1,6 +1,7 @@
 from .cost import Cost as Cost, Machine as Machine, measure_cost as measure_cost
 from .dataset import write_clean as write_clean
 from .examination import Examination as Examination, examine as examine
+from .model import examine_model as examine_model
 from .report import Report as Report
 from .selftest import (
     SelfTest as SelfTest,

@@ -133,6 +133,9 @@ KINDS = {
     "nothing-to-train": Kind(
         "error", "utterances, the whole set, cannot be trained on", "see the findings above"
     ),
+    "damaged-model": Kind(
+        "error", "a file cannot be used", "copy the model again, or make it again with asr-export"
+    ),
     "memory": Kind("error", "more memory is needed than there is", "lower data.batch_s"),
     "self-test": Kind(
         "error", "a handful of utterances could not be learnt by heart", "see the reason"

@@ -4,12 +4,15 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from asr.doctor.cost import Cost
-from asr.doctor.dataset import Dataset
 from asr.doctor.finding import SEVERITIES, Finding
-from asr.doctor.recordings import Headers
-from asr.doctor.selftest import SelfTest
+
+if TYPE_CHECKING:  # so that a model is examined without torch
+    from asr.doctor.cost import Cost
+    from asr.doctor.dataset import Dataset
+    from asr.doctor.recordings import Headers
+    from asr.doctor.selftest import SelfTest
 
 MOST_BINS = 12
 STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # widths of a bin
@@ -60,7 +63,7 @@ class Summary:
         ]
 
 
-def summarize(dataset: Dataset, headers: Headers, listened: int) -> Summary:
+def summarize(dataset: "Dataset", headers: "Headers", listened: int) -> Summary:
     """Return the summary of a set."""
     audio = {utterance.audio for utterance in dataset.utterances}
     rates = Counter(headers[path].rate_hz for path in audio if not headers[path].fault)
@@ -94,8 +97,8 @@ class Report:
 
     summaries: tuple[Summary, ...]
     examined: tuple[Finding, ...]  # in the sets
-    cost: Cost | None = None
-    self_test: SelfTest | None = None
+    cost: "Cost | None" = None
+    self_test: "SelfTest | None" = None
     left_out: dict[str, int] | None = None  # of the cleaned manifest, by kind of finding
 
     @property

@@ -13,4 +13,5 @@ from .lm_task import (
     make_vocabulary as make_vocabulary,
 )
 from .log import Tally as Tally, TrainLog as TrainLog
+from .sources import Source as Source, check_sources as check_sources
 from .stopping import StopRequest as StopRequest

@@ -12,6 +12,7 @@ import time
 import unicodedata
 from collections import Counter
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +25,7 @@ from speech import RATE_HZ
 from asr._atomic import content_sha256
 from asr._progress import RecordingsBar
 from asr.batch.inputs import read_list
-from asr.batch.jobs import Job, Outcome, default_workers, in_order, list_jobs, run_here
+from asr.batch.jobs import Job, Outcome, Transcriber, default_workers, in_order, list_jobs, run_here
 from asr.batch.journal import OK, Journal
 from asr.batch.outputs import JOURNAL, OutputFolder, Printer
 from asr.batch.workers import run_in_processes
@@ -160,6 +161,19 @@ def test_a_model_that_cannot_be_loaded_ends_the_work(kind, error, message, tmp_p
         list(run_in_processes(fake_model.transcriber(kind), write_jobs(tmp_path, *"ABC"), 2))
 
 
+def test_a_process_that_dies_while_it_loads_ends_its_recording_alone(tmp_path: Path):
+    jobs = write_jobs(tmp_path, "ONE", "TWO", "THREE", "FOUR")
+    (tmp_path / "deaths").write_text("1")
+    load = partial(fake_model.load_after, tmp_path / "deaths")
+    said = told(run_in_processes(Transcriber(load), jobs, 2))
+    dead = [number for number, text in said.items() if "was killed by SIGKILL" in text]
+    assert len(dead) == 1
+    texts = {0: "ONE", 1: "TWO", 2: "THREE", 3: "FOUR"}
+    assert {n: said[n] for n in said if n not in dead} == {
+        n: texts[n] for n in texts if n not in dead
+    }
+
+
 def is_alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -253,6 +267,29 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="file/j: cannot be written"):
         Journal(tmp_path / "file" / "j")
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path):
+    """The limit on the size of a file stands for a disk that takes a part of a line."""
+    path = tmp_path / "j.jsonl"
+    child = (
+        "import resource, sys; from pathlib import Path\n"
+        "from asr.batch.journal import OK, Journal; from asr.errors import ConfigError\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "journal.add(OK, ['a.txt'], sha256='1', settings='s')\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "try: journal.add(OK, ['b.txt'], sha256='2', settings='s')\n"
+        "except ConfigError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", child, path], capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(r".*j\.jsonl: cannot be written \(.*\); make room, or .*\n", done.stdout)
+    whole = path.read_bytes()
+    assert whole.endswith(b"\n") and whole.count(b"\n") == 1
+    with closing(Journal(path)) as journal:
+        assert journal.is_done(["a.txt"], "1", "s")
+        assert not journal.knows(["b.txt"])
 
 
 def test_content_is_known_by_its_sha256(tmp_path: Path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from folders import CONF
 
-from asr.cli.run import run
+from asr.cli.run import CommandParser, run
 from asr.errors import AudioError, ConfigError
 
 
@@ -65,3 +65,12 @@ def test_reader_that_goes_away_is_no_error():
     assert writer.wait(timeout=60) == 0
     assert writer.stderr.read() == b""
     writer.stderr.close()
+
+
+def test_control_characters_of_arguments_are_escaped(capsys):
+    with pytest.raises(SystemExit) as left:
+        run("asr-x", lambda: bool(CommandParser("asr-x").parse_args(["--\x1b[31m\n\x9b"])))
+    assert left.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "asr-x: error: unrecognized arguments: --\\u001b[31m\\u000a\\u009b"
+    )

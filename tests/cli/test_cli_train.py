@@ -1,6 +1,7 @@
 """asr-train from the command line: what it writes, and what it refuses."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from speech import write_conf
 
 import asr.distributed
+from asr._lock import LOCK, locked_folder
 from asr.checkpoint import TRIGRAM, load_acoustic_model
 from asr.cli.train import main
 from asr.config import Config, TrainConfig
@@ -46,7 +48,7 @@ def test_trains_into_a_folder(conf: Path, tones: Path, tmp_path: Path, capsys):
     assert len(vocabulary) == 5
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "processes 1 of 1 threads (as train.processes says); waiting" in captured.err
+    assert "1 process with 1 thread (as train.processes says); waiting" in captured.err
     assert "training on 24 utterances, 0.01 hours" in captured.err
     assert "left out: 0 longer than data.max_utterance_s" in captured.err
     assert "epoch 2/2" in captured.err
@@ -104,6 +106,64 @@ def test_what_mmi_takes_for_probable_goes_with_the_weights(conf: Path, tones: Pa
     assert (tmp_path / "new" / TRIGRAM).read_bytes() != of_all
     assert asr_train(conf, few, tmp_path / "none") == 0
     assert not (tmp_path / "none" / TRIGRAM).exists()
+
+
+def test_a_run_is_resumed_with_the_data_that_it_began_with(
+    conf: Path, tones: Path, tmp_path: Path, capsys
+):
+    """Their place may change, the texts and the number may not."""
+    out, other = tmp_path / "exp", tmp_path / "other.jsonl"
+    assert asr_train(conf, tones, out) == 0
+    moved = tmp_path / "moved"
+    shutil.copytree(tones.parent, moved)
+    assert asr_train(conf, moved / tones.name, out, "--resume") == 0
+    capsys.readouterr()
+    write_manifest(other, read_manifest(tones)[:20])
+    words = [str(conf), "--out", str(out), "--resume", "train.epochs=2", "--train", str(other)]
+    assert main([*words, "--valid", str(tones)]) == 2
+    line = complaint(capsys)
+    assert f"--resume: {out} began with other data: --train is other.jsonl (20 utterances" in line
+    assert "and was tones.jsonl (24 utterances" in line
+    assert "--valid is" not in line
+    tones.write_text(tones.read_text().replace('"text": "A', '"text": "B'))
+    assert asr_train(conf, tones, out, "--resume", "train.epochs=2") == 2
+    line = complaint(capsys)
+    assert line.count("with other content") == 2
+    assert asr_train(conf, moved / tones.name, out, "--resume", "--lexicon", str(conf)) == 2
+    assert "--lexicon is small.toml, and was not given then" in complaint(capsys)
+    assert asr_train(conf, moved / tones.name, out, "--resume", "train.epochs=2") == 0
+    assert (out / "log.jsonl").read_text().count("\n") == 2
+
+
+def test_a_run_of_a_version_that_noted_no_data_is_resumed(
+    conf: Path, tones: Path, tmp_path: Path, capsys
+):
+    out = tmp_path / "exp"
+    assert asr_train(conf, tones, out) == 0
+    config = json.loads((out / "config.json").read_text())
+    noted = config.pop("sources")
+    (out / "config.json").write_text(json.dumps(config))
+    assert asr_train(conf, tones, out, "--resume", "train.epochs=2") == 0
+    assert json.loads((out / "config.json").read_text())["sources"] == noted
+    (out / "config.json").write_text(json.dumps(config | {"sources": {"train": 7}}))
+    capsys.readouterr()
+    assert asr_train(conf, tones, out, "--resume", "train.epochs=3") == 1
+    assert "config.json: sources is damaged" in complaint(capsys)
+
+
+def test_two_runs_do_not_share_a_folder(conf: Path, tones: Path, tmp_path: Path, capsys):
+    out = tmp_path / "exp"
+    with locked_folder(out, "--out"):
+        for more in ([], ["--resume"]):
+            assert asr_train(conf, tones, out, *more) == 2
+            line = complaint(capsys)
+            assert f"--out {out}: process {os.getpid()} of " in line
+            assert "writes to this folder; wait until it ends, or give another folder" in line
+        assert [path.name for path in out.iterdir()] == [LOCK]
+    (out / LOCK).parent.mkdir()
+    (out / LOCK).write_text("process 1 of a machine that lost its power")
+    assert asr_train(conf, tones, out) == 0
+    assert not (out / LOCK).exists()
 
 
 def test_resuming_what_was_never_begun_begins(conf: Path, tones: Path, tmp_path: Path, capsys):
@@ -242,7 +302,7 @@ def test_an_acoustic_model_is_trained_in_one_thread(
     monkeypatch.delenv("OMP_NUM_THREADS")  # what is set in its place goes with the test
     with threads(1):
         assert asr_train(conf, tones, tmp_path / "exp", "train.processes=1") == 0
-    assert "processes 1 of 1 threads" in capsys.readouterr().err
+    assert "1 process with 1 thread" in capsys.readouterr().err
 
 
 def test_cores_are_shared_by_the_processes_of_a_launcher(monkeypatch: pytest.MonkeyPatch):
@@ -252,7 +312,7 @@ def test_cores_are_shared_by_the_processes_of_a_launcher(monkeypatch: pytest.Mon
         monkeypatch.setenv(name, value)
     shared = share_cores(Config(), "cpu", split=True)
     assert (shared.processes, shared.threads) == (6, 4)
-    assert str(shared) == "processes 6 of 3 threads (as launched)"
+    assert str(shared) == "6 processes with 3 threads each (as launched)"
 
 
 def test_processes_are_those_asked_for(

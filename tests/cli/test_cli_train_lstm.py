@@ -70,7 +70,7 @@ def test_its_steps_are_split_between_threads(
     monkeypatch.delenv("OMP_NUM_THREADS")  # what is set in its place goes with the test
     with threads(1):
         assert command("train.processes=1") == 0
-    assert "processes 1 of 3 threads" in capsys.readouterr().err
+    assert "1 process with 3 threads" in capsys.readouterr().err
 
 
 def test_an_experiment_is_not_overwritten_and_can_be_resumed(command: Command, capsys):

@@ -1,12 +1,14 @@
 """asr-doctor --model: what training costs, and learning a handful of utterances by heart."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from folders import ENGLISH
 from speech import small_config, write_conf
 
 import asr.doctor.cost
@@ -180,3 +182,52 @@ def test_too_few_frames_leave_nothing_to_learn(tones, tmp_path, capsys):
     found = {finding["kind"] for finding in report["findings"]}
     assert {"too-few-frames", "nothing-to-train"} <= found
     assert report["self_test"] is None
+
+
+def test_a_sound_model_has_no_findings(smoke: Path, capsys):
+    assert main(["--model", str(smoke / "exp")]) == 0
+    assert capsys.readouterr().out == "nothing found\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.onnx", b"x", "model.onnx: its sha256 is not the one"),
+        ("lm.bin", b"x", "lm.bin: not a binary model"),
+        ("lstm.npz", b"x", "lstm.npz: not an LSTM"),
+        ("lexicon.npz", b"x", "lexicon.npz: "),
+        ("calibration.json", b"[", "calibration.json: cannot be read"),
+        ("decoder.json", b"[", "decoder.json: cannot be read"),
+    ],
+)
+def test_a_damaged_file_of_a_model_is_found(
+    tmp_path: Path, capsys, name: str, content: bytes, message: str
+):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(ENGLISH, bundle)
+    (bundle / name).write_bytes(content)
+    assert main(["--model", str(bundle), "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert {finding["kind"] for finding in findings} == {"damaged-model"}
+    assert any(message in finding["why"] for finding in findings)
+
+
+def test_several_damaged_files_are_all_named(tmp_path: Path, capsys):
+    shutil.copytree(ENGLISH, tmp_path / "bundle")
+    for name in ("lm.bin", "lexicon.npz"):
+        (tmp_path / "bundle" / name).write_bytes(b"x")
+    assert main(["--model", str(tmp_path / "bundle")]) == 1
+    report = capsys.readouterr().out
+    assert "lm.bin: not a binary" in report
+    assert "lexicon.npz: " in report
+
+
+def test_a_model_is_examined_alone(tmp_path: Path, capsys):
+    for words, message in (
+        (["m.jsonl", "--model", str(ENGLISH)], "is a folder, which is examined alone; leave M.js"),
+        (["--model", str(ENGLISH), "--fix", "x"], "leave --fix x out"),
+        (["--model", str(tmp_path / "none")], "none: does not exist"),
+        ([], "no M.jsonl to examine; give a manifest, or --model FOLDER"),
+    ):
+        assert main(words) == 2
+        assert message in capsys.readouterr().err
