@@ -32,8 +32,7 @@ from asr.formats import Word
 from asr.text import BLANK, Vocabulary
 
 TAIL_S = 0.06  # a word lasts so long after its last token; from the ends of 162 espeak-ng words
-# Of 1,767 words of LibriSpeech, the longest last (0.3 + 0.06 * letters) s; of 1,344 words that
-# Chinese children and adults read in English, 9 last longer than the bound, torn ones among them.
+# Of 1,767 words of LibriSpeech, the longest last (0.3 + 0.06 * letters) s.
 _LONGEST_S, _LONGEST_LETTER_S = 0.6, 0.15
 # Speech has no text where the model hears so many times the tokens of the text, and some more.
 _MORE_HEARD, _STRAY = 1.2, 10

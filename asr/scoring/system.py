@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from asr._progress import progress
 from asr.scoring.alignment import AlignedPair, align
 from asr.scoring.interval import Interval, wer_interval
 from asr.scoring.speakers import speakers_of
@@ -113,7 +114,7 @@ def score_system(
     pairs = pair(refs, hyps)
     found = speakers_of([name for name, _, _ in pairs], speakers or {})
     scored = []
-    for (utterance, ref, hyp), speaker in zip(pairs, found, strict=True):
+    for (utterance, ref, hyp), speaker in progress([*zip(pairs, found, strict=True)], "scoring"):
         score = score_words(split_words(ref, deletable), split_words(hyp))
         scored.append(ScoredUtterance(utterance, speaker, ref, hyp, score, deletable))
     return System(name, tuple(scored))

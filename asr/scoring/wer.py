@@ -32,6 +32,7 @@ from asr.scoring.interval import Interval
 from asr.scoring.transcripts import match
 
 Transcripts = Sequence[str] | Mapping[str, str]
+_MANY_CELLS = 10**8  # half a second of rapidfuzz; a kernel is worth its loading
 _MAX_CELLS = 2 * 10**10  # a minute's work; two hours of speech as one line
 
 
@@ -184,14 +185,23 @@ def count(ref: Sequence[str], hyp: Sequence[str]) -> ErrorCounts:
     """
     if ref == hyp:
         return ErrorCounts(words=len(ref))
-    from rapidfuzz.distance import Levenshtein
-
     check_size(len(ref), len(hyp), _MAX_CELLS)
-    cost = Levenshtein.distance(ref, hyp, weights=(ERROR_COST, ERROR_COST, SUBSTITUTION_COST))
-    errors, sub = divmod(cost, ERROR_COST)
+    errors, sub = _errors_and_substitutions(ref, hyp)
     ins_or_del, surplus = errors - sub, len(hyp) - len(ref)  # ins - del is the surplus
     ins = (ins_or_del + surplus) // 2
     return ErrorCounts(len(ref), ins, ins_or_del - ins, sub)
+
+
+def _errors_and_substitutions(ref: Sequence[str], hyp: Sequence[str]) -> tuple[int, int]:
+    if len(ref) * len(hyp) > _MANY_CELLS:
+        from asr.scoring.distance import MOST_UNITS, errors_and_substitutions
+
+        if max(len(ref), len(hyp)) <= MOST_UNITS:
+            return errors_and_substitutions(ref, hyp)
+    from rapidfuzz.distance import Levenshtein
+
+    cost = Levenshtein.distance(ref, hyp, weights=(ERROR_COST, ERROR_COST, SUBSTITUTION_COST))
+    return divmod(cost, ERROR_COST)
 
 
 def pair(refs: Transcripts, hyps: Transcripts) -> list[tuple[str, str, str]]:
