@@ -19,26 +19,23 @@ from numpy.typing import NDArray
 
 from asr._numba import is_cached, is_kept
 from asr._progress import say
+from asr.decode.hotwords import NO_WORD, OOV
 from asr.decode.hypothesis import Hypothesis, Span
 from asr.decode.knowledge import gather_knowledge, reweighted
 from asr.decode.lattice import LatticePath, best_first, path_to
 from asr.decode.search import (
     LM_OFF,
     NEVER,
-    NO_WORD,
     NODES,
-    OOV,
     SLOTS,
     TOKEN,
     WORD,
     Knowledge,
     advance,
-    compact,
     finish,
-    make_room,
-    new_state,
 )
 from asr.decode.settings import DecoderConfig
+from asr.decode.state import compact, make_room, new_state
 from asr.lexicon import Lexicon
 from asr.lm import NgramModel
 from asr.text import Vocabulary
@@ -75,7 +72,7 @@ class BeamDecoder:
     ) -> None:
         self.vocabulary = vocabulary
         self.config = config or DecoderConfig()
-        self.knowledge, self.words, self.starts = gather_knowledge(
+        self.knowledge, self.words, self.lm_state = gather_knowledge(
             vocabulary, self.config, lm, lexicon, hotwords
         )
         self.most_candidates = self.config.beam_size * _most_children(self.knowledge)
@@ -123,7 +120,7 @@ class BeamSearch:
             decoder.config.beam_size,
             decoder.most_candidates,
             len(decoder.vocabulary),
-            decoder.starts,
+            decoder.lm_state,
             recombine=decoder.config.recombine and has_lm,
             remember=remember,
         )

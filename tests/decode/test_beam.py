@@ -15,7 +15,8 @@ from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import best_path
 from asr.decode.hypothesis import Hypothesis
 from asr.decode.knowledge import _spellings
-from asr.decode.search import NODES, compact
+from asr.decode.search import NODES
+from asr.decode.state import compact
 from asr.decode.settings import DecoderConfig
 from asr.errors import DecoderError
 from asr.lexicon import Lexicon
@@ -409,17 +410,22 @@ def test_compilation_is_announced_once_and_cached(tmp_path):
     assert said[1] == ""
 
 
-def test_a_hotword_of_many_words_has_few_spellings():
-    """Thirty words of two pronunciations each would have 2^30."""
+def test_a_hotword_of_many_words_is_heard_in_any_of_its_spellings():
+    """Thirty words of two pronunciations each have 2^30 of them, and the automaton 31 states."""
     words = [f"W{index}" for index in range(30)]
-    spellings = [(index, spelled) for index in range(30) for spelled in ((1, 2), (3,))]
+    ways = [((1, 2, 1 + index % 3), (3, 1 + index // 10)) for index in range(30)]
+    spellings = [(index, spelled) for index in range(30) for spelled in ways[index]]
     lexicon = Lexicon.of_spellings(words, spellings)
-    found = _spellings(words, lexicon, PHONES, separator=BLANK)
-    assert len(found) == len(set(found)) == 64
-    assert all(spelled[-48:] == (1, 2) * 24 for spelled in found)  # of later words, the first ones
-    assert len({spelled[:6] for spelled in found}) > 1
-    assert len(_spellings(words[:6], lexicon, PHONES, separator=BLANK)) == 64  # all there are
-    BeamDecoder(PHONES, lexicon=lexicon, hotwords=[" ".join(words)])
+    decoder = BeamDecoder(PHONES, lexicon=lexicon, hotwords=[" ".join(words)])
+    assert len(decoder.knowledge.hotwords.partial) == 31
+    plain = BeamDecoder(PHONES, lexicon=lexicon)
+    for seed in range(3):
+        choice = np.random.default_rng(seed).integers(2, size=30)
+        heard = [t for i, way in enumerate(choice) for token in ways[i][way] for t in (token, 0)]
+        log_probs = np.full((len(heard), 4), -20, np.float32)
+        log_probs[np.arange(len(heard)), heard] = -0.01
+        assert decoder.decode(log_probs)[0].words == tuple(words)
+        assert plain.decode(log_probs)[0].words != tuple(words)
 
 
 def test_a_lexicon_that_spells_all_words_alike():
