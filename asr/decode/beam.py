@@ -35,10 +35,10 @@ from asr.decode.search import (
     finish,
 )
 from asr.decode.settings import DecoderConfig
-from asr.decode.state import compact, make_room, new_state
+from asr.decode.state import compact, completions, make_room, new_state
 from asr.lexicon import Lexicon
 from asr.lm import NgramModel
-from asr.text import Vocabulary
+from asr.text import BLANK, Vocabulary
 
 _BLOCK = 256  # frames between two checks of the room left in the tree
 _MOST_PATHS = 1000  # examined for hypotheses: many have the same words in other pronunciations
@@ -147,7 +147,7 @@ class BeamSearch:
         """Return the best hypotheses if the utterance ended here, best first; the search can go on.
 
         If the lexicon allows no hypothesis to end here, unfinished words are returned as spelled so
-        far.
+        far; without a token between words, which phones lack, as the likeliest word that begins so.
         """
         found: dict[tuple[str, ...], Hypothesis] = {}
         for path in islice(self._paths(nbest), _MOST_PATHS):
@@ -167,6 +167,8 @@ class BeamSearch:
         if (totals == NEVER).all():
             anything = knowledge.weights._replace(open_vocabulary=True)
             finish(knowledge._replace(weights=anything), self.state, words, totals, said)
+            if anything.separator == BLANK:
+                words[:] = completions(knowledge, self.state)
         ended = np.flatnonzero(totals > NEVER)
         distinct, text = np.unique(said[ended], return_inverse=True)
         scores = np.full(len(distinct), NEVER)

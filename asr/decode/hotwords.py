@@ -10,7 +10,6 @@ Source: the automaton of Aho and Corasick 1975, here over words. Its states are 
 phrases. The lexicon's node tells how much of the next word is spelled.
 """
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
@@ -18,18 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr._numba import Index, constant, find_sorted, inlined, read_only
-from asr.errors import DecoderError
 from asr.lexicon import ROOT, Lexicon, TrieArrays, nodes_spelled
 
 Part = TypeVar("Part", str, int)  # of a phrase
 NO_WORD, OOV = constant(-1), constant(-2)  # in place of a word: none, or one the lexicon lacks
 START = 0  # nothing matched
 OFF, ON_WORDS, ON_TOKENS = range(3)  # what phrases are made of; tokens where nothing ends a word
-MOST_BOOST = 1000.0
 _NEVER_HOT = constant(-1)
-_FOREIGN = re.compile(r"[\[\]{}<>|;=^*\"/\\\t,]")
-_STRESSED = re.compile(r"\b[A-Z]{2}[012]\b")  # a vowel in a pronunciation
-_DECIMAL = re.compile(r"\s[-+]?\d+\.\d+$")
 
 
 class HotwordArrays(NamedTuple):
@@ -52,38 +46,6 @@ class _States(NamedTuple):
     children: list[dict[int, int]]
     own: list[float]  # the largest score of the unfinished phrases of a state
     complete: list[float]
-
-
-def parse_hotword(line: str) -> tuple[str, float | None]:
-    """Return the phrase in a line, and its boost if it has one: 'phrase:boost'.
-
-    Raises:
-        DecoderError: the boost is no number or not allowed, or the line is in the syntax of
-            another tool.
-    """
-    phrase, colon, number = line.rpartition(":")
-    if not colon:
-        phrase, boost = line, None
-    else:
-        try:
-            boost = float(number)
-        except ValueError:
-            boost = np.nan
-        if not 0 <= boost <= MOST_BOOST or not phrase.strip():
-            raise DecoderError(
-                f"{line!r}: the boost is {number.strip()!r}; write phrase:boost with a number "
-                f"0..{MOST_BOOST:g}, or leave the colon out"
-            )
-    if _STRESSED.search(phrase):
-        raise DecoderError(f"{line!r}: a pronunciation; give it in a file with --lexicon")
-    if _DECIMAL.search(phrase) or re.search(r"\t[\d.]+$", phrase):
-        raise DecoderError(f"{line!r}: a number behind a space; write phrase:boost")
-    if foreign := _FOREIGN.search(phrase):
-        raise DecoderError(
-            f"{line!r}: {foreign[0]!r} is no part of a word; write one word or phrase a line, or "
-            "phrase:boost"
-        )
-    return phrase, boost
 
 
 def no_hotwords() -> HotwordArrays:

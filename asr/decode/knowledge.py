@@ -15,10 +15,9 @@ from asr.decode.hotwords import (
     hotwords_of_tokens,
     hotwords_of_words,
     no_hotwords,
-    parse_hotword,
 )
 from asr.decode.search import LM_OFF, LM_ON_TOKENS, LM_ON_WORDS, Knowledge, Weights
-from asr.decode.settings import DecoderConfig
+from asr.decode.settings import DecoderConfig, parse_hotword
 from asr.errors import DecoderError
 from asr.lexicon import Lexicon, TrieArrays, build_trie
 from asr.lm import EMPTY_CONTEXT, NgramArrays, NgramModel

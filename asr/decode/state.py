@@ -1,4 +1,5 @@
-"""The state of a beam search: a first one, room for more in it, and what can be dropped from it.
+"""The state of a beam search: a first one, room for more in it, what can be dropped from it,
+and the words that it leaves unfinished.
 
 Shapes: V tokens, B hypotheses in the beam.
 """
@@ -6,11 +7,12 @@ Shapes: V tokens, B hypotheses in the beam.
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.decode.hotwords import NO_WORD, START
+from asr.decode.hotwords import NO_WORD, OOV, START
 from asr.decode.search import (
     FIRST_CHILD,
     FIXED,
     HOTWORD,
+    LM_ON_WORDS,
     LM_STATE,
     NEVER,
     NODE_COLUMNS,
@@ -22,8 +24,9 @@ from asr.decode.search import (
     SPELLED,
     TOKEN,
     BeamState,
+    Knowledge,
 )
-from asr.lexicon import ROOT
+from asr.lexicon import NO_NODE, ROOT
 from asr.text import BLANK
 
 _OF_NODES = ("nodes", "score", "ended", "merged", "margin", "met")  # arrays with a row for each
@@ -124,3 +127,25 @@ def compact(state: BeamState) -> BeamState:
         rest["merged"] = np.where(lost, renamed[rest["merged"]], -1)
         rest["met"] = earlier[np.where(lost, rest["met"], 0)]
     return state._replace(nodes=nodes, slots=slots, counts=counts, **rest)
+
+
+def completions(knowledge: Knowledge, state: BeamState) -> list[int]:
+    """Return the word that each hypothesis of the beam has begun, by the unigrams; or NO_WORD."""
+    spelled = state.nodes[state.slots[: state.counts[SLOTS]], SPELLED].tolist()
+    return [_likeliest_word(knowledge, node) if node != ROOT else int(NO_WORD) for node in spelled]
+
+
+def _likeliest_word(knowledge: Knowledge, node: int) -> int:
+    """Return the likeliest word of the lexicon below a node; OOV for NO_NODE."""
+    trie = knowledge.trie
+    if node == NO_NODE:
+        return int(OOV)
+    while True:
+        words = trie.word[trie.first_word[node] : trie.first_word[node + 1]]
+        log_probs = trie.look_ahead[[node] * len(words)]
+        if knowledge.weights.lm_unit == LM_ON_WORDS:
+            log_probs = knowledge.lm.prob[1 + knowledge.lm_of_word[words]]
+        children = np.arange(trie.first_child[node], trie.first_child[node + 1])
+        if len(words) and (not len(children) or log_probs.max() >= trie.look_ahead[node]):
+            return int(words[log_probs.argmax()])
+        node = int(children[trie.look_ahead[children].argmax()])
