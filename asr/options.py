@@ -7,6 +7,7 @@ Ray actors get the same one, and each builds a decoder of its own.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from asr.decode import (
     included_lm,
     included_lstm,
     load_settings,
+    parse_hotword,
 )
 from asr.errors import CheckpointError, DecoderError
 from asr.inference import Acoustics, open_acoustics
@@ -50,7 +52,7 @@ class DecodingOptions:
     lm: Path | str | None = None  # n-gram model of asr-lm
     lexicon: Path | str | None = None  # words, or words and their tokens, a line each
     unit: Literal["tokens", "phones"] | None = None  # the output that is read
-    hotwords: Sequence[str] = ()  # words and phrases to be preferred
+    hotwords: Sequence[str] = ()  # words and phrases to be preferred, or phrase:boost
     rescore: Path | str | None = None  # LSTM language model that scores the N-best list, too
     settings: Mapping[str, float] = field(default_factory=dict)  # by name in DecoderConfig
     words: bool = False  # whether transcripts say when each word was spoken
@@ -68,6 +70,8 @@ class DecodingOptions:
         for name, (is_good, allowed) in checks.items():
             if not is_good:
                 raise DecoderError(f"{name} is {getattr(self, name)!r}; allowed: {allowed}")
+        for phrase in self.hotwords:
+            parse_hotword(phrase)
 
     def resolve(self, model: Path | str | None = None) -> "Decoding":
         """Return these options for a model, with the defaults of its folder filled in.
@@ -169,7 +173,8 @@ class Decoding:
         compile_search()
         lm = load_lm(self.lm) if self.lm else None
         hotwords = _normalised(self.hotwords, text)
-        lexicon = self._lexicon(vocabulary, lm, " ".join(hotwords).split())
+        words = [word for line in hotwords for word in parse_hotword(line)[0].split()]
+        lexicon = self._lexicon(vocabulary, lm, words)
         return BeamDecoder(vocabulary, self.config, lm=lm, lexicon=lexicon, hotwords=hotwords)
 
     def _lexicon(
@@ -183,7 +188,7 @@ class Decoding:
             return given
         spoken = Pronunciations.load(self.model)
         lexicon = given or (spoken.among(lm) if lm else spoken.lexicon)
-        lacking = dict.fromkeys(word for word in hotwords if not lexicon.of(word))
+        lacking = dict.fromkeys(word for word in hotwords if word not in lexicon)
         return lexicon.joined(spoken.guessed(lacking)) if lacking else lexicon
 
     def load_scorer(self, words: Iterable[str]) -> "Scorer | None":
@@ -231,32 +236,42 @@ def usual_unit(model: Path) -> Literal["tokens", "phones"]:
 
 
 def read_hotwords(path: Path | str) -> tuple[str, ...]:
-    """Read words and phrases from a file, one a line.
+    """Read words and phrases from a file, one a line: 'phrase', or 'phrase:boost'.
+
+    Empty lines, and everything after a # at the start of a line or behind a space, are left out.
 
     Raises:
-        DecoderError: the file cannot be read, or holds no words.
+        DecoderError: the file cannot be read, holds no words, or a line is in another syntax.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DecoderError(f"--hotwords {path}: cannot be read ({error})") from error
-    phrases = tuple(line for line in lines if line.strip())
+    phrases = []
+    for number, line in enumerate(lines, 1):
+        phrase = re.sub(r"(^|\s)#.*", "", line).strip()
+        try:
+            parse_hotword(phrase)
+        except DecoderError as error:
+            raise DecoderError(f"--hotwords {path}: line {number}: {error}") from None
+        phrases += [phrase] if phrase else []
     if not phrases:
         raise DecoderError(f"--hotwords {path}: no words; write a word or phrase a line")
-    return phrases
+    return tuple(phrases)
 
 
 def _normalised(hotwords: Sequence[str], text: "TextConfig") -> list[str]:
-    """Return hotwords as the model writes text.
+    """Return hotwords as the model writes text, each with its boost if it has one.
 
     Raises:
         DecoderError: hotwords are given, but none holds a word.
     """
     normalizer = Normalizer(**vars(text))
-    phrases = [phrase for line in hotwords if (phrase := normalizer(line))]
-    if hotwords and not phrases:
+    parsed = ((normalizer(phrase), boost) for phrase, boost in map(parse_hotword, hotwords))
+    lines = [phrase if boost is None else f"{phrase}:{boost}" for phrase, boost in parsed if phrase]
+    if hotwords and not lines:
         raise DecoderError("--hotwords: no words; write a word or phrase a line")
-    return phrases
+    return lines
 
 
 def _are_strings(values: object) -> bool:

@@ -31,7 +31,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="decode the model's output over tokens or, by a beam search, over phones; "
         "default: phones if the model has them and a language model is used",
     )
-    group.add_argument("--hotwords", type=Path, help="words or phrases to be preferred, one a line")
+    group.add_argument(
+        "--hotwords",
+        type=Path,
+        help="words or phrases to be preferred, one a line; phrase:boost overrides hotword_boost",
+    )
     group.add_argument(
         "--rescore",
         type=Path,

@@ -24,6 +24,7 @@ from .settings import (
     included_lm as included_lm,
     included_lstm as included_lstm,
     load_settings as load_settings,
+    parse_hotword as parse_hotword,
     parse_settings as parse_settings,
     save_settings as save_settings,
 )

@@ -19,29 +19,26 @@ from numpy.typing import NDArray
 
 from asr._numba import is_cached, is_kept
 from asr._progress import say
+from asr.decode.hotwords import NO_WORD, OOV
 from asr.decode.hypothesis import Hypothesis, Span
 from asr.decode.knowledge import gather_knowledge, reweighted
 from asr.decode.lattice import LatticePath, best_first, path_to
 from asr.decode.search import (
     LM_OFF,
     NEVER,
-    NO_WORD,
     NODES,
-    OOV,
     SLOTS,
     TOKEN,
     WORD,
     Knowledge,
     advance,
-    compact,
     finish,
-    make_room,
-    new_state,
 )
 from asr.decode.settings import DecoderConfig
+from asr.decode.state import compact, completions, make_room, new_state
 from asr.lexicon import Lexicon
 from asr.lm import NgramModel
-from asr.text import Vocabulary
+from asr.text import BLANK, Vocabulary
 
 _BLOCK = 256  # frames between two checks of the room left in the tree
 _MOST_PATHS = 1000  # examined for hypotheses: many have the same words in other pronunciations
@@ -75,7 +72,7 @@ class BeamDecoder:
     ) -> None:
         self.vocabulary = vocabulary
         self.config = config or DecoderConfig()
-        self.knowledge, self.words, self.starts = gather_knowledge(
+        self.knowledge, self.words, self.lm_state = gather_knowledge(
             vocabulary, self.config, lm, lexicon, hotwords
         )
         self.most_candidates = self.config.beam_size * _most_children(self.knowledge)
@@ -123,7 +120,7 @@ class BeamSearch:
             decoder.config.beam_size,
             decoder.most_candidates,
             len(decoder.vocabulary),
-            decoder.starts,
+            decoder.lm_state,
             recombine=decoder.config.recombine and has_lm,
             remember=remember,
         )
@@ -150,7 +147,7 @@ class BeamSearch:
         """Return the best hypotheses if the utterance ended here, best first; the search can go on.
 
         If the lexicon allows no hypothesis to end here, unfinished words are returned as spelled so
-        far.
+        far; without a token between words, which phones lack, as the likeliest word that begins so.
         """
         found: dict[tuple[str, ...], Hypothesis] = {}
         for path in islice(self._paths(nbest), _MOST_PATHS):
@@ -170,6 +167,8 @@ class BeamSearch:
         if (totals == NEVER).all():
             anything = knowledge.weights._replace(open_vocabulary=True)
             finish(knowledge._replace(weights=anything), self.state, words, totals, said)
+            if anything.separator == BLANK:
+                words[:] = completions(knowledge, self.state)
         ended = np.flatnonzero(totals > NEVER)
         distinct, text = np.unique(said[ended], return_inverse=True)
         scores = np.full(len(distinct), NEVER)

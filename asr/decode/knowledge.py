@@ -1,23 +1,29 @@
 """The preparation of a search: language model, lexicon, hotwords and weights as arrays."""
 
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr._numba import read_only
 from asr._progress import say
-from asr.decode.hotwords import HotwordArrays, begin, build_hotwords, most_gain
+from asr.decode.hotwords import (
+    OFF,
+    ON_TOKENS,
+    ON_WORDS,
+    HotwordArrays,
+    hotwords_of_tokens,
+    hotwords_of_words,
+    no_hotwords,
+)
 from asr.decode.search import LM_OFF, LM_ON_TOKENS, LM_ON_WORDS, Knowledge, Weights
-from asr.decode.settings import DecoderConfig
+from asr.decode.settings import DecoderConfig, parse_hotword
 from asr.errors import DecoderError
-from asr.lexicon import Lexicon, build_trie
+from asr.lexicon import Lexicon, TrieArrays, build_trie
 from asr.lm import EMPTY_CONTEXT, NgramArrays, NgramModel
 from asr.text import BLANK, SPACE_TOKEN, Vocabulary
 
 _MOST_HOMOPHONES = 1000
-_MOST_SPELLINGS = 64  # of a phrase: thirty words of two pronunciations each have a billion
 
 
 def gather_knowledge(
@@ -26,8 +32,8 @@ def gather_knowledge(
     lm: NgramModel | None,
     lexicon: Lexicon | None,
     hotwords: Sequence[str],
-) -> tuple[Knowledge, tuple[str, ...], tuple[int, int]]:
-    """Return the arrays, the words of the lexicon, and the first states of LM and hotwords.
+) -> tuple[Knowledge, tuple[str, ...], int]:
+    """Return the arrays, the words of the lexicon, and the first state of the language model.
 
     Raises:
         DecoderError: a hotword cannot be spelled, or a setting does not fit the vocabulary.
@@ -47,11 +53,11 @@ def gather_knowledge(
             "decoder.open_vocabulary is true, but the model has no token between words, so words "
             "outside of the lexicon have no end; set it to false"
         )
-    phrases = [phrase for line in hotwords if (phrase := line.split())]
-    if not anything:
-        lexicon = lexicon.with_words((word for phrase in phrases for word in phrase), vocabulary)
-    spelled = [s for phrase in phrases for s in _spellings(phrase, lexicon, vocabulary, separator)]
-    boosted = build_hotwords(spelled, config.hotword_boost, separator, len(vocabulary))
+    hot_words = [word for line in hotwords for word in parse_hotword(line)[0].split()]
+    known = lexicon.with_words(hot_words, vocabulary)
+    phrases = _phrases(hotwords, config, known, vocabulary)
+    mode = (ON_TOKENS if anything and separator == BLANK else ON_WORDS) if phrases else OFF
+    lexicon = lexicon if mode == ON_TOKENS else known
     lm_of_word, log_probs = _in_language_model(lexicon.words, lm if unit == LM_ON_WORDS else None)
     lm_of_token = _tokens_in_language_model(vocabulary, lm if unit == LM_ON_TOKENS else None)
     read_only((lm_of_word, lm_of_token))
@@ -61,16 +67,17 @@ def gather_knowledge(
         raise DecoderError(
             f"the lexicon spells {homophones} words alike; allowed: {_MOST_HOMOPHONES}"
         )
+    boosted, most = _automaton(phrases, known, trie, mode, vocabulary)
+    weights = _weights(config, lm, separator, anything)
     knowledge = Knowledge(
-        _weights(config, lm, separator, anything, boosted),
+        weights._replace(hotwords=mode, hotword_gain=most),
         lm.arrays if lm else _NO_MODEL,
         trie,
         boosted,
         lm_of_word,
         lm_of_token,
     )
-    first_state = lm.begin if lm else EMPTY_CONTEXT
-    return knowledge, lexicon.words, (first_state, begin(boosted, separator))
+    return knowledge, lexicon.words, lm.begin if lm else EMPTY_CONTEXT
 
 
 def lm_unit(lm: NgramModel | None) -> int:
@@ -101,33 +108,41 @@ def _lexicon_of(lm: NgramModel | None, vocabulary: Vocabulary) -> Lexicon:
     return lexicon
 
 
-def _spellings(
-    phrase: list[str], lexicon: Lexicon, vocabulary: Vocabulary, separator: int
-) -> list[tuple[int, ...]]:
-    """Return the token sequences of a phrase, at most _MOST_SPELLINGS.
+def _phrases(
+    lines: Sequence[str], config: DecoderConfig, known: Lexicon, vocabulary: Vocabulary
+) -> dict[tuple[str, ...], float]:
+    """Return the hotwords as words, each phrase with its boost."""
+    phrases = dict[tuple[str, ...], float]()
+    for line in lines:
+        text, boost = parse_hotword(line)
+        for word in text.split():
+            if word not in known:
+                raise DecoderError(
+                    f"hotword {text!r}: {word!r} cannot be spelled with the model's tokens "
+                    f"({' '.join(vocabulary.tokens[1:])}); write it otherwise"
+                )
+        if phrase := tuple(text.split()):
+            phrases[phrase] = config.hotword_boost if boost is None else boost
+    return phrases
 
-    Where its words have more combinations of pronunciations, later words have only their first.
-    """
-    between = () if separator == BLANK else (separator,)
-    spelled: list[tuple[int, ...]] = []
-    options = []
-    room = _MOST_SPELLINGS
-    for word in phrase:
-        found = lexicon.of(word) or Lexicon.of_words([word], vocabulary)[0].of(word)
-        if not found:
-            raise DecoderError(
-                f"hotword {' '.join(phrase)!r}: {word!r} cannot be spelled with the model's "
-                f"tokens ({' '.join(vocabulary.tokens[1:])}); write it otherwise"
-            )
-        found = found[:room]
-        room //= len(found)
-        options.append(found)
-    for choice in product(*options):
-        joined = choice[0]
-        for tokens in choice[1:]:
-            joined += between + tokens
-        spelled.append(joined)
-    return spelled
+
+def _automaton(
+    phrases: Mapping[tuple[str, ...], float],
+    lexicon: Lexicon,
+    trie: TrieArrays,
+    mode: int,
+    vocabulary: Vocabulary,
+) -> tuple[HotwordArrays, float]:
+    """Return the hotwords as arrays, and the most that one token can add for them."""
+    if mode == OFF:
+        return no_hotwords(), 0.0
+    if mode == ON_WORDS:
+        return hotwords_of_words(phrases, lexicon, trie, int(" " in vocabulary.tokens))
+    spelled = {
+        tuple(token for word in phrase for token in lexicon.of(word)[0]): boost
+        for phrase, boost in phrases.items()
+    }
+    return hotwords_of_tokens(spelled, len(vocabulary))
 
 
 def _in_language_model(
@@ -163,9 +178,8 @@ def _weights(
     lm: NgramModel | None,
     separator: int,
     anything: bool,
-    hotwords: HotwordArrays,
 ) -> Weights:
-    """Return the numbers by which the search scores and prunes."""
+    """Return the numbers by which the search scores and prunes, without hotwords."""
     unit = lm_unit(lm)
     return Weights(
         float(config.beam_threshold),
@@ -174,7 +188,8 @@ def _weights(
         float(config.word_score) if lm else 0.0,  # it makes up for a language model's cost
         0.0 if anything else float(config.oov_score),  # without a lexicon, no word is OOV
         float(lm.arrays.prob[1 + lm.unk]) if lm is not None and unit == LM_ON_WORDS else 0.0,
-        most_gain(hotwords),
+        0.0,
+        OFF,
         separator,
         config.open_vocabulary or anything,
         unit,

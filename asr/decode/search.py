@@ -18,12 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr._numba import Index, constant, inlined, kernel
-from asr.decode.hotwords import HotwordArrays
+from asr.decode.hotwords import (
+    NO_WORD,
+    ON_TOKENS,
+    OOV,
+    HotwordArrays,
+    completed,
+    hotword_gain,
+    lent,
+)
 from asr.lexicon import NO_NODE, ROOT, TrieArrays, find_child, has_children, words_spelled
 from asr.lm import NgramArrays, query
 from asr.text import BLANK
 
-NO_WORD, OOV = constant(-1), constant(-2)  # in place of a word: none, or one the lexicon lacks
 LM_OFF, LM_ON_WORDS, LM_ON_TOKENS = range(3)
 
 # Columns of a node. The first six are fixed when it is made.
@@ -48,6 +55,7 @@ class Weights(NamedTuple):
     oov_score: float
     unknown_log_prob: float  # of <unk> in the language model, without context
     hotword_gain: float  # the most that one token can add for hotwords
+    hotwords: int  # OFF, ON_WORDS or ON_TOKENS
     separator: int  # the token between words, BLANK where the vocabulary has none
     open_vocabulary: bool
     lm_unit: int  # LM_OFF, LM_ON_WORDS or LM_ON_TOKENS
@@ -105,7 +113,6 @@ class BeamState(NamedTuple):
 
 
 NODES, SLOTS, CANDIDATES, KEPT = range(4)  # places in counts
-_OF_NODES = ("nodes", "score", "ended", "merged", "margin", "met")  # arrays with a row for each
 
 
 # The loop over frames ---------------------------------------------------------------------------
@@ -238,11 +245,11 @@ def _propose(knowledge: Knowledge, state: BeamState, node: Index, extension: Ext
         score = state.score[known]
         lm_state, hotword = state.nodes[known, LM_STATE], state.nodes[known, HOTWORD]
     else:
-        hotword = state.nodes[node, HOTWORD]
+        hotword, before = state.nodes[node, HOTWORD], state.nodes[node, SPELLED]
         gain, lm_state = _gain(knowledge, state, node, extension)
-        bonus, hotword = hotword_gain(knowledge.hotwords, hotword, extension.token)
+        bonus, hotword = _hotword_gain(knowledge, hotword, before, extension)
         score = state.score[node] + gain + bonus + look_ahead(knowledge, extension.spelled)
-        score -= look_ahead(knowledge, state.nodes[node, SPELLED])
+        score -= look_ahead(knowledge, before)
     total = extension.acoustic + score
     if total < state.cutoff[0]:
         return
@@ -437,11 +444,13 @@ def most_gains(knowledge: Knowledge, spelled: Index) -> tuple[float, float]:
 
 
 @inlined
-def hotword_gain(hotwords: HotwordArrays, state: Index, token: Index) -> tuple[float, Index]:
-    """Return the score of a token for phrases that it begins, continues, ends or breaks off."""
-    following = np.int64(hotwords.next_state[state, token])
-    gain = hotwords.complete[following] + hotwords.partial[following]
-    return gain - hotwords.partial[state], following
+def _hotword_gain(
+    knowledge: Knowledge, hotword: Index, before: Index, extension: Extension
+) -> tuple[float, Index]:
+    """Return the score of an extension for hotwords, and the next state of the automaton."""
+    mode = knowledge.weights.hotwords
+    ended = extension.token if mode == ON_TOKENS else extension.word
+    return hotword_gain(knowledge.hotwords, mode, hotword, before, (ended, extension.spelled))
 
 
 # Recombination ----------------------------------------------------------------------------------
@@ -554,11 +563,8 @@ def finish(
         if knowledge.weights.lm_unit != LM_OFF:
             log_prob, _ = query(knowledge.lm, lm_state, knowledge.weights.sentence_end)
             gain += knowledge.weights.lm_weight * log_prob
-        hotwords, hotword = knowledge.hotwords, state.nodes[node, HOTWORD]
-        if knowledge.weights.separator != BLANK:
-            bonus, hotword = hotword_gain(hotwords, hotword, knowledge.weights.separator)
-            gain += bonus
-        gain -= hotwords.partial[hotword]
+        mode, hotword = knowledge.weights.hotwords, state.nodes[node, HOTWORD]
+        gain -= lent(knowledge.hotwords, mode, hotword, state.nodes[node, SPELLED])
         gain -= look_ahead(knowledge, state.nodes[node, SPELLED])
         words[slot], texts[slot] = word, _hash_of_words(knowledge, state, node, word)
         totals[slot] = state.sums[slot] + state.score[node] + gain
@@ -568,7 +574,7 @@ def finish(
 def _last_word(knowledge: Knowledge, state: BeamState, node: Index) -> tuple[Index, float, Index]:
     """Return the best word that can end a hypothesis, its score, and the state after it."""
     trie, spelled = knowledge.trie, state.nodes[node, SPELLED]
-    lm_state = state.nodes[node, LM_STATE]
+    lm_state, mode = state.nodes[node, LM_STATE], knowledge.weights.hotwords
     if spelled == ROOT:
         return NO_WORD, 0.0, lm_state
     best_word, best_gain, best_state = NO_WORD, NEVER, lm_state
@@ -577,6 +583,7 @@ def _last_word(knowledge: Knowledge, state: BeamState, node: Index) -> tuple[Ind
         for place in range(first, last):
             word = np.int64(trie.word[place])
             gain, following = word_gain(knowledge, lm_state, _NO_TOKEN, word)
+            gain += completed(knowledge.hotwords, mode, state.nodes[node, HOTWORD], word)
             if gain > best_gain:
                 best_word, best_gain, best_state = word, gain, following
     if best_word == NO_WORD and knowledge.weights.open_vocabulary:
@@ -600,104 +607,3 @@ def _hash_of_words(knowledge: Knowledge, state: BeamState, node: Index, last_wor
             number = _FACTOR * number + OOV - NO_WORD - token
         node = state.nodes[node, PARENT]
     return number
-
-
-# Making a state, and room in it (not compiled) --------------------------------------------------
-
-
-def new_state(
-    size: int,
-    most: int,
-    num_tokens: int,
-    start: tuple[int, int],
-    *,
-    recombine: bool,
-    remember: bool,
-) -> BeamState:
-    """Make a beam of at most `size` prefixes and `most` candidates that holds the empty prefix.
-
-    Args:
-        size: B.
-        most: candidates in one frame.
-        num_tokens: V.
-        start: the first states of language model and hotwords.
-        recombine: keep only the best of prefixes with the same future.
-        remember: with `recombine`, keep the others as a lattice.
-    """
-    rows = 1 << (2 * (size + most) - 1).bit_length() if recombine else 0
-    lm_state, hotword = start
-    nodes = np.full((1, NODE_COLUMNS), -1, np.int64)
-    nodes[0, [TOKEN, SPELLED, LM_STATE, HOTWORD, SLOT]] = BLANK, ROOT, lm_state, hotword, 0
-    return BeamState(
-        nodes,
-        np.zeros(1),
-        np.full((1, 3), float(NO_WORD)),
-        np.zeros(size, np.int64),
-        np.zeros(size),
-        np.full(size, NEVER),
-        np.zeros(size),
-        np.empty(size),
-        np.empty(size),
-        np.empty(size),
-        np.empty((most, FIXED + 1), np.int64),
-        np.empty((most, 2)),
-        np.empty((2, size + most)),
-        np.empty(rows, np.int64),
-        np.empty(size + most, np.int64),
-        np.empty(size + most),
-        np.empty(size + most, np.int64),
-        np.full(int(recombine and remember), -1),
-        np.zeros(int(recombine and remember)),
-        np.zeros(int(recombine and remember), np.int64),
-        np.empty(num_tokens, np.int64),
-        np.array([1, 1, 0, 0]),
-        np.empty(1),
-    )
-
-
-def make_room(state: BeamState, more: int) -> BeamState:
-    """Return the state with room for `more` further nodes."""
-    needed = int(state.counts[NODES]) + more
-    if needed <= len(state.nodes):
-        return state
-    capacity, grown = max(needed, 2 * len(state.nodes)), {}
-    for name in _OF_NODES:
-        old: NDArray[np.generic] = getattr(state, name)
-        if len(old):
-            grown[name] = np.empty((capacity, *old.shape[1:]), old.dtype)
-            grown[name][: len(old)] = old
-    return state._replace(**grown)
-
-
-def compact(state: BeamState) -> BeamState:
-    """Return the state without nodes that neither a prefix in the beam nor a loser needs."""
-    kept = np.zeros(state.counts[NODES], bool)
-    kept[0] = True
-    merged = state.merged[: len(kept)]
-    ends = state.slots[: state.counts[SLOTS]]
-    while len(ends):
-        for end in ends.tolist():
-            node = end
-            while not kept[node]:
-                kept[node] = True
-                node = state.nodes[node, PARENT]
-        losers = np.flatnonzero(merged >= 0)
-        ends = losers[kept[merged[losers]] & ~kept[losers]]
-    renamed = np.where(kept, np.cumsum(kept) - 1, -1)
-    nodes = state.nodes[: len(kept)][kept]
-    nodes[1:, PARENT] = renamed[nodes[1:, PARENT]]
-    nodes[:, [FIRST_CHILD, SIBLING]] = -1
-    for node in range(1, len(nodes)):
-        parent = nodes[node, PARENT]
-        nodes[node, SIBLING], nodes[parent, FIRST_CHILD] = nodes[parent, FIRST_CHILD], node
-    slots, counts = state.slots.copy(), state.counts.copy()
-    used = slots[: counts[SLOTS]]
-    used[:] = renamed[used]
-    counts[NODES] = len(nodes)
-    rest = {name: getattr(state, name) for name in _OF_NODES[1:]}
-    rest = {name: old[: len(kept)][kept] for name, old in rest.items() if len(old)}
-    if "merged" in rest:
-        lost, earlier = rest["merged"] >= 0, np.append(0, np.cumsum(kept))
-        rest["merged"] = np.where(lost, renamed[rest["merged"]], -1)
-        rest["met"] = earlier[np.where(lost, rest["met"], 0)]
-    return state._replace(nodes=nodes, slots=slots, counts=counts, **rest)

@@ -3,6 +3,7 @@
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +17,10 @@ from asr.text import PHONES
 LM = "lm.bin"  # the language model in a model's folder
 LSTM = "lstm.npz"  # the LSTM language model there, for rescoring
 _FILE = "decoder.json"
+_MOST_BOOST = 1000.0
+_FOREIGN = re.compile(r"[\[\]{}<>|;=^*\"/\\\t,]")
+_STRESSED = re.compile(r"\b[A-Z]{2}[012]\b")  # a vowel in a pronunciation
+_DECIMAL = re.compile(r"\s[-+]?\d+\.\d+$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,7 @@ class DecoderConfig:
     word_score: float = 1.0  # for each word; makes up for the language model's bias to few words
     oov_score: float = -12.5  # for each word that the lexicon lacks, with open_vocabulary
     open_vocabulary: bool = False  # whether words outside of the lexicon are allowed
-    hotword_boost: float = 1.0  # for each token of a hotword
+    hotword_boost: float = 1.0  # for each token of a hotword that has no boost of its own
     rescore_weight: float = 0.5  # of an LSTM's log-probabilities in rescoring
     rescore_word_score: float = 0.0  # for each word in rescoring, beside word_score
     nbest: int = 50  # hypotheses to rescore
@@ -75,12 +80,44 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return table
 
 
+def parse_hotword(line: str) -> tuple[str, float | None]:
+    """Return the phrase in a line, and its boost if it has one: 'phrase:boost'.
+
+    Raises:
+        DecoderError: the boost is no number or not allowed, or the line is in the syntax of
+            another tool.
+    """
+    phrase, colon, number = line.rpartition(":")
+    if not colon:
+        phrase, boost = line, None
+    else:
+        try:
+            boost = float(number)
+        except ValueError:
+            boost = math.nan
+        if not 0 <= boost <= _MOST_BOOST or not phrase.strip():
+            raise DecoderError(
+                f"{line!r}: the boost is {number.strip()!r}; write phrase:boost with a number "
+                f"0..{_MOST_BOOST:g}, or leave the colon out"
+            )
+    if _STRESSED.search(phrase):
+        raise DecoderError(f"{line!r}: a pronunciation; give it in a file with --lexicon")
+    if _DECIMAL.search(phrase) or re.search(r"\t[\d.]+$", phrase):
+        raise DecoderError(f"{line!r}: a number behind a space; write phrase:boost")
+    if foreign := _FOREIGN.search(phrase):
+        raise DecoderError(
+            f"{line!r}: {foreign[0]!r} is no part of a word; write one word or phrase a line, or "
+            "phrase:boost"
+        )
+    return phrase, boost
+
+
 # Wide enough for any use that is known, and finite: a model from elsewhere brings its settings.
 _ALLOWED = {
     "lm_weight": (0, 100),
     "word_score": (-1000, 1000),
     "oov_score": (-1000, 1000),
-    "hotword_boost": (0, 1000),
+    "hotword_boost": (0, _MOST_BOOST),
     "rescore_weight": (0, 100),
     "rescore_word_score": (-1000, 1000),
     "nbest": (1, 10_000),

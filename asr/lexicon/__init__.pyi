@@ -9,5 +9,6 @@ from .trie import (
     build_trie as build_trie,
     find_child as find_child,
     has_children as has_children,
+    nodes_spelled as nodes_spelled,
     words_spelled as words_spelled,
 )

@@ -126,6 +126,9 @@ class Lexicon:
             raise DecoderError(f"{path}: no words; write a word a line, or a word and its tokens")
         return cls.of_spellings(tuple(index), tuple(spellings))
 
+    def __contains__(self, word: object) -> bool:
+        return word in self._index
+
     def with_words(self, words: Iterable[str], vocabulary: Vocabulary) -> "Lexicon":
         """Return this lexicon with the words it lacks, spelled in the vocabulary's own units."""
         lacking = [word for word in dict.fromkeys(words) if word not in self._index]
@@ -227,6 +230,22 @@ def build_trie(lexicon: Lexicon, log_probs: NDArray[np.float32]) -> TrieArrays:
         _best_below(parent, edges, ends, log_probs[word]),
     )
     return read_only(arrays)
+
+
+def nodes_spelled(trie: TrieArrays, tokens: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the nodes on the way of each spelling of the lexicon, (spellings, longest).
+
+    A row of `tokens` (spellings, longest) is padded with 0; what stands there in the result means
+    nothing.
+    """
+    parent = np.repeat(np.arange(len(trie.token)), np.diff(trie.first_child))
+    factor = 1 + max(int(tokens.max(initial=0)), int(trie.token.max()))
+    keys = parent * factor + trie.token[1:]  # ascending, as the nodes stand
+    nodes, before = np.zeros(tokens.shape, np.int64), np.zeros(len(tokens), np.int64)
+    for depth in range(tokens.shape[1]):
+        before = 1 + np.searchsorted(keys, before * factor + tokens[:, depth])
+        nodes[:, depth] = before
+    return nodes
 
 
 def _as_one(rows: NDArray[np.int32]) -> NDArray[np.bytes_]:

@@ -3,8 +3,9 @@
 A bidirectional network needs the sound that follows a frame. So every STEP_S it runs once more over
 the last seconds, and frames that lie RIGHT_S back are final; the others wait for the next step. The
 decoder then decodes the final frames of the segment anew. A word is written once two hypotheses in
-a row agree on it and another word has begun, or once a pause ends the segment. Memory holds some
-seconds of sound and one segment.
+a row agree on it and another word has begun, or once a pause ends the segment. It is never taken
+back: where a later hypothesis reads those frames otherwise, the line goes on behind them. Memory
+holds some seconds of sound and one segment.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,9 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.audio import Waveform
-from asr.decode import Rescorer
+from asr.decode import Decoder, Rescorer, spoken_words
 from asr.errors import AudioError
+from asr.formats import Word
 from asr.recognize import Recognizer
 from asr.segmentation import Segmenter, frame_samples_of, speech_log_probs
 from asr.text import BLANK
@@ -94,7 +96,7 @@ class Listener:
         dropped = max(0, end - self._left)
         self.heard, self._begin = self.heard[dropped * frame_samples :], end - dropped
         if (self.segmenter.held.argmax(axis=1) != BLANK).any():
-            self.line.suppose(self.guesser.decode(self.segmenter.held)[0].words)
+            self.line.suppose(self._words(self.guesser, self.segmenter.held))
 
     def close(self) -> None:
         """Write the words that are left."""
@@ -109,35 +111,49 @@ class Listener:
 
     def _end_line(self, segment: NDArray[np.float32]) -> None:
         if segment[:, BLANK].any():  # not certain blanks alone
-            self.line.end(self.decoder.decode(segment)[0].words)
+            self.line.end(self._words(self.decoder, segment))
+
+    def _words(self, decoder: Decoder, segment: NDArray[np.float32]) -> tuple[Word, ...]:
+        """Return the words of a segment (T, V), with times in seconds from its start."""
+        frame_s = self.acoustics.frame_shift_ms / 1000
+        return spoken_words(segment, decoder.decode(segment), frame_s, None)
 
 
 class Line:
-    """The words of one segment, written as soon as hypotheses agree on them."""
+    """The words of one segment, written as soon as hypotheses agree on them.
+
+    What was written stays. A later hypothesis may have more, fewer or other words in its place, so
+    not the number of words but their time tells which ones follow: those whose middle is behind
+    the end of the last word that was written.
+    """
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._supposed: Sequence[str] = ()
-        self._written = 0  # words
+        self._supposed: Sequence[Word] = ()
+        self._until = 0.0  # seconds from the start of the segment; 0 as long as nothing is written
 
-    def suppose(self, words: Sequence[str]) -> None:
+    def suppose(self, words: Sequence[Word]) -> None:
         """Take a hypothesis of the segment so far; its last word may be half a word."""
-        pairs = zip(words[:-1], self._supposed, strict=False)
-        agreed = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        self._append(words[self._written : agreed])
+        pairs = zip(self._new(words[:-1]), self._new(self._supposed), strict=False)
+        agreed = takewhile(lambda pair: pair[0].word == pair[1].word, pairs)
+        self._append([word for word, _ in agreed])
         self._supposed = words
 
-    def end(self, words: Sequence[str]) -> None:
+    def end(self, words: Sequence[Word]) -> None:
         """Take the final hypothesis; words that were written stay, and the others follow."""
-        self._append(words[self._written :])
-        if self._written:
+        self._append(self._new(words))
+        if self._until:
             self._write("\n")
-        self._supposed, self._written = (), 0
+        self._supposed, self._until = (), 0.0
 
-    def _append(self, words: Sequence[str]) -> None:
+    def _new(self, words: Sequence[Word]) -> list[Word]:
+        """Return the words of a hypothesis that follow what was written."""
+        return [word for word in words if (word.start + word.end) / 2 > self._until]
+
+    def _append(self, words: Sequence[Word]) -> None:
         for word in words:
-            self._write(f" {word}" if self._written else word)
-            self._written += 1
+            self._write(f" {word.word}" if self._until else word.word)
+            self._until = word.end
 
 
 def _waveforms(stream: BinaryIO, from_hz: int, to_hz: int) -> Iterator[Waveform]:

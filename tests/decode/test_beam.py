@@ -14,13 +14,13 @@ from hypothesis import given, strategies as st
 from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import best_path
 from asr.decode.hypothesis import Hypothesis
-from asr.decode.knowledge import _spellings
-from asr.decode.search import NODES, compact
+from asr.decode.search import NODES
 from asr.decode.settings import DecoderConfig
+from asr.decode.state import compact
 from asr.errors import DecoderError
 from asr.lexicon import Lexicon
 from asr.lm import Level, NgramModel
-from asr.text import BLANK, Vocabulary
+from asr.text import Vocabulary
 
 CHARACTERS = Vocabulary(("<blank>", " ", "A", "B"))
 PHONES = Vocabulary(("<blank>", "AA", "B", "K"), "word")
@@ -409,17 +409,22 @@ def test_compilation_is_announced_once_and_cached(tmp_path):
     assert said[1] == ""
 
 
-def test_a_hotword_of_many_words_has_few_spellings():
-    """Thirty words of two pronunciations each would have 2^30."""
+def test_a_hotword_of_many_words_is_heard_in_any_of_its_spellings():
+    """Thirty words of two pronunciations each have 2^30 of them, and the automaton 31 states."""
     words = [f"W{index}" for index in range(30)]
-    spellings = [(index, spelled) for index in range(30) for spelled in ((1, 2), (3,))]
+    ways = [((1, 2, 1 + index % 3), (3, 1 + index // 10)) for index in range(30)]
+    spellings = [(index, spelled) for index in range(30) for spelled in ways[index]]
     lexicon = Lexicon.of_spellings(words, spellings)
-    found = _spellings(words, lexicon, PHONES, separator=BLANK)
-    assert len(found) == len(set(found)) == 64
-    assert all(spelled[-48:] == (1, 2) * 24 for spelled in found)  # of later words, the first ones
-    assert len({spelled[:6] for spelled in found}) > 1
-    assert len(_spellings(words[:6], lexicon, PHONES, separator=BLANK)) == 64  # all there are
-    BeamDecoder(PHONES, lexicon=lexicon, hotwords=[" ".join(words)])
+    decoder = BeamDecoder(PHONES, lexicon=lexicon, hotwords=[" ".join(words)])
+    assert len(decoder.knowledge.hotwords.partial) == 31
+    plain = BeamDecoder(PHONES, lexicon=lexicon)
+    for seed in range(3):
+        choice = np.random.default_rng(seed).integers(2, size=30)
+        heard = [t for i, way in enumerate(choice) for token in ways[i][way] for t in (token, 0)]
+        log_probs = np.full((len(heard), 4), -20, np.float32)
+        log_probs[np.arange(len(heard)), heard] = -0.01
+        assert decoder.decode(log_probs)[0].words == tuple(words)
+        assert plain.decode(log_probs)[0].words != tuple(words)
 
 
 def test_a_lexicon_that_spells_all_words_alike():
@@ -428,3 +433,66 @@ def test_a_lexicon_that_spells_all_words_alike():
     with pytest.raises(DecoderError, match="the lexicon spells 1001 words alike; allowed: 1000"):
         BeamDecoder(PHONES, lexicon=lexicon)
     BeamDecoder(PHONES, lexicon=lexicon.among(words[:1000]))
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 3])
+@pytest.mark.parametrize("with_lm", [True, False])
+def test_a_narrow_beam_writes_words_not_phones(beam_size, with_lm):
+    words = list(PRONUNCIATIONS)
+    spelled = [(i, s) for i, ways in enumerate(PRONUNCIATIONS.values()) for s in ways]
+    lexicon = Lexicon.of_spellings(words, spelled)
+    for seed in range(50):
+        lm = random_lm(words, seed) if with_lm else None
+        config = DecoderConfig(beam_size=beam_size)
+        found = BeamDecoder(PHONES, config, lm=lm, lexicon=lexicon).decode(
+            random_log_probs(seed, frames=12), 5
+        )
+        assert all(set(hypothesis.words) <= set(words) for hypothesis in found)
+
+
+def test_an_unfinished_word_becomes_the_likeliest_that_begins_so():
+    lm = random_lm(["ONE", "TWO"], 0)
+    likely = max(("ONE", "TWO"), key=lambda word: lm.arrays.prob[1 + lm.word_ids([word])[0]])
+    lexicon = Lexicon.of_spellings(("ONE", "TWO"), ((0, (3, 1, 2)), (1, (3, 1, 1))))
+    log_probs = np.full((2, 4), -20, np.float32)
+    log_probs[[0, 1], [3, 1]] = -0.01
+    found = BeamDecoder(PHONES, lm=lm, lexicon=lexicon).decode(log_probs)[0]
+    assert (found.words, found.tokens, found.spans) == ((likely,), (3, 1), ((0, 2),))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("with_lm", [True, False])
+def test_hotwords_over_phones_are_whole_words(seed, with_lm):
+    """... with homophones, several spellings, weights, and phrases that overlap."""
+    words = list(PRONUNCIATIONS)
+    spelled = [(i, s) for i, ways in enumerate(PRONUNCIATIONS.values()) for s in ways]
+    lexicon = Lexicon.of_spellings(words, spelled)
+    lm = random_lm(words, seed) if with_lm else None
+    log_probs = random_log_probs(seed, frames=6)
+    config = DecoderConfig(hotword_boost=0.9, word_score=-0.1, **EVERYTHING)
+    plain = BeamDecoder(PHONES, config, lm=lm, lexicon=lexicon).decode(log_probs, 10**6)
+    # A boost counts the phones of the first spelling, whichever is heard.
+    gains = {("BAH",): 0.9 * 2, ("A", "BAA"): 0.4 * 3, ("KAB",): 0.9 * 3, ("BAA", "A"): 0.9 * 3}
+    expected = {
+        h.words: h.score
+        + sum(
+            gain
+            for phrase, gain in gains.items()
+            for i in range(len(h.words))
+            if h.words[i : i + len(phrase)] == phrase
+        )
+        for h in plain
+    }
+    hotwords = ["BAH", "A BAA:0.4", "KAB", "BAA A"]
+    assert_same(
+        BeamDecoder(PHONES, config, lm=lm, lexicon=lexicon, hotwords=hotwords), log_probs, expected
+    )
+
+
+def test_hotwords_where_nothing_ends_a_word_match_tokens():
+    letters = Vocabulary(("<blank>", "甲", "乙", "丙"))
+    log_probs = random_log_probs(3, frames=6)
+    config = DecoderConfig(hotword_boost=0.9, **EVERYTHING)
+    plain = BeamDecoder(letters, config).decode(log_probs, 10**6)
+    expected = {h.words: h.score + 1.8 * h.text.count("甲乙") for h in plain}
+    assert_same(BeamDecoder(letters, config, hotwords=["甲乙"]), log_probs, expected)

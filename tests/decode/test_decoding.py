@@ -3,6 +3,7 @@
 import argparse
 import json
 import pickle
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from asr.decode.rescore import Rescorer
 from asr.decode.settings import (
     DecoderConfig,
     load_settings,
+    parse_hotword,
     parse_settings,
     save_settings,
 )
@@ -28,7 +30,7 @@ from asr.evaluation import TuningData, tune
 from asr.lexicon import Pronunciations
 from asr.lm import NgramModel, estimate, write_arpa
 from asr.manifest import Utterance, read_manifest, write_manifest
-from asr.options import Decoding, DecodingOptions
+from asr.options import Decoding, DecodingOptions, read_hotwords
 from asr.text import Normalizer, Vocabulary
 
 VOCABULARY = Vocabulary(("<blank>", " ", "A", "B"))
@@ -464,3 +466,39 @@ def test_nor_is_it_with_a_lexicon_that_is_given(
     (tmp_path / "words.txt").write_text("BAD B AH D\n")
     with pytest.raises(DecoderError, match="over characters"):
         decoder_of(phone_model, dictionary, "--lexicon", str(tmp_path / "words.txt"))
+
+
+def test_a_file_of_hotwords_has_comments_boosts_and_empty_lines(tmp_path: Path):
+    path = tmp_path / "hotwords.txt"
+    path.write_text("\ufeff# names\nwool:10\n\n  night watch : 2.5  # a ship\nApollo 11\n")
+    assert read_hotwords(path) == ("wool:10", "night watch : 2.5", "Apollo 11")
+    parsed = [parse_hotword(line) for line in read_hotwords(path)]
+    assert parsed == [("wool", 10.0), ("night watch ", 2.5), ("Apollo 11", None)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('["wool", "barn"]', "write one word or phrase a line"),
+        ("barn, river", "',' is no part of a word; write one word or phrase a line"),
+        ("whittaws 5.0", "a number behind a space; write phrase:boost"),
+        ("whittaws\t5", "a number behind a space; write phrase:boost"),
+        ("<lm> wool", "'<' is no part of a word"),
+        ("wool|W UH L", "is no part of a word"),
+        ("WOOL W UH1 L", "a pronunciation; give it in a file with --lexicon"),
+        ("wool:", "the boost is ''; write phrase:boost with a number 0..1000"),
+        ("wool:much", "the boost is 'much'"),
+        ("wool:-1", "the boost is '-1'"),
+        ("wool:nan", "the boost is 'nan'"),
+        (":3", "the boost is '3'"),
+    ],
+)
+def test_hotwords_in_another_syntax_are_refused(tmp_path: Path, line: str, message: str):
+    with pytest.raises(DecoderError, match=re.escape(message)):
+        DecodingOptions(hotwords=[line])
+    path = tmp_path / "hotwords.txt"
+    path.write_text(f"barn\n{line}\n")
+    with pytest.raises(DecoderError, match=f"{path}: line 2: ") as raised:
+        read_hotwords(path)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from hypothesis import given, strategies as st
 
 import asr
 from asr.decode import DecoderConfig, Rescorer
 from asr.errors import AudioError
+from asr.formats import Word
 from asr.manifest import Utterance, read_manifest
 from asr.recognize import Recognizer
 from asr.streaming.live import LEFT_S, RIGHT_S, STEP_S, Line, Listener, run_live
@@ -133,12 +135,30 @@ def test_impossible_rates_are_refused(model: Recognizer, rate_hz: int):
         run_live(model, io.BytesIO(), lambda _: None, rate_hz)
 
 
+def timed(slots: Sequence[Sequence[str]], jitter: float = 0.0, seed: int = 0) -> list[Word]:
+    """Words with times: each slot is a second, which its words share; bounds move by the jitter."""
+    move = np.random.default_rng(seed).uniform(-jitter, jitter, len(slots) + 1)
+    words = []
+    for place, slot in enumerate(slots):
+        bounds = np.linspace(place + move[place], place + 1 + move[place + 1], len(slot) + 1)
+        words += [
+            Word(word, float(start), float(end), 1.0)
+            for word, start, end in zip(slot, bounds[:-1], bounds[1:], strict=True)
+        ]
+    return words
+
+
+def words_in(text: str) -> list[Word]:
+    """Words of a text: X+B share the time of one word, and in the time of - there is none."""
+    return timed([[] if slot == "-" else slot.split("+") for slot in text.split()])
+
+
 def line_of(*hypotheses: str, final: str) -> list[str]:
     written: list[str] = []
     line = Line(written.append)
     for words in hypotheses:
-        line.suppose(words.split())
-    line.end(final.split())
+        line.suppose(words_in(words))
+    line.end(words_in(final))
     return written
 
 
@@ -150,3 +170,43 @@ def test_words_are_written_when_two_hypotheses_agree():
 
 def test_what_was_written_stays():
     assert line_of("A B C", "A B C", final="X B C D") == ["A", " B", " C", " D", "\n"]
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "final", "written"),
+    [
+        (["A B C", "A B C"], "A X+B C", "A B C"),  # B, written, has become X B: no second B
+        (["A B C D", "A B C D"], "A X+B C D E", "A B C D E"),
+        (["A X+B C D", "A X+B C D"], "A B C D E", "A X B C D E"),  # and no lost D
+        (["TO+DAY IS X", "TO+DAY IS X"], "TODAY IS FINE", "TO DAY IS FINE"),
+        (["A B X", "A B X", "A C+B D X", "A C+B D X"], "A C+B D E", "A B D E"),
+        (["A B C D", "A B C D"], "A - C D", "A B C D"),
+        (["NO NO X", "NO NO X"], "NO NO NO", "NO NO NO"),
+        (["A B X", "A B X"], "", "A B"),
+    ],
+)
+def test_a_revision_neither_repeats_nor_loses_words(hypotheses, final: str, written: str):
+    assert "".join(line_of(*hypotheses, final=final)).strip() == written
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_many_revisions_write_each_word_once_in_order(seed: int):
+    """What was written is replaced, dropped, or joined by new words, and no bound stays."""
+    rng = np.random.default_rng(seed)
+    spoken = [f"W{number}" for number in range(20)]
+    written: list[str] = []
+    line = Line(written.append)
+
+    def revised(heard: int) -> list[Word]:
+        slots = [
+            [[word], ["X"], [], [word, "X"], ["X", word]][rng.integers(5)]
+            for word in spoken[: len(written)]
+        ]
+        slots += [[word] for word in spoken[len(written) : heard]]
+        return timed(slots, 0.1, int(rng.integers(2**32)))
+
+    for heard in range(1, len(spoken) + 1):
+        line.suppose(revised(heard))
+    assert len(written) > 10
+    line.end(revised(len(spoken)))
+    assert "".join(written) == " ".join(spoken) + "\n"
