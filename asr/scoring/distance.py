@@ -61,7 +61,8 @@ def _fill(ref: Row, backward: Row, oldest: Row, old: Row, new: Row) -> Index:
                 new[first : last + 1],
             )
         oldest, old, new = old, new, oldest
-    return old[num_rows]
+    cost: Index = old[num_rows]
+    return cost
 
 
 @kernel
