@@ -8,7 +8,9 @@ more, with rescoring: that is the best text of the segment, and it may differ fr
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 
 import numpy as np
@@ -16,7 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 from asr.audio import Waveform
-from asr.decode import NBEST, Decoder, spoken_words
+from asr.decode import NBEST, BeamDecoder, Decoder, Hypothesis, spoken_words
 from asr.formats import Segment, Word
 from asr.recognize import Recognizer
 from asr.streaming.live import STEP_S, Listener, check_rate
@@ -45,6 +47,7 @@ class EndOfSpeech:
 
 
 LiveEvent = LiveWords | EndOfSpeech
+_Decode = Callable[[NDArray[np.float32]], Sequence[Hypothesis]]
 
 
 class LiveSession(Listener):
@@ -66,6 +69,7 @@ class LiveSession(Listener):
         super().__init__(recognizer, lambda text: None)
         self.duration = 0.0  # seconds that were added
         self._give = give
+        self._guesses = _Guesses(self.guesser)
         self._calibration = recognizer.calibration
         self._rate_hz = sample_rate_hz
         own_hz = self.acoustics.sample_rate_hz
@@ -77,7 +81,7 @@ class LiveSession(Listener):
         self._waiting = list[Waveform]()  # at the model's rate, less than a step in all
         self._frames_before = 0  # in the segments that have ended
         self._behind = 0.0  # the end of the last final word of the session, in seconds
-        self._partial: tuple[Word, ...] = ()
+        self._partial = tuple[Word, ...]()
 
     def add(self, waveform: Waveform) -> None:
         """Add samples, float32 (L,) within [-1, 1]; give the events that follow from them."""
@@ -104,7 +108,9 @@ class LiveSession(Listener):
 
     def _suppose(self, tentative: NDArray[np.float32]) -> None:
         held = self.segmenter.held
-        found = self._new_words(np.concatenate((held, tentative)), self.guesser)
+        heard = np.concatenate((held, tentative))
+        words = self._words(heard, partial(self._guesses.hypotheses, len(held)))
+        found = [word for word in words if self._is_new(word)]
         settled = self._seconds(len(held))
         limits = [settled] * (len(found) - 1) + [settled - _SETTLED_S]  # nothing follows the last
         ended = [word for word, limit in zip(found, limits, strict=False) if word.end <= limit]
@@ -113,7 +119,8 @@ class LiveSession(Listener):
         self._tell(found[:count], found[count:])
 
     def _end_line(self, segment: NDArray[np.float32]) -> None:
-        words = self._words(segment, self.decoder)
+        words = self._words(segment, partial(self.decoder.decode, nbest=NBEST))
+        self._guesses = _Guesses(self.guesser)
         self._tell([word for word in words if self._is_new(word)], [])
         self._frames_before += len(segment)
         if words:
@@ -132,22 +139,40 @@ class LiveSession(Listener):
         """Return whether a word lies behind the final ones: whether its middle does."""
         return (word.start + word.end) / 2 > self._behind
 
-    def _new_words(self, log_probs: NDArray[np.float32], decoder: Decoder) -> list[Word]:
-        return [word for word in self._words(log_probs, decoder) if self._is_new(word)]
-
-    def _words(self, log_probs: NDArray[np.float32], decoder: Decoder) -> list[Word]:
+    def _words(self, log_probs: NDArray[np.float32], decode: _Decode) -> list[Word]:
         """Decode the frames (T, V) of the segment; times count from the start of the session."""
         if not (log_probs.argmax(axis=1) != BLANK).any():
             return []
         frame_s, start = self.acoustics.frame_shift_ms / 1000, self._seconds(0)
-        words = spoken_words(
-            log_probs, decoder.decode(log_probs, NBEST), frame_s, self._calibration
-        )
+        words = spoken_words(log_probs, decode(log_probs), frame_s, self._calibration)
         return [replace(word, start=start + word.start, end=start + word.end) for word in words]
 
     def _seconds(self, frame: int) -> float:
         """Return the time of a frame of the segment since the session began."""
         return (self._frames_before + frame) * self.acoustics.frame_shift_ms / 1000
+
+
+class _Guesses:
+    """The hypotheses of a segment that grows; its final frames are searched once.
+
+    A beam search goes on where it was. It is copied before frames that may still change.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._search = decoder.start(remember=True) if isinstance(decoder, BeamDecoder) else None
+        self._searched = 0  # frames
+
+    def hypotheses(self, num_final: int, log_probs: NDArray[np.float32]) -> list[Hypothesis]:
+        """Return the best hypotheses of float (T, V), of which num_final frames never change."""
+        if self._search is None:
+            return self._decoder.decode(log_probs, NBEST)
+        self._search.advance(log_probs[self._searched : num_final])
+        self._searched = num_final
+        ahead = copy(self._search)
+        ahead.state = deepcopy(self._search.state)
+        ahead.advance(log_probs[num_final:])
+        return ahead.hypotheses(NBEST)
 
 
 def _are_alike(pair: tuple[Word, Word]) -> bool:
