@@ -144,20 +144,32 @@ class RecordingDesk(_Desk):
         Raises:
             RequestError: the recording cannot be recognised, or the process died.
         """
-        process = await self._free_process()
+        finished = None
+        while finished is None:
+            finished = await self._recognise(await self._free_process(), task, descriptor, tell)
+        self._usual_s += 0.2 * (finished.seconds - self._usual_s)
+        return finished
+
+    async def _recognise(
+        self,
+        process: Process,
+        task: Task,
+        descriptor: int,
+        tell: Callable[[Progress | Segment], None],
+    ) -> Finished | None:
+        """Give a task to a process; return None if it had died before."""
         inbox = self._inboxes[process] = asyncio.Queue[Any]()
         try:
             await process.send(task, descriptor)
-            finished = await _outcome(inbox, tell)
-        except RequestError:
-            self._release(process)
-            raise
+            finished = await _outcome(inbox, tell) if await inbox.get() else None
         except asyncio.CancelledError:
             recall = asyncio.create_task(self._recall(process, inbox))
             self._recalls.add(recall)
             recall.add_done_callback(self._recalls.discard)
             raise
-        self._usual_s += 0.2 * (finished.seconds - self._usual_s)
+        except RequestError:
+            self._release(process)
+            raise
         self._release(process)
         return finished
 

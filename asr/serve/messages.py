@@ -31,6 +31,11 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Started:
+    """A worker: it has the task and its file, so if it dies now, they may be the cause."""
+
+
+@dataclass(frozen=True)
 class Progress:
     """A worker: so many seconds are done, of so many, if that is known."""
 

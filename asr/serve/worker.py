@@ -29,6 +29,7 @@ from asr.serve.messages import (
     Open,
     Progress,
     Sound,
+    Started,
     Task,
 )
 from asr.serve.problems import RequestError, internal_error
@@ -118,6 +119,7 @@ class _Recording:
     def recognise(self, model: Model) -> None:
         """Send each segment, the progress, and in the end Finished or Failed."""
         began, segments = time.monotonic(), list["Segment"]()
+        self._server.send(Started())
         try:
             recognizer = model.recognizer(self._task.hotwords)
             self._check_length(self._promised_s(recognizer.acoustics.sample_rate_hz))
