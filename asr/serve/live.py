@@ -123,7 +123,7 @@ class LiveSessions:
                 continue
             kind = _as_record(message.get("text")).get("type")
             if kind != "stop":
-                raise _bad(f'type is {kind!r:.100}; allowed: "stop", and sound as binary messages')
+                raise _bad(f"type is {kind!r:.100}; allowed: 'stop'; sound is binary")
             await call.finish()
             return
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asr.errors import AsrError, AudioError, DecoderError
+from asr.errors import AsrError, AudioError, DecoderError, MissingDependencyError
 
 _TYPES = {
     401: "authentication_error",
@@ -75,6 +75,8 @@ def as_request_error(error: AsrError) -> RequestError:
         return RequestError(400, "invalid_audio", str(error), param="file")
     if isinstance(error, DecoderError):
         return RequestError(400, "invalid_hotwords", str(error), param="prompt")
+    if isinstance(error, MissingDependencyError):
+        return RequestError(415, "not_installed", str(error))
     return internal_error()
 
 

@@ -1,6 +1,7 @@
 """Run the server until a signal ends it."""
 
 import asyncio
+import logging
 import resource
 import socket
 import sys
@@ -31,6 +32,7 @@ def serve(decoding: Decoding, settings: ServeSettings) -> None:
 
 def run_server(load: Load, settings: ServeSettings) -> None:
     """Serve what `load` loads in each worker process; errors as of `serve`."""
+    _quieten()
     _allow_files(settings.connections + 2 * settings.queue + _FILES)
     asyncio.run(_run(load, settings))
 
@@ -79,6 +81,14 @@ def _config(server: Server, settings: ServeSettings) -> uvicorn.Config:
         timeout_graceful_shutdown=settings.grace_s,
         h11_max_incomplete_event_size=HEAD_BYTES,
         loop="asyncio",
+    )
+
+
+def _quieten() -> None:
+    """Keep the mistakes of clients out of the log, which is for ours."""
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: not record.getMessage().startswith("Invalid UTF-8 sequence")
     )
 
 
