@@ -131,6 +131,14 @@ def test_an_edited_text_keeps_its_times(page: Page, folder: Path):
     assert times == sorted(times)
 
 
+def test_what_is_hidden_is_not_seen(page: Page):
+    page.choose_files("#files", SPEECH)
+    page.wait(f"!document.querySelector('{RESULT} .actions').hidden")
+    hidden = "[...document.querySelectorAll('[hidden]')]"
+    assert page.run(f"{hidden}.length") >= 3
+    assert page.run(f"{hidden}.filter((element) => element.offsetHeight).length") == 0
+
+
 def test_hotwords_are_sent(page: Page, server: Served):
     page.run("document.querySelector('#hotwords').value = '...'")
     page.choose_files("#files", SPEECH)
