@@ -12,6 +12,7 @@ from typing import Any
 from asr.errors import AsrError
 from asr.formats import Segment
 from asr.serve.messages import (
+    Assignment,
     Cancel,
     Close,
     Closed,
@@ -23,7 +24,6 @@ from asr.serve.messages import (
     Open,
     Progress,
     Sound,
-    Task,
 )
 from asr.serve.problems import RequestError, as_request_error
 from asr.serve.processes import Main, Process, Seat
@@ -130,7 +130,7 @@ class RecordingDesk(_Desk):
             self.num_admitted -= 1
 
     async def recognise(
-        self, task: Task, descriptor: int, tell: Callable[[Progress | Segment], None]
+        self, task: Assignment, descriptor: int, tell: Callable[[Progress | Segment], None]
     ) -> Finished:
         """Have a recording recognised as soon as a process is free.
 
@@ -153,7 +153,7 @@ class RecordingDesk(_Desk):
     async def _recognise(
         self,
         process: Process,
-        task: Task,
+        task: Assignment,
         descriptor: int,
         tell: Callable[[Progress | Segment], None],
     ) -> Finished | None:

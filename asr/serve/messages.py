@@ -14,7 +14,7 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Task:
+class Assignment:
     """The server: recognise the file whose descriptor follows this message."""
 
     name: str  # of the recording, for messages to the client

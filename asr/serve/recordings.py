@@ -22,7 +22,7 @@ from asr.serve.answers import (
     write_answer,
 )
 from asr.serve.desks import RecordingDesk
-from asr.serve.messages import Finished, Progress, Task
+from asr.serve.messages import Assignment, Finished, Progress
 from asr.serve.metrics import Metrics
 from asr.serve.problems import RequestError
 from asr.serve.settings import ServeSettings
@@ -128,7 +128,7 @@ class Transcriptions:
             RequestError: as `recognise` does, and 504 at the deadline.
         """
         words = needs_words(wish.response_format)
-        task = Task(form.name, words, wish.hotwords, self._settings.audio_s)
+        task = Assignment(form.name, words, wish.hotwords, self._settings.audio_s)
         inbox = asyncio.Queue[OfRecording | None]()
         work = asyncio.create_task(self._desk.recognise(task, form.descriptor, inbox.put_nowait))
         work.add_done_callback(lambda _: inbox.put_nowait(None))

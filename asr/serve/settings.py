@@ -80,18 +80,18 @@ class ServeSettings:
 
 
 def read_token(path: Path) -> str:
-    """Read the token in a file, which others must not be able to read.
+    """Read the token in a file, which not everybody must be able to read.
 
     Raises:
-        ConfigError: the file cannot be read, others may read it, or the token is no good one.
+        ConfigError: the file cannot be read, everybody may read it, or the token is no good one.
     """
     try:
         token = path.read_text(encoding="ascii").strip()
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         raise ConfigError(f"--token-file {path}: cannot be read ({error})") from error
-    if os.name == "posix" and mode & 0o077:
-        raise ConfigError(f"--token-file {path}: others may read it; run chmod 600 {path}")
+    if os.name == "posix" and mode & 0o007:
+        raise ConfigError(f"--token-file {path}: everybody may read it; run chmod 600 {path}")
     if len(token) < _SHORTEST_TOKEN or not token.isprintable() or " " in token:
         raise ConfigError(
             f"--token-file {path}: holds {len(token)} characters; write one line of at least "

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from asr.audio import AudioStream
 from asr.errors import AsrError
 from asr.serve.messages import (
+    Assignment,
     Cancel,
     Close,
     Closed,
@@ -30,7 +31,6 @@ from asr.serve.messages import (
     Progress,
     Sound,
     Started,
-    Task,
 )
 from asr.serve.problems import RequestError, internal_error
 
@@ -110,7 +110,7 @@ def serve_recordings(server: Connection, load: Load) -> None:
 class _Recording:
     """A recording that is being recognised."""
 
-    def __init__(self, server: Connection, task: Task, descriptor: int) -> None:
+    def __init__(self, server: Connection, task: Assignment, descriptor: int) -> None:
         self._server = server
         self._task = task
         self._path = Path(f"/dev/fd/{descriptor}")  # the file has no other name
