@@ -51,7 +51,7 @@ class LimitedProtocol(H11Protocol):
         others.idle[self] = None
         self._set_deadline()
         if len(self.connections) > others.most:
-            next(iter(others.idle)).transport.abort()
+            next(iter(others.idle)).drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -107,7 +107,7 @@ class LimitedProtocol(H11Protocol):
     def _set_deadline(self) -> None:
         if self._deadline:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(self._others.idle_s, self._drop)
+        self._deadline = self.loop.call_later(self._others.idle_s, self.drop)
 
     def _forget(self) -> None:
         self._others.idle.pop(self, None)
@@ -115,7 +115,8 @@ class LimitedProtocol(H11Protocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """End the connection at once."""
         self._forget()
         self.transport.abort()
 

@@ -163,8 +163,8 @@ def test_idle_connections_lock_nobody_out(server: Served):
             sockets.append(server.connect())
             if number % CONNECTIONS == 0:
                 assert server.get("/healthz")[0] == 200
+        assert server.metric("process_open_fds") < CONNECTIONS + 100
         assert server.post(wav())[0] == 200
-        wait_until(lambda: server.metric("process_open_fds") < CONNECTIONS + 100)
     finally:
         for connection in sockets:
             connection.close()
