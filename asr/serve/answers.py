@@ -29,7 +29,6 @@ def needs_words(response_format: str) -> bool:
 def write_answer(
     response_format: str,
     granularities: Sequence[str],
-    transcript: Transcript,
     finished: Finished,
 ) -> str:
     """Return the body of an answer.
@@ -37,25 +36,22 @@ def write_answer(
     Args:
         response_format: one of RESPONSE_FORMATS.
         granularities: of GRANULARITIES, the lists that verbose_json has.
-        transcript: of the recording.
-        finished: what it was made of.
+        finished: what came of the recording.
     """
+    transcript = finished.transcript
     if response_format == "json":
         record = {"text": transcript.text, "usage": _usage(transcript)}
     elif response_format == "verbose_json":
-        record = verbose(granularities, transcript, finished)
+        record = verbose(granularities, finished)
     else:
         name = "txt" if response_format == "text" else response_format
         return FORMATS[name].write(transcript)
     return as_json(record)
 
 
-def verbose(
-    granularities: Sequence[str],
-    transcript: Transcript,
-    finished: Finished,
-) -> dict[str, Any]:
+def verbose(granularities: Sequence[str], finished: Finished) -> dict[str, Any]:
     """Return the record of verbose_json; words have a confidence, which OpenAI's have not."""
+    transcript = finished.transcript
     record: dict[str, Any] = {
         "task": "transcribe",
         "language": finished.language,

@@ -258,6 +258,10 @@ class LiveDesk(_Desk):
         Raises:
             RequestError: 429, there are as many sessions as are allowed; 503, no process is ready.
         """
+        if not self._seats:
+            raise RequestError(
+                503, "no_live_sessions", "this server takes none; start it with --live-workers 1"
+            )
         if len(self.sessions) >= self._most:
             raise RequestError(
                 429,

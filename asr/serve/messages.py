@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from asr.formats import Segment
+from asr.formats import Segment, Transcript
 from asr.streaming import LiveEvent
 
 
@@ -47,8 +47,8 @@ class Progress:
 class Finished:
     """A worker: the recording is recognised."""
 
+    transcript: Transcript
     segments: tuple[Segment, ...]
-    duration: float
     seconds: float  # that it took
     language: str  # of the model, in English, or "unknown"
 

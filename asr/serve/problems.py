@@ -71,12 +71,12 @@ def as_request_error(error: AsrError) -> RequestError:
     """Return the answer to an error of recognition; errors of the server itself tell no more."""
     if isinstance(error, RequestError):
         return error
+    if isinstance(error, MissingDependencyError):
+        return RequestError(415, "not_installed", str(error))
     if isinstance(error, AudioError):
         return RequestError(400, "invalid_audio", str(error), param="file")
     if isinstance(error, DecoderError):
         return RequestError(400, "invalid_hotwords", str(error), param="prompt")
-    if isinstance(error, MissingDependencyError):
-        return RequestError(415, "not_installed", str(error))
     return internal_error()
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from asr.formats import Segment, Transcript
+from asr.formats import Segment
 from asr.serve.answers import (
     GRANULARITIES,
     RESPONSE_FORMATS,
@@ -105,18 +105,19 @@ class Transcriptions:
         request, settings = Request(scope, receive), self._settings
         deadline = asyncio.get_running_loop().time() + settings.request_s
         with self._desk.admitted():
-            async with received_form(request, settings.upload_mb, settings.idle_s) as form:
+            receiving = received_form(request, settings.upload_mb, settings.idle_s, deadline)
+            async with receiving as form:
                 wish = Wish.of(form, self.model)
                 async with aclosing(self._messages(form, wish, deadline)) as messages:
                     if wish.stream:
                         # An error before the first event still has a status of its own.
                         first = await anext(messages)
-                        events = _events(form, wish, first, messages)
+                        events = _events(wish, first, messages)
                         response: Response = StreamingResponse(
                             events, media_type="text/event-stream"
                         )
                     else:
-                        response = await _unless_gone(request, _answer(form, wish, messages))
+                        response = await _unless_gone(request, _answer(wish, messages))
                     await response(scope, receive, send)
 
     async def _messages(
@@ -133,9 +134,8 @@ class Transcriptions:
         work = asyncio.create_task(self._desk.recognise(task, form.descriptor, inbox.put_nowait))
         work.add_done_callback(lambda _: inbox.put_nowait(None))
         try:
-            async with asyncio.timeout_at(deadline):
-                while message := await inbox.get():
-                    yield message
+            while message := await _before(deadline, inbox):
+                yield message
             finished = work.result()
         except TimeoutError:
             raise RequestError(
@@ -146,23 +146,32 @@ class Transcriptions:
             ) from None
         finally:
             work.cancel()
-        self._metrics.audio.labels("recording").inc(finished.duration)
-        self._metrics.real_time_factor.observe(finished.seconds / max(finished.duration, 1e-3))
+        duration = finished.transcript.duration
+        self._metrics.audio.labels("recording").inc(duration)
+        self._metrics.real_time_factor.observe(finished.seconds / max(duration, 1e-3))
         yield finished
 
 
-async def _answer(form: Form, wish: Wish, messages: AsyncIterator[OfRecording]) -> Response:
+async def _before(deadline: float, inbox: asyncio.Queue[OfRecording | None]) -> OfRecording | None:
+    """Return the next message; TimeoutError at the deadline.
+
+    The limit must not span a `yield`: it would then cancel whoever consumes the messages.
+    """
+    async with asyncio.timeout_at(deadline):
+        return await inbox.get()
+
+
+async def _answer(wish: Wish, messages: AsyncIterator[OfRecording]) -> Response:
     """Return the whole answer."""
     async for message in messages:
         if isinstance(message, Finished):
             found = message
-    transcript = _transcript(form, found)
-    body = write_answer(wish.response_format, wish.granularities, transcript, found)
+    body = write_answer(wish.response_format, wish.granularities, found)
     return Response(body, media_type=media_type(wish.response_format))
 
 
 async def _events(
-    form: Form, wish: Wish, first: OfRecording, messages: AsyncIterator[OfRecording]
+    wish: Wish, first: OfRecording, messages: AsyncIterator[OfRecording]
 ) -> AsyncIterator[str]:
     """Yield server-sent events: the text, piece by piece, and in the end the whole."""
     said = False
@@ -179,28 +188,19 @@ async def _events(
                         {"type": "asr.progress", "done": message.done, "total": message.total}
                     )
             else:
-                yield event(_done(form, wish, message))
+                yield event(_done(wish, message))
             message = await anext(messages, None)
     except RequestError as error:
         yield event({"type": "error", **error.as_dict()})
     yield "data: [DONE]\n\n"
 
 
-def _done(form: Form, wish: Wish, finished: Finished) -> dict[str, Any]:
-    transcript, record = _transcript(form, finished), dict[str, Any]()
+def _done(wish: Wish, finished: Finished) -> dict[str, Any]:
+    record = dict[str, Any]()
     if wish.response_format == "verbose_json":
-        record = verbose(wish.granularities, transcript, finished)
+        record = verbose(wish.granularities, finished)
         del record["usage"]  # clients expect tokens here, which we have not
-    return record | {"type": "transcript.text.done", "text": transcript.text}
-
-
-def _transcript(form: Form, finished: Finished) -> Transcript:
-    return Transcript(
-        path=form.name,
-        text=" ".join(segment.text for segment in finished.segments),
-        duration=finished.duration,
-        words=tuple(word for segment in finished.segments for word in segment.words),
-    )
+    return record | {"type": "transcript.text.done", "text": finished.transcript.text}
 
 
 async def _unless_gone(request: Request, answering: Any) -> Response:

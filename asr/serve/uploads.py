@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from asr.serve.problems import RequestError
 
 _MOST_FIELDS = 64
+_LEAST_BYTES_PER_S = 1000  # telephones did better; a client that drips holds a place in the queue
 _FIELD_BYTES = 64 * 1024
 _LONGEST_NAME = 100  # characters of a file name that are repeated in messages
 
@@ -52,16 +53,20 @@ class _Parser(MultiPartParser):
 
 
 @asynccontextmanager
-async def received_form(request: Request, upload_mb: int, idle_s: float) -> AsyncIterator[Form]:
+async def received_form(
+    request: Request, upload_mb: int, idle_s: float, deadline: float
+) -> AsyncIterator[Form]:
     """Receive the form of a request.
 
     Args:
         request: multipart, with one file in the field `file`.
         upload_mb: the most megabytes that it may have.
-        idle_s: the longest time without a byte.
+        idle_s: the longest time without a byte, and the time that slow uploads are given besides
+            what they need at _LEAST_BYTES_PER_S.
+        deadline: time of the event loop by which the form must be there.
 
     Raises:
-        RequestError: 400, the form is damaged or lacks the file; 408, nothing came for too long;
+        RequestError: 400, the form is damaged or lacks the file; 408, it comes too slowly;
             413, it is too large; 415, it is no form.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -69,7 +74,7 @@ async def received_form(request: Request, upload_mb: int, idle_s: float) -> Asyn
         raise RequestError(
             415, "unsupported_media_type", f"Content-Type is {kind!r}; allowed: multipart/form-data"
         )
-    stream = _limited(request, upload_mb, idle_s)
+    stream = _limited(request, upload_mb, idle_s, deadline)
     try:
         parser = _Parser(
             request.headers,
@@ -89,20 +94,28 @@ async def received_form(request: Request, upload_mb: int, idle_s: float) -> Asyn
         await fields.close()
 
 
-async def _limited(request: Request, upload_mb: int, idle_s: float) -> AsyncGenerator[bytes, None]:
+async def _limited(
+    request: Request, upload_mb: int, idle_s: float, deadline: float
+) -> AsyncGenerator[bytes, None]:
     """Yield the body while it keeps within the limits."""
     most, num_bytes = upload_mb * 1_000_000, 0
+    clock = asyncio.get_running_loop().time
+    began = clock()
     promised = request.headers.get("content-length", "")
     if promised.isdecimal() and int(promised) > most:
         raise _too_large(upload_mb)
     pieces = request.stream()
     while True:
         try:
-            async with asyncio.timeout(idle_s):
+            slowest = began + idle_s + num_bytes / _LEAST_BYTES_PER_S
+            async with asyncio.timeout_at(min(clock() + idle_s, slowest, deadline)):
                 piece = await anext(pieces, None)
         except TimeoutError:
             raise RequestError(
-                408, "upload_stalled", f"no byte of the upload came for {idle_s:g} s; send it again"
+                408,
+                "upload_stalled",
+                f"{num_bytes} bytes of the upload came in {clock() - began:.0f} s, which is too "
+                "slow; send it again",
             ) from None
         if piece is None:
             return

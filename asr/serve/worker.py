@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import connection, parent_process
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from asr.audio import AudioStream
 from asr.errors import AsrError
+from asr.formats import Transcript
 from asr.serve.messages import (
     Assignment,
     Cancel,
@@ -137,7 +138,16 @@ class _Recording:
             self._server.send(Failed(internal_error()))
         else:
             seconds = time.monotonic() - began
-            self._server.send(Finished(tuple(segments), self._done, seconds, model.language))
+            transcript = self._transcript(segments)
+            self._server.send(Finished(transcript, tuple(segments), seconds, model.language))
+
+    def _transcript(self, segments: Sequence["Segment"]) -> Transcript:
+        return Transcript(
+            path=self._task.name,
+            text=" ".join(segment.text for segment in segments),
+            duration=self._done,
+            words=tuple(word for segment in segments for word in segment.words),
+        )
 
     def _promised_s(self, rate_hz: int) -> float:
         """Return the length that the header gives, or 0; so bombs are not even unpacked."""

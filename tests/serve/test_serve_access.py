@@ -1,6 +1,8 @@
 """Who may use a server: tokens, the names it is called by, and the pages that ask."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,6 +156,19 @@ def test_token_files(tmp_path: Path):
             read_token(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_token(tmp_path / "absent")
+
+
+def test_without_the_extra_there_is_a_remedy():
+    code = """
+import sys
+sys.modules["uvicorn"] = None
+from asr.cli.serve import main
+sys.exit(main(["--port", "0"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'asr[serve]'" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_command_says_what_is_wrong_in_one_line(capsys: pytest.CaptureFixture[str]):

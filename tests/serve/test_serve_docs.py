@@ -118,3 +118,11 @@ def test_the_unit_is_valid(tmp_path: Path):
     )
     ours = [line for line in done.stderr.splitlines() if "asr.service" in line]
     assert not ours
+
+
+def test_the_benchmark_has_its_options():
+    command = [sys.executable, ROOT / "scripts" / "bench" / "serve.py", "--help"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True)
+    written = (ROOT / "scripts" / "bench" / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"scripts/bench/serve\.py MANIFEST (.*)", written)
+    assert set(re.findall(r"--[a-z]+", example)) <= set(re.findall(r"--[a-z]+", shown.stdout))

@@ -117,6 +117,17 @@ def test_a_word_says_its_time_and_is_heard_when_clicked(page: Page):
     assert page.run(f"document.querySelector('{RESULT} audio').currentTime") < 2.9
 
 
+def test_words_are_reached_by_the_keyboard(page: Page):
+    page.choose_files("#files", SPEECH)
+    page.wait(f"document.querySelector('{RESULT} audio').duration > 3")
+    page.run(f"document.querySelector('{RESULT} .word[tabindex=\"0\"]').focus()")
+    for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "Enter"):
+        page.call("Input.dispatchKeyEvent", type="keyDown", key=key)
+        page.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+    assert page.run("document.activeElement.innerText") == "SAID"
+    page.wait(f"document.querySelector('{RESULT} audio').currentTime > 0.6")
+
+
 def test_an_edited_text_keeps_its_times(page: Page, folder: Path):
     page.choose_files("#files", SPEECH)
     page.wait(f"!document.querySelector('{RESULT} .actions').hidden")

@@ -78,7 +78,8 @@ function tell(result, { done, total }, began) {
 }
 
 // The server is busy: wait as long as it asks for.
-function again({ file, result, cancel }, seconds) {
+function again({ file, result, cancel }, retryAfter) {
+  const seconds = retryAfter || 5;
   result.say(`the server is busy; tried again in ${seconds} s`);
   setTimeout(() => {
     waiting.unshift({ file, result, cancel });

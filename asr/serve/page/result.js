@@ -37,7 +37,7 @@ export class Result {
     remove.onclick = () => this.remove();
     this.text.onclick = ({ target }) => this.play(target);
     this.text.onkeydown = (event) => {
-      if (event.key === "Enter" && !this.isEdited) this.play(event.target);
+      if (!this.isEdited) this.press(event);
     };
     document.getElementById("results-title").after(this.element); // the newest comes first
   }
@@ -84,11 +84,29 @@ export class Result {
     if (!file) return;
     this.audio.src = URL.createObjectURL(file);
     this.audio.hidden = false;
+    this.makeWordsButtons();
+  }
+
+  makeWordsButtons() {
+    if (this.audio.hidden) return;
     // A word is heard when it is clicked; by the keyboard, when it has the focus and Enter is pressed.
+    // One word is in the order of tabs; arrows go to the others.
     for (const span of this.text.querySelectorAll(".word")) {
-      span.tabIndex = 0;
+      span.tabIndex = span.previousElementSibling ? -1 : 0;
       span.setAttribute("role", "button");
     }
+  }
+
+  press(event) {
+    const { key, target } = event;
+    const to = { ArrowRight: target.nextElementSibling, ArrowLeft: target.previousElementSibling }[key];
+    if (key === "Enter" || key === " ") this.play(target);
+    else if (!to) return;
+    else {
+      [target.tabIndex, to.tabIndex] = [-1, 0];
+      to.focus();
+    }
+    event.preventDefault(); // nothing scrolls
   }
 
   fail(message) {
@@ -131,7 +149,7 @@ export class Result {
     this.text.contentEditable = "inherit";
     this.text.setAttribute("role", "group");
     this.show(retimed(this.text.textContent, this.words));
-    this.finish(this.state.textContent);
+    this.makeWordsButtons();
   }
 
   download(format) {
