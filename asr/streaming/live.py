@@ -50,11 +50,7 @@ def run_live(
     Raises:
         AudioError: the sample rate is not allowed.
     """
-    if sample_rate_hz not in _RATES_HZ:
-        raise AudioError(
-            f"the rate of the live stream is {sample_rate_hz} Hz; allowed: "
-            f"{_RATES_HZ.start}..{_RATES_HZ[-1]}"
-        )
+    check_rate(sample_rate_hz)
     listener = Listener(recognizer, write)
     rate_hz, num_samples = recognizer.acoustics.sample_rate_hz, 0
     for waveform in _waveforms(stream, sample_rate_hz, rate_hz):
@@ -62,6 +58,19 @@ def run_live(
         num_samples += len(waveform)
     listener.close()
     return num_samples / rate_hz
+
+
+def check_rate(sample_rate_hz: int) -> None:
+    """Check the sample rate of a live stream.
+
+    Raises:
+        AudioError: it is not allowed.
+    """
+    if sample_rate_hz not in _RATES_HZ:
+        raise AudioError(
+            f"the rate of the live stream is {sample_rate_hz} Hz; allowed: "
+            f"{_RATES_HZ.start}..{_RATES_HZ[-1]}"
+        )
 
 
 class Listener:
@@ -95,8 +104,7 @@ class Listener:
         self._take(log_probs[self._begin : end])
         dropped = max(0, end - self._left)
         self.heard, self._begin = self.heard[dropped * frame_samples :], end - dropped
-        if (self.segmenter.held.argmax(axis=1) != BLANK).any():
-            self.line.suppose(self._words(self.guesser, self.segmenter.held))
+        self._suppose(log_probs[end:])
 
     def close(self) -> None:
         """Write the words that are left."""
@@ -108,6 +116,11 @@ class Listener:
         """Take final frames (T, V); end the line of each segment that they complete."""
         for segment in self.segmenter.add(log_probs):
             self._end_line(segment)
+
+    def _suppose(self, tentative: NDArray[np.float32]) -> None:
+        """Decode the segment that has not ended; frames that are not yet final, (T, V), wait."""
+        if (self.segmenter.held.argmax(axis=1) != BLANK).any():
+            self.line.suppose(self._words(self.guesser, self.segmenter.held))
 
     def _end_line(self, segment: NDArray[np.float32]) -> None:
         if segment[:, BLANK].any():  # not certain blanks alone

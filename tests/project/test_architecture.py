@@ -18,7 +18,7 @@ LAYERS = [
     "features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode",
     "export inference segmentation options recognize evaluation training train objective "
-    "streaming batch doctor",
+    "streaming batch doctor serve",
     "cli",
 ]
 LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}

@@ -1,0 +1,2 @@
+from .service import run_server as run_server, serve as serve
+from .settings import ServeSettings as ServeSettings, read_token as read_token

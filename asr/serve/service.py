@@ -1,0 +1,100 @@
+"""Run the server until a signal ends it."""
+
+import asyncio
+import logging
+import resource
+import socket
+import sys
+from contextlib import suppress
+from functools import partial
+
+import uvicorn
+
+from asr.errors import ConfigError
+from asr.options import Decoding
+from asr.serve.app import Server
+from asr.serve.connections import HEAD_BYTES, LiveProtocol, limited
+from asr.serve.live import MESSAGE_BYTES
+from asr.serve.settings import ServeSettings
+from asr.serve.worker import Load, Model
+
+_FILES = 200  # that the server opens besides connections and uploads
+
+
+def serve(decoding: Decoding, settings: ServeSettings) -> None:
+    """Serve a model until SIGINT or SIGTERM; then finish what runs.
+
+    Raises:
+        AsrError: the model cannot be loaded, or the address cannot be used.
+    """
+    run_server(partial(Model, decoding), settings)
+
+
+def run_server(load: Load, settings: ServeSettings) -> None:
+    """Serve what `load` loads in each worker process; errors as of `serve`."""
+    _quieten()
+    _allow_files(settings.connections + 2 * settings.queue + _FILES)
+    asyncio.run(_run(load, settings))
+
+
+async def _run(load: Load, settings: ServeSettings) -> None:
+    server = Server(settings, load)
+    running = _Uvicorn(_config(server, settings))
+    try:
+        await server.start()
+        await running.serve()
+    except SystemExit:  # uvicorn has printed why the address cannot be used
+        raise ConfigError(
+            f"cannot listen on {settings.host}, port {settings.port}; is another server running? "
+            "give another --port"
+        ) from None
+    finally:
+        server.stop()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn, which says where it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the address, and print it."""
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            print(f"asr-serve: listening on http://{shown}:{port}/", file=sys.stderr, flush=True)
+
+
+def _config(server: Server, settings: ServeSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        server.app,
+        host=settings.host,
+        port=settings.port,
+        http=limited(settings.connections, settings.idle_s),
+        ws=LiveProtocol,
+        ws_max_size=MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # a small message could unpack to a large one
+        lifespan="off",
+        log_level="error",
+        access_log=False,  # who asked for what is nobody's business
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=settings.grace_s,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        loop="asyncio",
+    )
+
+
+def _quieten() -> None:
+    """Keep the mistakes of clients out of the log, which is for ours."""
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.error").addFilter(
+        lambda record: not record.getMessage().startswith("Invalid UTF-8 sequence")
+    )
+
+
+def _allow_files(number: int) -> None:
+    """Allow this process to open so many files, if the system lets it."""
+    with suppress(ValueError, OSError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < number:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(number, hard), hard))
