@@ -20,8 +20,8 @@ from asr.errors import ConfigError
 class TextConfig:
     """The normalisation of transcripts before training (asr/text.py, Normalizer)."""
 
-    case: Literal["upper", "lower", "keep"] = "upper"
-    numbers: Literal["en", "keep"] = "en"
+    case: Literal["upper", "lower", "turkish", "keep"] = "upper"
+    numbers: str = "en"  # a language of asr.text, or "keep"
     strip_accents: bool = True
     keep: str = "'"
 

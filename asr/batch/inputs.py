@@ -1,7 +1,9 @@
 """Find the recordings that a user names: files, folders, globs and lists of paths."""
 
+import codecs
 import os
 import sys
+import unicodedata
 from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
@@ -59,7 +61,32 @@ def read_list(source: str) -> list[Path]:
         content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
     except OSError as error:
         raise ConfigError(f"--files-from {source}: cannot be read ({error.strerror})") from error
-    paths = [Path(os.fsdecode(line)) for line in content.splitlines() if line.strip()]
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes
+        content = content.decode("utf-16", "replace").encode()
+    lines = content.removeprefix(codecs.BOM_UTF8).splitlines()
+    paths = [_as_stored(os.fsdecode(line)) for line in lines if line.strip()]
     if not paths:
         raise ConfigError(f"--files-from {source}: no paths in it; write one a line")
     return paths
+
+
+def _as_stored(written: str) -> Path:
+    """Return a path of a list: as it is or, where that is no file, as another system writes it.
+
+    Windows has backslashes, and macOS decomposes accents.
+    """
+    if _exists(written):
+        return Path(written)
+    others = [
+        unicodedata.normalize(form, path)
+        for path in (written, written.replace("\\", "/"))
+        for form in ("NFC", "NFD")
+    ]
+    return next((Path(path) for path in others if _exists(path)), Path(written))
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # a name too long, or a zero byte: reading it will say so
+        return False

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="SOURCE",
         nargs="+",
         help="where the words are: a manifest (.jsonl), an n-gram model (.bin, .arpa), or a text "
-        "or lines 'WORD COUNT', plain, .gz or .xz; - is standard input",
+        "or lines 'WORD COUNT', plain or packed (.gz, .bz2, .xz); - is standard input",
     )
     parser.add_argument(
         "--out",

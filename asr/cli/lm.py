@@ -182,7 +182,7 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
         "texts",
         metavar="TEXT",
         nargs="+",
-        help="UTF-8 text, one sentence a line, plain, .gz or .xz; - is standard input",
+        help="UTF-8 text, one sentence a line, plain, .gz, .bz2 or .xz; - is standard input",
     )
     parser.add_argument(
         "--unit",

@@ -22,7 +22,11 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser("asr-lm train-lstm", description=__doc__)
     parser.add_argument(
-        "--train", nargs="+", required=True, metavar="TEXT", help="one sentence a line; .gz, .xz"
+        "--train",
+        nargs="+",
+        required=True,
+        metavar="TEXT",
+        help="one sentence a line; .gz, .bz2, .xz",
     )
     parser.add_argument(
         "--valid", required=True, metavar="TEXT", help="text that chooses the epoch"

@@ -1,5 +1,7 @@
 """Large files of language models and texts: packed or plain, and written whole or not at all."""
 
+import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -19,6 +21,15 @@ LONGEST_LINE = 2**24  # bytes; no sentence, and no entry of a dictionary, is as 
 _UNPACK: dict[bytes, Callable[..., Any]] = {  # by the first bytes
     b"\x1f\x8b": gzip.open,
     b"\xfd7zXZ\x00": lzma.open,
+    b"BZh": bz2.open,
+}
+_OTHERS = {  # what else a file may be, by the first bytes, and how it becomes text
+    b"\x28\xb5\x2f\xfd": ("packed by zstd", "unpack it: zstd -d"),
+    b"\x04\x22\x4d\x18": ("packed by lz4", "unpack it: lz4 -d"),
+    b"PK\x03\x04": ("a zip archive", "unpack it: unzip"),
+    b"7z\xbc\xaf": ("a 7z archive", "unpack it: 7z x"),
+    codecs.BOM_UTF16_LE: ("in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
+    codecs.BOM_UTF16_BE: ("in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
 }
 _COMPRESS: dict[str, Callable[..., Any]] = {  # by the suffix
     ".gz": partial(gzip.open, compresslevel=6),
@@ -28,15 +39,17 @@ _COMPRESS: dict[str, Callable[..., Any]] = {  # by the suffix
 
 @contextmanager
 def opened(path: Path | str, longest_line: int = LONGEST_LINE) -> Iterator[Iterator[bytes]]:
-    """Open a file as an iterator over its lines, `-` for standard input; gzip and xz are unpacked.
+    """Open a file as an iterator over its lines, `-` for standard input.
+
+    Files packed by gzip, bzip2 and xz are unpacked.
 
     Args:
         path: the file.
         longest_line: bytes of a line with its end. A small packed file can hold a line without end.
 
     Raises:
-        LanguageModelError: the file cannot be read, turns out damaged while it is read, or has a
-            longer line.
+        LanguageModelError: the file cannot be read, is packed in another way, turns out damaged
+            while it is read, or has a longer line.
     """
     try:
         with ExitStack() as stack:
@@ -45,6 +58,9 @@ def opened(path: Path | str, longest_line: int = LONGEST_LINE) -> Iterator[Itera
             else:
                 file = stack.enter_context(Path(path).open("rb"))
             start = file.peek(8)
+            for magic, (what, remedy) in _OTHERS.items():
+                if start.startswith(magic):
+                    raise LanguageModelError(f"{path}: is {what}, which is not read; {remedy}")
             for magic, unpack in _UNPACK.items():
                 if start.startswith(magic):
                     file = stack.enter_context(unpack(file))

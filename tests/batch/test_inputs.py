@@ -1,8 +1,10 @@
 """Which recordings the arguments of a command name."""
 
+import unicodedata
+
 import pytest
 
-from asr.batch.inputs import list_audio
+from asr.batch.inputs import list_audio, read_list
 
 
 @pytest.fixture
@@ -41,3 +43,14 @@ def test_list_audio(folder):
 @pytest.mark.parametrize("kept", ["missing.wav", "*.mp3", "empty", "a\0b", "n" * 5000])
 def test_list_audio_keeps_what_gives_nothing(folder, kept):
     assert listed(folder, kept, "b.wav") == [kept, "b.wav"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_as_other_systems_write_them(tmp_path, encoding):
+    stored = tmp_path / unicodedata.normalize("NFD", "Größe.wav")
+    stored.touch()
+    written = f"{tmp_path}\\{unicodedata.normalize('NFC', stored.name)}\r\n{stored}\r\nx.wav\r\n"
+    (tmp_path / "list").write_bytes(written.encode(encoding))
+    found = read_list(str(tmp_path / "list"))
+    assert [path.name for path in found] == [stored.name, stored.name, "x.wav"]
+    assert found[0].samefile(stored)

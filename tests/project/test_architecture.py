@@ -13,7 +13,7 @@ from folders import ROOT
 
 PACKAGE = ROOT / "asr"
 LAYERS = [
-    "errors _atomic _progress _numba _onnxruntime _json",
+    "errors _atomic _install _progress _numba _onnxruntime _json",
     "config text manifest media audio scoring formats corpora",
     "features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode",
