@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from asr._folders import conf_names, find_conf
 from asr.errors import ConfigError
+from asr.text import NUMBERS, language_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,10 @@ class TextConfig:
     numbers: str = "en"  # a language of asr.text, or "keep"
     strip_accents: bool = True
     keep: str = "'"
+
+    def __post_init__(self) -> None:
+        if self.numbers not in NUMBERS:
+            raise ConfigError(f"text.numbers is {self.numbers!r}; allowed: {', '.join(NUMBERS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,20 +210,47 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def load_config(path: Path | str, overrides: Iterable[str] = ()) -> Config:
+PRESETS = {  # configurations of the package, up to so many hours of speech
+    "half-hour": 2.0,
+    "five-hours": 20.0,
+    "fifty-hours": 200.0,
+    "five-hundred-hours": math.inf,
+}
+
+
+def load_config(
+    path: Path | str,
+    overrides: Iterable[str] = (),
+    *,
+    language: str | None = None,
+    beneath: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
     """Read a TOML file and apply `section.key=value` overrides (values in TOML syntax).
+
+    Args:
+        path: of the file, or the name of one that comes with the package.
+        overrides: of single keys.
+        language: preset of the keys of [text] that neither file nor overrides give.
+        beneath: sections whose keys hold where neither the file nor overrides give them.
 
     Raises:
         ConfigError: unreadable file, bad TOML, unknown name, wrong type or value not allowed.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        table = tomllib.loads(find_conf(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); give a TOML file of conf/") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error}); give a TOML file, or a name: "
+            f"{', '.join(conf_names())}"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     for override in overrides:
         _apply_override(table, override)
+    if language:
+        table["text"] = language_settings(language) | table.get("text", {})
+    for section, values in (beneath or {}).items():
+        table[section] = {**values, **table.get(section, {})}
     return config_from_dict(table, str(path))
 
 

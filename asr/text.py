@@ -37,6 +37,7 @@ BLANK_TOKEN = "<blank>"
 SPACE_TOKEN = "<space>"  # how tokens.txt writes the space
 TOKENS = "tokens.txt"  # in a model's folder: the tokens of its output
 PHONES = "phones.txt"  # ... and the phones of its second output, if it has one
+SPEAKERS = "speakers.txt"  # ... and hashes of the speakers that it has learned from
 
 APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032`\u00b4"), "'")
 ACCENTS = dict.fromkeys(range(0x300, 0x370))  # the combining marks of Latin, Greek and Cyrillic
@@ -129,6 +130,13 @@ class Normalizer:
         text = unicodedata.normalize("NFKC", text).translate(APOSTROPHES)
         words = (word.strip(self.keep) for word in text.translate(_cleaning(self.keep)).split())
         return " ".join(filter(None, words))
+
+
+def lost_letters(text: str, normalised: str) -> set[str]:
+    """Return the letters of a text that its normalisation loses or exchanges, in lower case."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    before = {c for c in unicodedata.normalize("NFC", folded) if c.isalpha() and ord(c) > 127}
+    return before - set(unicodedata.normalize("NFC", normalised.casefold()))
 
 
 class _Cleaning(dict[int, int | str | None]):

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.run import run
-from asr.config import Config, load_config
-from asr.errors import ConfigError
+from asr.config import Config, TextConfig, load_config
+from asr.errors import ConfigError, ManifestError
+from asr.manifest import language_of, read_manifest
+from asr.text import language_settings
 
 if TYPE_CHECKING:
     from asr.doctor import Cost, Examination, SelfTest
@@ -27,7 +29,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument("--valid", type=Path, metavar="V.jsonl", help="manifest to validate on")
     parser.add_argument("--test", type=Path, metavar="T.jsonl", help="manifest to test on")
-    parser.add_argument("--model", type=Path, metavar="CONF", help="TOML file of the model")
+    parser.add_argument(
+        "--model", type=Path, metavar="CONF", help="TOML file of the model, or a preset's name"
+    )
+    parser.add_argument(
+        "--language",
+        help="how transcripts are normalised, as with asr-train (default: as the manifest says, "
+        "or English)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--fix", type=Path, metavar="CLEAN.jsonl",
@@ -41,7 +50,7 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     # Waiting threads must sleep, as in asr-train: spinning ones slow all steps on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
-    from asr.doctor import Report, examine, write_clean
+    from asr.doctor import Report, examine, examples_of_writing, write_clean
 
     named = {"train": arguments.manifest, "valid": arguments.valid, "test": arguments.test}
     paths = {name: path for name, path in named.items() if path}
@@ -50,7 +59,14 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     if arguments.fix:
         left_out = write_clean(arguments.fix, examination.train, examination.findings)
     cost, self_test = _measured(examination, config) if arguments.model else (None, None)
-    report = Report(examination.summaries, examination.findings, cost, self_test, left_out)
+    report = Report(
+        examination.summaries,
+        examination.findings,
+        cost,
+        self_test,
+        left_out,
+        tuple(examples_of_writing(examination.train)),
+    )
     if arguments.json:
         print(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
@@ -59,14 +75,23 @@ def _diagnose(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> Config:
+    language = arguments.language or _language_of(arguments.manifest)
     if arguments.model:
-        return load_config(arguments.model, arguments.overrides)
+        return load_config(arguments.model, arguments.overrides, language=language)
     if arguments.overrides:
         raise ConfigError(
             f"{arguments.overrides[0]!r} changes a configuration, and none is given; "
             "add --model CONF"
         )
-    return Config()
+    return Config(text=TextConfig(**language_settings(language))) if language else Config()
+
+
+def _language_of(manifest: Path) -> str | None:
+    """Return the language that a manifest names, if it can be read: the doctor says if not."""
+    try:
+        return language_of(read_manifest(manifest))
+    except ManifestError:
+        return None
 
 
 def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None, SelfTest | None]":

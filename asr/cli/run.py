@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from asr._install import install
 from asr.errors import AsrError, ConfigError, MissingDependencyError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -22,7 +23,7 @@ def run(program: str, body: Callable[[], int]) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "asr":
             raise
-        complain(program, f"needs the package {error.name}; install it: pip install 'asr[train]'")
+        complain(program, f"needs the package {error.name}; install it: {install('train')}")
         return MissingDependencyError.exit_status
     except KeyboardInterrupt:
         complain(program, "interrupted")
