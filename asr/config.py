@@ -223,7 +223,7 @@ def load_config(
     overrides: Iterable[str] = (),
     *,
     language: str | None = None,
-    beneath: Mapping[str, Mapping[str, Any]] | None = None,
+    inherited: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Config:
     """Read a TOML file and apply `section.key=value` overrides (values in TOML syntax).
 
@@ -231,7 +231,7 @@ def load_config(
         path: of the file, or the name of one that comes with the package.
         overrides: of single keys.
         language: preset of the keys of [text] that neither file nor overrides give.
-        beneath: sections whose keys hold where neither the file nor overrides give them.
+        inherited: sections that hold instead of the file's, as of a model to go on from.
 
     Raises:
         ConfigError: unreadable file, bad TOML, unknown name, wrong type or value not allowed.
@@ -245,12 +245,11 @@ def load_config(
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    table |= {section: dict(values) for section, values in (inherited or {}).items()}
     for override in overrides:
         _apply_override(table, override)
     if language:
         table["text"] = language_settings(language) | table.get("text", {})
-    for section, values in (beneath or {}).items():
-        table[section] = {**values, **table.get(section, {})}
     return config_from_dict(table, str(path))
 
 

@@ -24,6 +24,10 @@ def make_judge(
     Raises:
         DecoderError, LanguageModelError: language model and network do not fit.
     """
+    from asr.decode import included_lm
+
+    if not included_lm(folder):
+        return None
     from asr.data import Frames, Loader
     from asr.distributed import ProcessGroup
     from asr.evaluation import decoded_errors
@@ -31,8 +35,6 @@ def make_judge(
     from asr.options import DecodingOptions
 
     decoding = DecodingOptions().resolve(folder)
-    if decoding.decoder == "greedy":
-        return None
     phones = decoding.unit == "phones"
     vocabulary = Pronunciations.load(folder).phones if phones else task.vocabulary
     decoder = decoding.make_decoder(vocabulary, task.config.text)

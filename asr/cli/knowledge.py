@@ -88,8 +88,8 @@ def pronunciations(
     if words and len(lacking) == len(words) and not read:
         raise ConfigError(
             f"--lexicon {source}: lacks all {len(words)} words of the transcripts, such as "
-            f"{lacking[0]!r}, and has {spoken.lexicon.words[0]!r}; give a dictionary, or let [text] "
-            "write words as that model does"
+            f"{lacking[0]!r}, and has {spoken.lexicon.words[0]!r}; give a dictionary, or let "
+            "[text] write words as that model does"
         )
     if len(lacking) > MOST_UNSPOKEN * len(words):
         say(

@@ -108,20 +108,20 @@ def _planned(arguments: argparse.Namespace) -> Config:
     utterances = read_manifest(arguments.train)
     arguments.init = find_model(arguments.init) if arguments.init else None
     arguments.language = arguments.language or language_of(utterances)
-    known = [arguments.lm, arguments.lexicon, arguments.init and included_lm(arguments.init)]
     resumed = included_lm(arguments.out) if arguments.resume else None
+    decoded = any((arguments.lm, arguments.lexicon, resumed))
     plan = plan_training(
         conf=arguments.conf,
         overrides=arguments.overrides,
         hours=sum(utterance.duration for utterance in utterances) / 3600,
-        decoded=any(known) or resumed is not None,
+        decoded=decoded,
         language=arguments.language,
         init=arguments.init,
     )
     if os.environ.get("RANK", "0") == "0":
         if plan.reason:
             say(plan.reason)
-        elif plan.config.train.mmi and not (any(known) or arguments.resume):
+        elif plan.config.train.mmi and not (decoded or arguments.init or arguments.resume):
             say(
                 "train.mmi is for a beam search with a language model, and there is none: add --lm "
                 "and --lexicon, or leave CONF out, which trains for greedy decoding"

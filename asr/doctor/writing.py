@@ -16,6 +16,7 @@ ENGLISH_WORDS = frozenset((
     "this", "to", "was", "we", "were", "which", "with", "you",
 ))  # fmt: skip
 ENGLISH_SHARE = 0.15  # of a text's words that are among them: English has 0.3 to 0.45
+BEFORE = 20  # characters shown before the first that is exchanged
 FEWEST_WORDS = 50  # that tell a language
 
 
@@ -49,9 +50,10 @@ def looks_english(dataset: Dataset, places: Sequence[int]) -> bool:
     """Return whether the transcripts may be English: by frequent words, or too few to tell."""
     texts = (dataset.utterances[place].text.lower() for place in places)
     words = [word for text in texts for word in re.findall(r"[^\W\d_]+", text)]
+    frequent = sum(word in ENGLISH_WORDS for word in words) >= ENGLISH_SHARE * len(words)
     if len(words) < FEWEST_WORDS or len(set(words)) < FEWEST_WORDS:  # or a fixed set of words
-        return all(word.isascii() for word in words)
-    return sum(word in ENGLISH_WORDS for word in words) >= ENGLISH_SHARE * len(words)
+        return frequent or all(word.isascii() for word in words)
+    return frequent
 
 
 def examples_of_writing(dataset: Dataset) -> list[str]:
@@ -72,8 +74,9 @@ def _changes(raw: str, text: str) -> int:
 
 def before_and_after(raw: str, text: str) -> str:
     """Return a transcript and what normalisation makes of it, from where they begin to differ."""
-    odd = next((i for i, c in enumerate(raw) if ord(c) > 127 or c.isdecimal()), 0)
-    start = max(0, odd - 20)
+    digit = next((i for i, c in enumerate(raw) if c.isdecimal()), 0)
+    odd = digit or next((i for i, c in enumerate(raw) if ord(c) > 127), 0)
+    start = raw.rfind(" ", 0, max(0, odd - BEFORE)) + 1
     words = len(raw[:start].split())
     return (
         f"{_shown(raw[start:])} becomes {_shown(' '.join(text.split()[words:]) if start else text)}"

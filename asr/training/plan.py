@@ -11,11 +11,15 @@ from pathlib import Path
 
 from asr.checkpoint import load_experiment
 from asr.config import PRESETS, Config, load_config
+from asr.decode import has_phones, included_lm
 from asr.errors import ConfigError
+from asr.lexicon import Pronunciations
 from asr.text import Vocabulary
 
 ADAPTATION = "adapt"
 GREEDY_EPOCHS = 3  # times as many epochs without MMI: 40 against 13, recipes/librispeech/LOG.md
+MOST_EPOCHS = 100  # of greedy training; of the smallest sets
+SMALL_HOURS = 0.3  # up to here, smaller batches give steps enough in less time
 ADAPTED_HOURS = 3.6  # of speech in all epochs of an adaptation: 5 epochs of 45 minutes
 TWO_VIEWS_HOURS = 0.25  # up to here the consistency loss was worth its time
 
@@ -48,7 +52,8 @@ def plan_training(
         conf: the user's configuration or preset; None: the one that fits.
         overrides: of the user.
         hours: of speech to learn from.
-        decoded: whether a beam search with a language model will read the network.
+        decoded: whether a beam search with a language model will read the network; it will, too,
+            where the model to begin with has one and is of the same language.
         language: preset of [text]; None: of the model to begin with, or English.
         init: the model to begin with.
 
@@ -58,21 +63,25 @@ def plan_training(
     """
     if conf is not None and str(conf) not in PRESETS:
         return Plan(load_config(conf, overrides, language=language), "")
-    beneath, chosen = {}, str(conf or preset_for(hours))
+    inherited, chosen = {}, str(conf or preset_for(hours))
     own: list[str] = []
     if init:
         theirs = load_experiment(init)[0]
-        beneath = {name: asdict(getattr(theirs, name)) for name in ("features", "model", "text")}
-        text = load_config(chosen, overrides, language=language).text if language else theirs.text
-        if language:
-            del beneath["text"]
+        inherited = {name: asdict(getattr(theirs, name)) for name in ("features", "model")}
+        if language is None:
+            inherited["text"] = asdict(theirs.text)
+        text = load_config(chosen, overrides, language=language, inherited=inherited).text
+        decoded |= text == theirs.text and included_lm(init) is not None
         if conf is None and text == theirs.text:
             chosen, own = ADAPTATION, adaptation_settings(hours)
+    if chosen == "half-hour":
+        own = small_settings(hours)
     if not decoded:
-        epochs = load_config(chosen, own).train.epochs
-        longer = [] if chosen == ADAPTATION else [f"train.epochs={GREEDY_EPOCHS * epochs}"]
+        epochs = min(MOST_EPOCHS, GREEDY_EPOCHS * load_config(chosen, own).train.epochs)
+        longer = [] if chosen == ADAPTATION else [f"train.epochs={epochs}"]
         own += ["train.mmi=0.0", "train.ctc_fraction=0.0", *longer]
-    config = load_config(chosen, [*own, *overrides], language=language, beneath=beneath)
+    settings = [*own, *overrides]
+    config = load_config(chosen, settings, language=language, inherited=inherited)
     aim = "a language model" if decoded else "greedy decoding"
     losses = "CTC and MMI" if config.train.mmi else "CTC"
     return Plan(
@@ -82,9 +91,20 @@ def plan_training(
     )
 
 
+def small_settings(hours: float) -> list[str]:
+    """Return the overrides for up to two hours of speech: epochs that give about 1800 steps."""
+    if hours < SMALL_HOURS:
+        return ["data.batch_s=20.0", f"train.epochs={_between(30, 9 / max(hours, 1e-3), 80)}"]
+    return [f"train.epochs={_between(20, 15 / hours, 50)}"]
+
+
+def _between(low: int, value: float, high: int) -> int:
+    return round(min(high, max(low, value)))
+
+
 def adaptation_settings(hours: float) -> list[str]:
     """Return the overrides for an adaptation by so many hours of speech: 4 to 12 epochs."""
-    epochs = round(min(12, max(4, ADAPTED_HOURS / max(hours, 1e-3))))
+    epochs = _between(4, ADAPTED_HOURS / max(hours, 1e-3), 12)
     views = 0.2 if hours < TWO_VIEWS_HOURS else 0.0
     return [f"train.epochs={epochs}", f"train.consistency={views}"]
 
@@ -99,9 +119,6 @@ def hands_on(init: Path, config: Config, texts: Iterable[str]) -> str:
     Raises:
         CheckpointError, DecoderError: the model is damaged.
     """
-    from asr.decode import has_phones
-    from asr.lexicon import Pronunciations
-
     theirs, tokens = load_experiment(init)
     if theirs.text != config.text:
         return "its texts are written in another way ([text])"

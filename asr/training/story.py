@@ -36,19 +36,17 @@ def epoch_lines(
     """
     found = word_error(figures)
     error = f"WER {found[0]:.1%} {found[1]}" if found else f"error {figures['valid_error']:.4g}"
-    so_far = ", the best epoch so far" if best == _judged(figures) else ""
+    so_far = ", the best so far" if best == _judged(figures) else ""
     first = (
         f"epoch {epoch}/{epochs}  loss {figures['train_loss']:.3f}, held out "
         f"{figures['valid_loss']:.3f}  {error}{so_far}"
     )
     parts = [f"{figures['seconds'] / 60:.1f} min, {_duration(left_min)} left"]
+    names = (("valid_cer", "characters"), ("valid_per", "phones"))
+    if wrong := [f"{what} {figures[name]:.1%}" for name, what in names if name in figures]:
+        parts.append(f"{', '.join(wrong)} wrong")
     if rate := figures.get("audio_s_per_s"):
-        parts.append(f"{rate:.0f} times real time")
-    for name, what in (("valid_cer", "characters"), ("valid_per", "phones")):
-        if name in figures:
-            parts.append(f"{figures[name]:.1%} of {what} wrong")
-    if skipped := figures.get("skipped_steps"):
-        parts.append(f"{skipped:.0f} steps skipped")
+        parts.append(f"{rate:.0f} x real time")
     return [first, f"{'':<{len(f'epoch {epoch}/{epochs}')}}  {'; '.join(parts)}"]
 
 
