@@ -15,16 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 @cache
 def distribution_name() -> str | None:
     """Return the name that this package was installed under; None if it was not installed."""
-    for name in packages_distributions().get(PACKAGE, []):
-        files = distribution(name).files or []
-        if any(str(file) == "asr/_install.py" for file in files) or _is_editable(name):
-            return name
-    return None
+    named = sorted(packages_distributions().get(PACKAGE, []), key=lambda name: name == PACKAGE)
+    return next((name for name in named if _holds_this(name)), None)
 
 
-def _is_editable(name: str) -> bool:
-    origin = distribution(name).read_text("direct_url.json") or ""
-    return ROOT.as_uri() in origin
+def _holds_this(name: str) -> bool:
+    """Return whether a distribution holds the files of this package, or links to them."""
+    installed = distribution(name)
+    own = any(str(file) == "asr/_install.py" for file in installed.files or [])
+    return own or ROOT.as_uri() in (installed.read_text("direct_url.json") or "")
 
 
 def install(extra: str) -> str:

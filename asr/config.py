@@ -270,6 +270,18 @@ def config_to_dict(config: Config) -> dict[str, Any]:
     return asdict(config)
 
 
+def changed_config(config: Config, overrides: Iterable[str]) -> Config:
+    """Return a configuration with `section.key=value` overrides.
+
+    Raises:
+        ConfigError: as `load_config` does for overrides.
+    """
+    table = config_to_dict(config)
+    for override in overrides:
+        _apply_override(table, override)
+    return config_from_dict(table)
+
+
 # Keys of earlier versions, with the values that changed nothing. The configuration of an older
 # model may still hold them. Their other values lost every comparison (recipes/*/LOG.md).
 _RETIRED: dict[str, dict[str, Any]] = {

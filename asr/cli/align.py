@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import write_atomically
+from asr._folders import find_model
 from asr._progress import progress, say
 from asr.cli.run import complain, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
@@ -51,7 +52,7 @@ def align(arguments: argparse.Namespace) -> int:
 
     from asr.inference import open_acoustics
 
-    acoustics = open_acoustics(arguments.model)
+    acoustics = open_acoustics(find_model(arguments.model))
     lines = []
     failed = 0
     for utterance in progress(utterances, "aligning"):

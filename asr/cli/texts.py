@@ -76,12 +76,22 @@ def sentences(
     else:
         first = list(islice(words, SAMPLE))
         if odd := oddities(first):
-            say(
-                f"the text has {odd}. Where a network's transcripts have none, such words are "
-                f"never recognised: let the text be written {HOW}"
-            )
+            say(f"{_warning(odd)}: let the text be written {HOW}")
     joined = chain(first, words)
     return joined if unit == UNITS[0] else map(_characters, joined)
+
+
+def warn_of_oddities(paths: Sequence[str]) -> None:
+    """Say so if texts do not look normalised."""
+    if odd := oddities(islice(read_sentences(paths), SAMPLE)):
+        say(f"{_warning(odd)}; normalise it as they are (docs/languages.md)")
+
+
+def _warning(odd: str) -> str:
+    return (
+        f"the text has {odd}. Where a network's transcripts have none, such words are never "
+        "recognised"
+    )
 
 
 def _characters(words: list[str]) -> list[str]:

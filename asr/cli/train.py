@@ -13,7 +13,7 @@ from asr._progress import say
 from asr.cli.judged import make_judge
 from asr.cli.knowledge import LanguageModels, language_models, pronunciations
 from asr.cli.run import run
-from asr.config import PRESETS, Config, load_config
+from asr.config import PRESETS, Config, changed_config, load_config
 from asr.decode import included_lm
 from asr.errors import ConfigError
 from asr.manifest import language_of, read_manifest
@@ -105,11 +105,14 @@ def _planned(arguments: argparse.Namespace) -> Config:
         arguments.conf = check_preset(arguments.preset)
     if arguments.conf:
         load_config(arguments.conf, arguments.overrides)  # a mistake is found before all reading
+    elif arguments.resume and is_started(arguments.out):
+        from asr.checkpoint import load_experiment
+
+        return changed_config(load_experiment(arguments.out)[0], arguments.overrides)
     utterances = read_manifest(arguments.train)
     arguments.init = find_model(arguments.init) if arguments.init else None
     arguments.language = arguments.language or language_of(utterances)
-    resumed = included_lm(arguments.out) if arguments.resume else None
-    decoded = any((arguments.lm, arguments.lexicon, resumed))
+    decoded = any((arguments.lm, arguments.lexicon))
     plan = plan_training(
         conf=arguments.conf,
         overrides=arguments.overrides,

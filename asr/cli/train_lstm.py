@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.run import run
+from asr.cli.texts import warn_of_oddities
 from asr.cli.train import add_run, launch_training, run_trainer
 from asr.config import Config, load_config
 from asr.errors import ConfigError
@@ -79,6 +80,7 @@ def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
         check_resumed(arguments.out, config)
         vocabulary = LmVocabulary.load(arguments.out / "tokens.txt", config.lm.unit)
     else:
+        warn_of_oddities(arguments.train)
         vocabulary = make_vocabulary(arguments.train, config.lm)
     train, valid = (encode_texts(p, vocabulary) for p in (arguments.train, [arguments.valid]))
     return LmTrainingData(train, valid, vocabulary)

@@ -26,6 +26,7 @@ from asr.batch import (
     run_here,
 )
 from asr.cli.decoding import add_options, chosen
+from asr.cli.output import printed_into
 from asr.cli.run import complain, run
 from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format, parse_formats
@@ -50,18 +51,24 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--files-from", metavar="FILE", help="more inputs: a path a line; - for standard input"
     )
-    parser.add_argument("--model", type=_path, help="bundle or experiment; default: English")
+    parser.add_argument(
+        "--model", type=_path, help="bundle or experiment, a folder or a name; default: English"
+    )
     parser.add_argument(
         "--format",
         default="txt",
         help=f"{', '.join(FORMATS)} (for asr-train); with --output-dir also srt,json",
+    )
+    parser.add_argument(
+        "-o", "--output", type=_path, metavar="FILE", help="write into this file, not to stdout"
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing about good recordings")
     _add_options_for_many(parser)
     _add_options_for_live(parser)
     add_options(parser)
     arguments = parser.parse_args(argv)
-    return run("asr-transcribe", lambda: transcribe(arguments))
+    body = partial(transcribe, arguments)
+    return run("asr-transcribe", lambda: printed_into(arguments.output, body))
 
 
 def _add_options_for_many(parser: argparse.ArgumentParser) -> None:
@@ -197,6 +204,8 @@ def _mistakes_about_files(
 ) -> Iterator[str]:
     if len(formats) > 1 and not arguments.output_dir:
         yield "several formats need files; add --output-dir OUT"
+    if arguments.output and arguments.output_dir:
+        yield "-o is one file, and --output-dir one for each recording; give one of them"
     if arguments.skip_existing and not arguments.output_dir:
         yield "--skip-existing is about the files in --output-dir; add --output-dir OUT"
 

@@ -6,6 +6,7 @@ that a small network learns them in seconds; the settings behind --out make it s
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,17 @@ def test_from_a_table_to_text(english: Path, capsys: pytest.CaptureFixture[str])
     assert config["train"]["mmi"] > 0  # a language model will read it
     log = [json.loads(line) for line in (english / "exp/log.jsonl").read_text().splitlines()]
     assert log[-1]["valid_decoded_wer"] < 0.1
+
+
+def test_going_on_needs_no_settings(english: Path, tmp_path: Path) -> None:
+    exp = Path(shutil.copytree(english / "exp", tmp_path / "exp"))
+    sets = ["--train", english / "data/train.jsonl", "--valid", english / "data/valid.jsonl"]
+    run("train", *sets, "--out", exp, "--resume", "train.epochs=21")
+    assert (exp / "log.jsonl").read_text().count("\n") == 21
+    before, after = (
+        json.loads((folder / "config.json").read_text()) for folder in (english / "exp", exp)
+    )
+    assert after == {**before, "train": {**before["train"], "epochs": 21}}
 
 
 def test_another_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
