@@ -13,17 +13,23 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from asr._folders import conf_names, find_conf
 from asr.errors import ConfigError
+from asr.text import NUMBERS, language_settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
     """The normalisation of transcripts before training (asr/text.py, Normalizer)."""
 
-    case: Literal["upper", "lower", "keep"] = "upper"
-    numbers: Literal["en", "keep"] = "en"
+    case: Literal["upper", "lower", "turkish", "keep"] = "upper"
+    numbers: str = "en"  # a language of asr.text, or "keep"
     strip_accents: bool = True
     keep: str = "'"
+
+    def __post_init__(self) -> None:
+        if self.numbers not in NUMBERS:
+            raise ConfigError(f"text.numbers is {self.numbers!r}; allowed: {', '.join(NUMBERS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,20 +210,46 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def load_config(path: Path | str, overrides: Iterable[str] = ()) -> Config:
+PRESETS = {  # configurations of the package, up to so many hours of speech
+    "half-hour": 2.0,
+    "five-hours": 20.0,
+    "fifty-hours": 200.0,
+    "five-hundred-hours": math.inf,
+}
+
+
+def load_config(
+    path: Path | str,
+    overrides: Iterable[str] = (),
+    *,
+    language: str | None = None,
+    inherited: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
     """Read a TOML file and apply `section.key=value` overrides (values in TOML syntax).
+
+    Args:
+        path: of the file, or the name of one that comes with the package.
+        overrides: of single keys.
+        language: preset of the keys of [text] that neither file nor overrides give.
+        inherited: sections that hold instead of the file's, as of a model to go on from.
 
     Raises:
         ConfigError: unreadable file, bad TOML, unknown name, wrong type or value not allowed.
     """
     try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        table = tomllib.loads(find_conf(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); give a TOML file of conf/") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error}); give a TOML file, or a name: "
+            f"{', '.join(conf_names())}"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    table |= {section: dict(values) for section, values in (inherited or {}).items()}
     for override in overrides:
         _apply_override(table, override)
+    if language:
+        table["text"] = language_settings(language) | table.get("text", {})
     return config_from_dict(table, str(path))
 
 
@@ -236,6 +268,18 @@ def config_from_dict(table: Mapping[str, Any], source: str = "configuration") ->
 def config_to_dict(config: Config) -> dict[str, Any]:
     """Return nested tables of JSON types, as config_from_dict reads them."""
     return asdict(config)
+
+
+def changed_config(config: Config, overrides: Iterable[str]) -> Config:
+    """Return a configuration with `section.key=value` overrides.
+
+    Raises:
+        ConfigError: as `load_config` does for overrides.
+    """
+    table = config_to_dict(config)
+    for override in overrides:
+        _apply_override(table, override)
+    return config_from_dict(table)
 
 
 # Keys of earlier versions, with the values that changed nothing. The configuration of an older

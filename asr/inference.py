@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._install import install
 from asr.audio import Waveform
 from asr.config import TextConfig
 from asr.errors import CheckpointError, MissingDependencyError
@@ -155,8 +156,7 @@ def open_acoustics(folder: Path, *, phones: bool = False) -> Acoustics:
         from asr.checkpoint import load_acoustic_model, load_phones  # late: torch takes seconds
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"{folder}: an experiment folder needs the package {error.name}; install it with "
-            "pip install 'asr[train]', or make a bundle where it is installed, with asr-export"
+            f"{folder}: needs {error.name}: {install('train')}; or asr-export it, where that is"
         ) from error
 
     model, vocabulary = load_acoustic_model(folder)

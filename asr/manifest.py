@@ -2,7 +2,8 @@
 
 A line is a JSON object with the keys id, audio, start, duration, text and speaker. `audio` is
 relative to the manifest's folder, `start` and `duration` are seconds; start and speaker may be
-absent. Other keys are ignored.
+absent. So may `language`: the preset by which training normalises the text, if no other is given.
+Other keys are ignored.
 """
 
 import functools
@@ -30,6 +31,7 @@ class Utterance:
     duration: float  # seconds
     text: str
     speaker: str | None = None
+    language: str | None = None  # a preset of asr.text, by which transcripts are normalised
 
 
 def read_manifest(path: Path | str) -> list[Utterance]:
@@ -58,6 +60,12 @@ def read_manifest(path: Path | str) -> list[Utterance]:
     if not utterances:
         raise ManifestError(f"{path}: holds no utterance; make it anew with asr-prepare")
     return utterances
+
+
+def language_of(utterances: Iterable[Utterance]) -> str | None:
+    """Return the language that all utterances name; None if they name none, or several."""
+    named = {utterance.language for utterance in utterances}
+    return named.pop() if len(named) == 1 else None
 
 
 def write_manifest(path: Path | str, utterances: Iterable[Utterance]) -> None:
@@ -100,6 +108,7 @@ def to_record(utterance: Utterance, audio: Path) -> dict[str, Any]:
         "duration": round(utterance.duration, TIME_DIGITS),
         "text": utterance.text,
         "speaker": utterance.speaker,
+        **({"language": utterance.language} if utterance.language else {}),
     }
 
 
@@ -161,8 +170,13 @@ def _from_record(record: dict[str, Any], folder: Path) -> Utterance:
         start=start,
         duration=duration,
         text=_string(record, "text", lambda value: True),
-        speaker=None if record.get("speaker") is None else _string(record, "speaker", _filled),
+        speaker=_name_or_none(record, "speaker"),
+        language=_name_or_none(record, "language"),
     )
+
+
+def _name_or_none(record: dict[str, Any], key: str) -> str | None:
+    return None if record.get(key) is None else _string(record, key, _filled)
 
 
 def _filled(value: str) -> bool:

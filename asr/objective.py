@@ -146,6 +146,7 @@ class AcousticTask:
         self.model = AcousticModel(config, len(vocabulary), num_phones).to(self.device)
         freeze(self.model, config.train.freeze)
         self.augment = Augmenter(config.augment, config.features)
+        self.judge: Callable[[AcousticModel], dict[str, float]] | None = None  # more figures
         self.objective = Objective(config.train, self._trigram(trigram, num_phones))
         facts = Facts.of(train.examples, config)
         self.coach = Coach(self.model, facts, config.train, is_main=train.group.rank == 0)
@@ -216,4 +217,4 @@ class AcousticTask:
             figures |= {"wer": wer, "per": per, "error": per}
         if trigram is not None:
             figures |= {"wer": wer, "error": mmi}
-        return figures
+        return figures | (self.judge(model) if self.judge else {})

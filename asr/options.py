@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import asr
 from asr._atomic import content_sha256
+from asr._folders import find_model
 from asr.decode import (
     DecoderConfig,
     GreedyDecoder,
@@ -80,7 +81,7 @@ class DecodingOptions:
         phones, where the model has them, and rescored by the LSTM there, if there is one.
 
         Args:
-            model: its folder; default: the English model of the package.
+            model: its folder or name; default: the English model of the package.
 
         Raises:
             DecoderError: an option that the decoder has no use for, an unknown setting, a value
@@ -89,7 +90,7 @@ class DecodingOptions:
         """
         if model == "" or not _is_path(model):
             raise CheckpointError(f"the model is {model!r}; give the folder of a model")
-        folder = Path(model or ENGLISH)
+        folder = find_model(model) if model else ENGLISH
         if not folder.is_dir():
             raise CheckpointError(f"{folder}: is no folder that exists; give the folder of a model")
         given = [_OPTION.get(name, name) for name in _FOR_BEAM if getattr(self, name)]

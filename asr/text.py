@@ -12,6 +12,9 @@ Numbers in digits become English words:
     -5 %       minus five percent                    &             and
 
 Fractions, times and ranges are read as their numbers: 1/2 is "one two", 10:30 is "ten thirty".
+
+Other languages are presets of the settings (`language_settings`). Their numbers become words by the
+package num2words, which is optional: 1.234,5 is read as one number, and 1905 as a year.
 """
 
 import io
@@ -20,25 +23,68 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from asr._atomic import write_atomically
+from asr._install import install
 from asr._json import read_bytes
-from asr.errors import ConfigError, VocabularyError
+from asr.errors import ConfigError, MissingDependencyError, VocabularyError
 
 BLANK = 0
 BLANK_TOKEN = "<blank>"
 SPACE_TOKEN = "<space>"  # how tokens.txt writes the space
 TOKENS = "tokens.txt"  # in a model's folder: the tokens of its output
 PHONES = "phones.txt"  # ... and the phones of its second output, if it has one
+SPEAKERS = "speakers.txt"  # ... and hashes of the speakers that it has learned from
 
 APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032`\u00b4"), "'")
 ACCENTS = dict.fromkeys(range(0x300, 0x370))  # the combining marks of Latin, Greek and Cyrillic
-CASES: dict[str, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower, "keep": str}
-NUMBERS = ("en", "keep")
+CASES: dict[str, Callable[[str], str]] = {
+    "upper": str.upper,
+    "lower": str.lower,
+    "turkish": lambda text: text.translate({0x130: "i", 0x49: "\u0131"}).lower(),  # dotless i
+    "keep": str,
+}
+# Languages whose numbers num2words writes, and their word for %.
+PERCENT = {
+    "cs": "procent", "da": "procent", "de": "prozent", "es": "por ciento", "fi": "prosenttia",
+    "fr": "pour cent", "hu": "százalék", "id": "persen", "it": "per cento", "lt": "procentas",
+    "lv": "procents", "nl": "procent", "no": "prosent", "pl": "procent", "pt": "por cento",
+    "ro": "la sută", "ru": "процентов", "sl": "odstotkov", "sv": "procent", "uk": "відсотків",
+}  # fmt: skip
+YEARS = ("da", "de", "nl", "no")  # languages that say nineteen hundred, not a thousand nine hundred
+NUMBERS = ("en", "keep", *PERCENT)
+LANGUAGES = ("en", "any", "tr", *PERCENT)
+
+
+def check_language(name: str) -> None:
+    """Raise a ConfigError unless a language has a preset."""
+    if name not in LANGUAGES:
+        raise ConfigError(
+            f"language {name!r} has no preset; allowed: {', '.join(LANGUAGES)}; any keeps all "
+            "letters, in lower case, and leaves digits as they are"
+        )
+
+
+def language_settings(name: str) -> dict[str, Any]:
+    """Return the settings of a `Normalizer` for a language.
+
+    "en" are the defaults; all others keep every letter, in lower case. "any" and "tr" leave digits
+    as they are.
+
+    Raises:
+        ConfigError: the language has no preset.
+    """
+    check_language(name)
+    if name == "en":
+        return {"case": "upper", "numbers": "en", "strip_accents": True}
+    case = "turkish" if name == "tr" else "lower"
+    numbers = name if name in PERCENT else "keep"
+    return {"case": case, "numbers": numbers, "strip_accents": False}
 
 
 @dataclass(frozen=True)
@@ -50,8 +96,9 @@ class Normalizer:
     mark, dash or symbol separates words. The text is brought to Unicode's NFKC form.
 
     Args:
-        case: "upper", "lower" or "keep".
-        numbers: "en" writes digits as English words (asr.text says how), "keep" leaves them.
+        case: "upper", "lower", "turkish" (lower, with dotless i) or "keep".
+        numbers: "en" writes digits as English words (asr.text says how), another language as its
+            words, "keep" leaves them.
         strip_accents: e-acute becomes e; letters without a decomposition (o-slash) stay.
         keep: punctuation that may stand inside a word.
 
@@ -77,12 +124,21 @@ class Normalizer:
         text = unicodedata.normalize("NFKC", text.translate(APOSTROPHES))
         if self.numbers == "en":
             text = spell_numbers(text)
+        elif self.numbers != "keep":
+            text = spell_foreign_numbers(text, self.numbers)
         text = CASES[self.case](text)
         if self.strip_accents:
             text = unicodedata.normalize("NFKD", text).translate(ACCENTS)
         text = unicodedata.normalize("NFKC", text).translate(APOSTROPHES)
         words = (word.strip(self.keep) for word in text.translate(_cleaning(self.keep)).split())
         return " ".join(filter(None, words))
+
+
+def lost_letters(text: str, normalised: str) -> set[str]:
+    """Return the letters of a text that its normalisation loses or exchanges, in lower case."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    before = {c for c in unicodedata.normalize("NFC", folded) if c.isalpha() and ord(c) > 127}
+    return before - set(unicodedata.normalize("NFC", normalised.casefold()))
 
 
 class _Cleaning(dict[int, int | str | None]):
@@ -267,6 +323,39 @@ def spell_numbers(text: str) -> str:
         text = _DECADE.sub(lambda match: f" {_plural(_spell(match[1]))} ", text)
         text = _PLAIN.sub(lambda match: f" {_spell(match[0])} ", text)
     return text.replace("%", " percent ").replace("&", " and ")
+
+
+_FOREIGN = re.compile(r"(\d{1,3}(?:[.\u00a0\u202f]\d{3})+(?!\d)|\d+)(?:,(\d+))?")
+
+
+def spell_foreign_numbers(text: str, language: str) -> str:
+    """Replace digits and % by words of a language other than English.
+
+    Raises:
+        MissingDependencyError: there are digits, and num2words is not installed.
+    """
+    if any(map(str.isdecimal, text)):
+        text = "".join(str(int(c)) if c.isdecimal() else c for c in text)  # other scripts' digits
+        text = _FOREIGN.sub(lambda match: f" {_foreign(*match.groups(), language)} ", text)
+    return text.replace("%", f" {PERCENT[language]} ")
+
+
+@cache
+def _foreign(whole: str, fraction: str | None, language: str) -> str:
+    try:
+        from num2words import num2words
+    except ModuleNotFoundError:
+        raise MissingDependencyError(
+            f"text.numbers is {language!r}, which writes digits such as {whole} as words, by a "
+            f"package that is not installed: {install('numbers')}, or set text.numbers=keep"
+        ) from None
+    digits = re.sub(r"\D", "", whole)
+    if len(digits) > 15 or (len(digits) > 1 and digits.startswith("0")):
+        return " ".join(str(num2words(int(digit), lang=language)) for digit in digits)
+    if fraction:
+        return str(num2words(Decimal(f"{digits}.{fraction}"), lang=language))
+    year = language in YEARS and len(whole) == 4 and 1100 <= int(digits) <= 1999
+    return str(num2words(int(digits), lang=language, to="year" if year else "cardinal"))
 
 
 @cache

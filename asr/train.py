@@ -27,7 +27,7 @@ from asr.checkpoint import Checkpoint, load_newest, restore_parameters, save_che
 from asr.config import TrainConfig
 from asr.distributed import ProcessGroup
 from asr.errors import CheckpointError, TrainingError
-from asr.training import StopRequest, Tally, TrainLog
+from asr.training import StopRequest, Tally, TrainLog, epoch_lines
 
 
 class Batches(Protocol):
@@ -372,10 +372,9 @@ class Trainer:
             )
 
     def _say_epoch(self, figures: dict[str, float]) -> None:
-        done, all_epochs = self.epoch + 1, self.config.epochs
-        left_min = self.spent_s / done * (all_epochs - done) / 60
-        shown = "  ".join(f"{name} {value:.3g}" for name, value in figures.items())
-        say(f"epoch {done}/{all_epochs}  {shown}  minutes_left {left_min:.1f}")
+        done, epochs = self.epoch + 1, self.config.epochs
+        left_min = self.spent_s / done * (epochs - done) / 60
+        say("\n".join(epoch_lines(done, epochs, figures, left_min, self.best)))
 
 
 def chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

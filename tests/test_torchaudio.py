@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from asr._install import install
 from asr.errors import MissingDependencyError
 
 BENCH = Path(__file__).parents[1] / "scripts" / "bench"
@@ -53,7 +54,7 @@ try:
 except MissingDependencyError as error:
     print(error)
 """
-    assert run(code).endswith("install it: pip install 'asr[test]'")
+    assert run(code).endswith(f"install it: {install('test')}")
 
 
 def fake_import(error: str) -> str:

@@ -1,15 +1,18 @@
 """Find the recordings that a user names: files, folders, globs and lists of paths."""
 
+import codecs
 import os
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from glob import glob
 from pathlib import Path
 
+from asr._install import install
 from asr.errors import ConfigError
-from asr.media import AUDIO_SUFFIXES, MEDIA_SUFFIXES, has_reader, install_command, looks_like_sound
+from asr.media import AUDIO_SUFFIXES, MEDIA_SUFFIXES, has_reader, looks_like_sound
 
 STDIN = "-"
 MOST_BYTES = 2**29  # of a list of paths: some millions of them
@@ -43,7 +46,7 @@ def describe_left_out(paths: list[Path]) -> str:
     names = ", ".join(map(str, paths[:_NAMED])) + (", ..." if len(paths) > _NAMED else "")
     remedies = []
     if counts.keys() & set(MEDIA_SUFFIXES):
-        remedies.append(f"to read them, install PyAV: {install_command()}")
+        remedies.append(f"to read them, install PyAV: {install('media')}")
     if counts.keys() - set(MEDIA_SUFFIXES):
         remedies.append("files without the suffix of a sound are read if they are named")
     files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
@@ -123,7 +126,32 @@ def read_list(source: str) -> list[Path]:
         raise ConfigError(
             f"--files-from {source}: has more than {MOST_BYTES} bytes; give several lists in turn"
         )
-    paths = [Path(os.fsdecode(line)) for line in content.splitlines() if line.strip()]
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes
+        content = content.decode("utf-16", "replace").encode()
+    lines = content.removeprefix(codecs.BOM_UTF8).splitlines()
+    paths = [_as_stored(os.fsdecode(line)) for line in lines if line.strip()]
     if not paths:
         raise ConfigError(f"--files-from {source}: no paths in it; write one a line")
     return paths
+
+
+def _as_stored(written: str) -> Path:
+    """Return a path of a list: as it is or, where that is no file, as another system writes it.
+
+    Windows has backslashes, and macOS decomposes accents.
+    """
+    if _exists(written):
+        return Path(written)
+    others = [
+        unicodedata.normalize(form, path)
+        for path in (written, written.replace("\\", "/"))
+        for form in ("NFC", "NFD")
+    ]
+    return next((Path(path) for path in others if _exists(path)), Path(written))
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # a name too long, or a zero byte: reading it will say so
+        return False

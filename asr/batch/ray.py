@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from asr._install import install
 from asr.batch.jobs import Job, Outcome, Outcomes, Transcriber
 from asr.errors import AsrError, ConfigError, MissingDependencyError, WorkerError
 
@@ -69,7 +70,7 @@ def _connected(address: str, count: int | None) -> Any:
         import ray
     except ModuleNotFoundError:
         raise MissingDependencyError(
-            "--ray needs the package ray; install it: pip install 'asr[ray]'"
+            f"--ray needs the package ray; install it: {install('ray')}"
         ) from None
     own = {"num_cpus": count, "include_dashboard": False} if address == LOCAL else {}
     try:

@@ -12,7 +12,7 @@ from asr._atomic import write_atomically
 from asr._lock import locked_folder
 from asr._progress import progress, say
 from asr.batch import distinct, recording_ids, with_digests
-from asr.cli.run import CommandParser, check_given, complain, run
+from asr.cli.run import CommandParser, complain, given_model, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
 from asr.formats import Transcript, ctm, textgrid
 from asr.manifest import Utterance, read_manifest
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         "with times from the start of the utterance, is for Praat. Speech without "
         "text is left out, with a warning.",
     )
-    parser.add_argument("model", type=Path, help="bundle or experiment folder")
+    parser.add_argument("model", type=Path, help="bundle or experiment, a folder or a name")
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     parser.add_argument("--format", choices=FORMATS, help="write only this; default: both")
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def align(arguments: argparse.Namespace) -> int:
     """Align all utterances; return 1 if any failed, after the others are done."""
-    check_given("MODEL", arguments.model)
+    arguments.model = given_model("MODEL", arguments.model)
     utterances = read_manifest(arguments.manifest)
     formats = (arguments.format,) if arguments.format else FORMATS
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import check_file
+from asr._folders import find_conf, find_model
 from asr._streams import put
 from asr.cli.run import CommandParser, check_given, run
-from asr.config import Config, load_config
-from asr.errors import ConfigError
+from asr.config import Config, TextConfig, load_config
+from asr.errors import ConfigError, ManifestError
+from asr.manifest import language_of, read_manifest
+from asr.text import language_settings
 
 if TYPE_CHECKING:
     from asr.doctor import Cost, Examination, Report, SelfTest
@@ -37,7 +40,13 @@ def main(argv: list[str] | None = None) -> int:
         "--model",
         type=Path,
         metavar="CONF",
-        help="TOML file of the model to train; without M.jsonl: bundle or experiment to examine",
+        help="TOML file of the model to train, or a preset's name; without M.jsonl: bundle or "
+        "experiment to examine, a folder or a name",
+    )
+    parser.add_argument(
+        "--language",
+        help="how transcripts are normalised, as with asr-train (default: as the manifest says, "
+        "or English)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -53,6 +62,9 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     from asr.doctor import Report, examine_model
 
     if arguments.model:
+        # A preset and a model may have one name.
+        found = arguments.model if arguments.manifest else find_model(arguments.model)
+        arguments.model = find_conf(found)
         check_given("--model", arguments.model)
         if arguments.model.is_dir():
             _check_alone(arguments)
@@ -68,6 +80,7 @@ def _check_alone(arguments: argparse.Namespace) -> None:
         "M.jsonl": arguments.manifest,
         "--valid": arguments.valid,
         "--test": arguments.test,
+        "--language": arguments.language,
         "--fix": arguments.fix,
     }
     for name, given in others.items():
@@ -92,7 +105,7 @@ def _examined(arguments: argparse.Namespace) -> "Report":
     config = _config(arguments)
     if arguments.fix:
         check_file(arguments.fix)  # an error now, not after all the work
-    from asr.doctor import Report, examine, write_clean
+    from asr.doctor import Report, examine, examples_of_writing, write_clean
 
     named = {"train": arguments.manifest, "valid": arguments.valid, "test": arguments.test}
     paths = {name: path for name, path in named.items() if path}
@@ -101,18 +114,34 @@ def _examined(arguments: argparse.Namespace) -> "Report":
     if arguments.fix:
         left_out = write_clean(arguments.fix, examination.train, examination.findings)
     cost, self_test = _measured(examination, config) if arguments.model else (None, None)
-    return Report(examination.summaries, examination.findings, cost, self_test, left_out)
+    return Report(
+        examination.summaries,
+        examination.findings,
+        cost,
+        self_test,
+        left_out,
+        tuple(examples_of_writing(examination.train)),
+    )
 
 
 def _config(arguments: argparse.Namespace) -> Config:
+    language = arguments.language or _language_of(arguments.manifest)
     if arguments.model:
-        return load_config(arguments.model, arguments.overrides)
+        return load_config(arguments.model, arguments.overrides, language=language)
     if arguments.overrides:
         raise ConfigError(
             f"{arguments.overrides[0]!r} changes a configuration, and none is given; "
             "add --model CONF"
         )
-    return Config()
+    return Config(text=TextConfig(**language_settings(language))) if language else Config()
+
+
+def _language_of(manifest: Path) -> str | None:
+    """Return the language that a manifest names, if it can be read: the doctor says if not."""
+    try:
+        return language_of(read_manifest(manifest))
+    except ManifestError:
+        return None
 
 
 def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None, SelfTest | None]":

@@ -13,7 +13,7 @@ from asr._lock import locked_folder
 from asr._progress import progress, say
 from asr._streams import put
 from asr.cli.decoding import add_options, chosen
-from asr.cli.run import CommandParser, check_given, run
+from asr.cli.run import CommandParser, given_model, run
 from asr.errors import DecoderError
 from asr.manifest import Utterance, read_manifest
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = CommandParser("asr-evaluate", description=__doc__)
-    parser.add_argument("model", type=Path, help="bundle or experiment folder")
+    parser.add_argument("model", type=Path, help="bundle or experiment, a folder or a name")
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
     parser.add_argument("--out", type=Path, required=True, help="folder for ref.trn, hyp.trn ...")
     parser.add_argument("--json", action="store_true", help="print one JSON object; rates are 0..1")
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate a model, save and print the score; return the exit status."""
-    check_given("MODEL", arguments.model)
+    given_model("MODEL", arguments.model)
     decoding = chosen(arguments).resolve(arguments.model)
     if arguments.tune and not decoding.lm:
         raise DecoderError("--tune weighs a language model; add --decoder beam --lm LM")

@@ -3,16 +3,20 @@
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from asr._streams import put
 from asr.cli.run import CommandParser, check_out, run
+from asr.cli.texts import HOW, add_writing, normalizer_of
+from asr.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr.lexicon import PronouncedWords
     from asr.manifest import Utterance
+    from asr.text import Normalizer
 
 _MANIFEST = ".jsonl"
 _MODELS = (".bin", ".arpa", ".arpa.gz", ".arpa.xz")
@@ -27,14 +31,16 @@ def main(argv: list[str] | None = None) -> int:
         "by a joint n-gram model of letters and phones trained on DICT.",
     )
     parser.add_argument(
-        "dictionary", metavar="DICT", help="a word and its phones a line, such as cmudict.dict"
+        "dictionary",
+        metavar="DICT",
+        help="a word and its phones a line, such as cmudict.dict; leave it out with --graphemes",
     )
     parser.add_argument(
         "sources",
         metavar="SOURCE",
-        nargs="+",
+        nargs="*",
         help="where the words are: a manifest (.jsonl), an n-gram model (.bin, .arpa), or a text "
-        "or lines 'WORD COUNT', plain, .gz or .xz; - is standard input",
+        "or lines 'WORD COUNT', plain or packed (.gz, .bz2, .xz); - is standard input",
     )
     parser.add_argument(
         "--out",
@@ -42,19 +48,36 @@ def main(argv: list[str] | None = None) -> int:
         help="lexicon to write, for --lexicon of other commands; with a name in .jsonl, write the "
         "given manifest with phones in place of words instead, for training",
     )
+    parser.add_argument(
+        "--graphemes",
+        action="store_true",
+        help="without a dictionary: the letters of a word are its phones",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object with counts")
+    add_writing(parser)
     return run("asr-lexicon", lambda: _lexicon(parser.parse_args(argv)))
 
 
 def _lexicon(arguments: argparse.Namespace) -> int:
-    from asr.lexicon import pronounce, read_dictionary
+    from asr.lexicon import pronounce, read_dictionary, spelled
 
+    if arguments.graphemes:
+        arguments.sources.insert(0, arguments.dictionary)
+    if not arguments.sources:
+        raise ConfigError("no SOURCE; give a manifest, a language model or a text with the words")
     _check_names(arguments.sources, arguments.out)
     check_out(arguments.out)  # an error now, not after all the work
-    words = dict.fromkeys(chain.from_iterable(map(_words, arguments.sources)))
-    found = pronounce(words, read_dictionary(arguments.dictionary))
+    normalizer = normalizer_of(arguments) or _by_manifests(arguments.sources)
+    lost: Counter[str] = Counter()
+    words = dict.fromkeys(
+        chain.from_iterable(_words(source, normalizer, lost) for source in arguments.sources)
+    )
+    if lost:
+        _warn_of_lost_letters(lost)
+    dictionary = {} if arguments.graphemes else read_dictionary(arguments.dictionary)
+    found = spelled(words) if arguments.graphemes else pronounce(words, dictionary)
     if arguments.out.endswith(_MANIFEST):
-        _write_manifest(arguments.sources[0], arguments.out, found)
+        _write_manifest(arguments.sources[0], arguments.out, found, normalizer)
     else:
         _write_lexicon(arguments.out, found)
     _report(arguments.out, found)
@@ -70,8 +93,6 @@ def _lexicon(arguments: argparse.Namespace) -> int:
 
 def _check_names(sources: Sequence[str], out: str) -> None:
     """Raise if --out is a manifest and SOURCE is not one manifest."""
-    from asr.errors import ConfigError
-
     if out.endswith(_MANIFEST) and (len(sources) > 1 or not sources[0].endswith(_MANIFEST)):
         raise ConfigError(
             f"--out is {out}, a manifest in phones: give one manifest in {_MANIFEST} as SOURCE, or "
@@ -79,11 +100,24 @@ def _check_names(sources: Sequence[str], out: str) -> None:
         )
 
 
-def _words(source: str) -> Iterator[str]:
-    """Yield the words of a source; transcripts and texts are normalised as in training."""
+def _by_manifests(sources: Sequence[str]) -> "Normalizer":
+    """Return the normaliser of the language that the manifests name, or else of English."""
+    from asr.manifest import language_of, read_manifest
+    from asr.text import Normalizer, language_settings
+
+    manifests = [read_manifest(source) for source in sources if source.endswith(_MANIFEST)]
+    language = language_of(chain.from_iterable(manifests))
+    return Normalizer(**language_settings(language or "en"))
+
+
+def _words(source: str, normalizer: "Normalizer", lost: Counter[str]) -> Iterator[str]:
+    """Yield the words of a source; transcripts and texts are normalised as in training.
+
+    Letters that this loses are counted in `lost`.
+    """
     from asr.lm import load_lm, read_sentences
     from asr.manifest import read_manifest
-    from asr.text import Normalizer
+    from asr.text import lost_letters
 
     if source.endswith(_MODELS):
         lm = load_lm(source)
@@ -95,8 +129,20 @@ def _words(source: str) -> Iterator[str]:
         texts = (utterance.text for utterance in read_manifest(source))
     else:
         texts = (" ".join(_without_count(words)) for words in read_sentences([source]))
-    for text in map(Normalizer(), texts):
-        yield from text.split()
+    for text in texts:
+        normalised = normalizer(text)
+        lost.update(lost_letters(text, normalised))
+        yield from normalised.split()
+
+
+def _warn_of_lost_letters(lost: Counter[str]) -> None:
+    from asr._progress import say
+
+    shown = " ".join(letter for letter, _ in lost.most_common(8))
+    say(
+        f"{lost.total()} texts lose letters such as {shown} by the normalisation for English; "
+        f"write words {HOW}"
+    )
 
 
 def _without_count(words: list[str]) -> list[str]:
@@ -114,25 +160,27 @@ def _write_lexicon(path: str, found: "PronouncedWords") -> None:
                 file.write(f"{word} {' '.join(phones)}\n".encode())
 
 
-def _write_manifest(source: str, path: str, found: "PronouncedWords") -> None:
+def _write_manifest(
+    source: str, path: str, found: "PronouncedWords", normalizer: "Normalizer"
+) -> None:
     """Write the utterances whose words all have a pronunciation."""
     from asr._progress import say
     from asr.manifest import read_manifest, write_manifest
 
     utterances = read_manifest(source)
-    spoken = [*filter(None, (_in_phones(utterance, found) for utterance in utterances))]
+    spoken = [*filter(None, (_in_phones(utterance, found, normalizer) for utterance in utterances))]
     write_manifest(path, spoken)
     if left_out := len(utterances) - len(spoken):
         say(f"{path}: {left_out} utterances are left out, with words that have no pronunciation")
 
 
-def _in_phones(utterance: "Utterance", found: "PronouncedWords") -> "Utterance | None":
+def _in_phones(
+    utterance: "Utterance", found: "PronouncedWords", normalizer: "Normalizer"
+) -> "Utterance | None":
     """Return an utterance in phones, each word in its first pronunciation; None if one has none."""
     from dataclasses import replace
 
-    from asr.text import Normalizer
-
-    words = Normalizer()(utterance.text).split()
+    words = normalizer(utterance.text).split()
     if not found.pronunciations.keys() >= set(words):
         return None
     phones = chain.from_iterable(found.pronunciations[word][0] for word in words)

@@ -11,12 +11,14 @@ from asr._progress import say
 from asr._streams import put
 from asr.cli import train_lstm
 from asr.cli.run import CommandParser, check_out, run
+from asr.cli.texts import add_writing, normalizer_of, sentences
 from asr.decode import LSTM
 from asr.errors import ConfigError
 from asr.lm import UNITS
 
 if TYPE_CHECKING:
     from asr.lm import NgramModel, Perplexity
+    from asr.text import Normalizer
 
 PRUNE_HELP = "leave out n-grams that lower the perplexity by less than this share, such as 1e-8"
 OUT_HELP = "file to write; its name gives the format: .arpa, .arpa.gz, .arpa.xz or .bin"
@@ -66,12 +68,13 @@ def train(words: list[str]) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from asr.lm import estimate, read_sentences, read_words
+    from asr.lm import estimate, read_words
 
+    normalizer = normalizer_of(arguments)
     return write(
         arguments.out,
         lambda: estimate(
-            read_sentences(arguments.texts, arguments.unit),
+            sentences(arguments.texts, arguments.unit, normalizer),
             arguments.order,
             vocabulary=read_words(arguments.vocab) if arguments.vocab else None,
             vocabulary_size=arguments.vocab_size,
@@ -150,7 +153,7 @@ def perplexity(words: list[str]) -> int:
 
 
 def _perplexity(arguments: argparse.Namespace) -> int:
-    found = measure(arguments.lm, arguments.texts, arguments.unit)
+    found = measure(arguments.lm, arguments.texts, arguments.unit, normalizer_of(arguments))
     if arguments.json:
         put(json.dumps(found.as_dict()))
     else:
@@ -162,19 +165,19 @@ def _perplexity(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def measure(lm: str, texts: Sequence[str], unit: str) -> "Perplexity":
+def measure(
+    lm: str, texts: Sequence[str], unit: str, normalizer: "Normalizer | None" = None
+) -> "Perplexity":
     """Measure the perplexity of an n-gram model, or of the LSTM in an experiment folder."""
-    from asr.lm import read_sentences
-
     if Path(lm).is_dir():
         from asr.lm import load_lstm, lstm_perplexity
 
         model, vocabulary = load_lstm(lm)
-        return lstm_perplexity(model, vocabulary, read_sentences(texts, vocabulary.unit))
+        return lstm_perplexity(model, vocabulary, sentences(texts, vocabulary.unit, normalizer))
 
     from asr.lm import load_lm, perplexity
 
-    return perplexity(load_lm(lm), read_sentences(texts, unit))
+    return perplexity(load_lm(lm), sentences(texts, unit, normalizer))
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
@@ -183,7 +186,7 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
         "texts",
         metavar="TEXT",
         nargs="+",
-        help="UTF-8 text, one sentence a line, plain, .gz or .xz; - is standard input",
+        help="UTF-8 text, one sentence a line, plain, .gz, .bz2 or .xz; - is standard input",
     )
     parser.add_argument(
         "--unit",
@@ -191,6 +194,7 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
         default="word",
         help="unit of the model (default: word)",
     )
+    add_writing(parser)
 
 
 def write(out: str, make: "Callable[[], NgramModel]", quantized: bool = False) -> int:

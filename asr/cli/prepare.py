@@ -4,17 +4,24 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import check_file
 from asr._lock import locked_folder
 from asr._streams import put
-from asr.cli.run import CommandParser, run
+from asr.cli.run import CommandParser, complain, run
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr.manifest import Utterance
+
+    Subparsers = argparse._SubParsersAction[CommandParser]
+    Read = Callable[[argparse.Namespace, list[str] | None], list[Utterance]]
+
+_NAMED = 10  # utterances that are left out, and named
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,8 +31,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _prepare(arguments: argparse.Namespace) -> int:
     """Do what the chosen corpus needs, while no other run writes to the same folders."""
+    arguments.shares = _shares(arguments) if "split" in arguments else None
     with ExitStack() as held:
-        if arguments.metavar == "DIR":
+        if arguments.shares or arguments.metavar == "DIR":
             held.enter_context(locked_folder(arguments.out, "--out"))
         else:
             check_file(arguments.out)  # an error now, not after all the work
@@ -39,6 +47,42 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="asr-prepare", description="Turn a corpus into JSONL manifests.")
     corpora = parser.add_subparsers(metavar="CORPUS", required=True)
 
+    table = corpora.add_parser("csv", help="a table with the columns audio and text")
+    table.add_argument("table", type=Path, metavar="FILE.csv", help="or LJSpeech's metadata.csv")
+    _add_own(table, lambda arguments, left_out: _read_csv(arguments.table, left_out))
+
+    folder = corpora.add_parser(
+        "folder", help="recordings with a .txt, .lab or .TextGrid of the same name beside each"
+    )
+    folder.add_argument("folder", type=Path, help="a folder in it stands for a speaker")
+    _add_own(folder, lambda arguments, left_out: _read_folder(arguments.folder, left_out))
+
+    labels = corpora.add_parser("audacity", help="labels that Audacity exported, or a TextGrid")
+    labels.add_argument("labels", type=Path, metavar="LABELS.txt")
+    labels.add_argument("--audio", type=Path, required=True, help="the recording")
+    _add_own(labels, _read_labelled)
+
+    voice = corpora.add_parser("commonvoice", help="Common Voice, as downloaded and unpacked")
+    voice.add_argument("folder", type=Path, help="of one language, with clips/ and train.tsv")
+    _add_own(voice, None, "validated.tsv instead of the official train, dev and test")
+
+    kaldi = corpora.add_parser("kaldi", help="a Kaldi data folder")
+    kaldi.add_argument("folder", type=Path, help="the folder that holds wav.scp and text")
+    _add_own(kaldi, lambda arguments, left_out: _read_kaldi(arguments.folder, left_out))
+
+    _add_published(corpora)
+    for name, write, metavar, meaning in (
+        ("to-csv", _to_csv, "FILE.csv", "the table"),
+        ("to-kaldi", _to_kaldi, "DIR", "the Kaldi data folder"),
+    ):
+        back = corpora.add_parser(name, help=f"the other way: a manifest to {meaning[4:]}")
+        back.add_argument("manifest", type=Path, metavar="FILE.jsonl")
+        _add_out(back, metavar, meaning, write)
+    return parser
+
+
+def _add_published(corpora: "Subparsers") -> None:
+    """Add the corpora that have sets of their own."""
     librispeech = corpora.add_parser("librispeech", help="LibriSpeech, Mini LibriSpeech")
     librispeech.add_argument("root", type=Path, help="the LibriSpeech folder, or its parent")
     librispeech.add_argument(
@@ -52,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="mirror to use instead of https://www.openslr.org/resources",
     )
+    _add_strict(librispeech)
     _add_out(librispeech, "DIR", "folder for SUBSET.jsonl", _librispeech)
 
     fsdd = corpora.add_parser("fsdd", help="Free Spoken Digit Dataset")
@@ -60,25 +105,42 @@ def _parser() -> argparse.ArgumentParser:
     fsdd.add_argument("--valid-speaker", metavar="NAME", help="default: the first of the others")
     _add_out(fsdd, "DIR", "folder for all.jsonl and the splits", _fsdd)
 
-    table = corpora.add_parser("csv", help="a table with the columns audio and text")
-    table.add_argument("table", type=Path, metavar="FILE.csv", help="or LJSpeech's metadata.csv")
-    _add_out(table, "FILE.jsonl", "the manifest", _csv)
-
-    kaldi = corpora.add_parser("kaldi", help="a Kaldi data folder")
-    kaldi.add_argument("folder", type=Path, help="the folder that holds wav.scp and text")
-    _add_out(kaldi, "FILE.jsonl", "the manifest", _kaldi)
-
-    for name, write, metavar, meaning in (
-        ("to-csv", _to_csv, "FILE.csv", "the table"),
-        ("to-kaldi", _to_kaldi, "DIR", "the Kaldi data folder"),
-    ):
-        back = corpora.add_parser(name, help=f"the other way: a manifest to {meaning[4:]}")
-        back.add_argument("manifest", type=Path, metavar="FILE.jsonl")
-        _add_out(back, metavar, meaning, write)
-
     tones = corpora.add_parser("tones", help="generated tones as words, for a first try")
     _add_out(tones, "DIR", "folder for the recordings and manifests", _tones)
-    return parser
+
+
+def _add_own(
+    parser: argparse.ArgumentParser,
+    read: "Read | None",  # None: of Common Voice, which has sets of its own
+    splits: str = "sets to train, validate and test on, in these shares",
+) -> None:
+    """Add what every corpus of one's own has: --split, --strict, --language and --out."""
+    parser.add_argument(
+        "--split",
+        metavar="80/10/10",
+        help=f"write DIR/train.jsonl, valid.jsonl and test.jsonl: {splits}; by speaker where there "
+        "are several, else by recording",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of the random split (default: 1)")
+    parser.add_argument(
+        "--language",
+        metavar="NAME",
+        help="by which training is to normalise the texts, as its own --language: en, any, de ...",
+    )
+    _add_strict(parser)
+    if read:
+        one = "the manifest, in .jsonl; with --split a folder"
+        _add_out(parser, "OUT", one, partial(_own, read=read))
+    else:
+        _add_out(parser, "DIR", "folder for the manifests", _common_voice)
+
+
+def _add_strict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="write nothing if an utterance cannot be used; default: leave it out, and name it",
+    )
 
 
 def _add_out(
@@ -89,6 +151,100 @@ def _add_out(
 ) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar=metavar, help=meaning)
     parser.set_defaults(prepare=prepare, metavar=metavar)
+
+
+def _own(arguments: argparse.Namespace, read: "Read") -> int:
+    """Write the manifest of a corpus, or those of its split; return 1 if something is left out."""
+    left_out: list[str] | None = None if arguments.strict else []
+    utterances = _with_language(read(arguments, left_out), arguments.language)
+    if arguments.shares:
+        from asr.corpora import split
+
+        made = split(utterances, arguments.shares, 1 if arguments.seed is None else arguments.seed)
+        for name, part in made.parts.items():
+            _write(arguments.out / f"{name}.jsonl", part)
+        put(str(made))
+    else:
+        _write(arguments.out, utterances)
+    return _report(left_out)
+
+
+def _shares(arguments: argparse.Namespace) -> tuple[float, ...] | None:
+    """Return the shares of --split; check that --out and --seed go with it."""
+    from asr.corpora import parse_shares
+    from asr.text import check_language
+
+    if arguments.language:
+        check_language(arguments.language)
+    if not arguments.split:
+        if arguments.seed is not None:
+            raise ConfigError("--seed is of the random --split; give both")
+        return None
+    if arguments.out.suffix == ".jsonl":
+        raise ConfigError(
+            f"--out {arguments.out}: --split writes several manifests; give a folder, such as data"
+        )
+    return parse_shares(arguments.split)
+
+
+def _with_language(utterances: "list[Utterance]", language: str | None) -> "list[Utterance]":
+    return [replace(utterance, language=language) for utterance in utterances]
+
+
+def _report(left_out: list[str] | None) -> int:
+    """Name the first utterances that were left out, and say how many; return the exit status."""
+    if not left_out:
+        return 0
+    for problem in left_out[:_NAMED]:
+        complain("asr-prepare", f"left out: {problem}")
+    more = f"; the first {_NAMED} are named above" if len(left_out) > _NAMED else ""
+    complain(
+        "asr-prepare",
+        f"{len(left_out)} left out in all{more}; --strict writes nothing in such a case",
+    )
+    return 1
+
+
+def _read_csv(table: Path, left_out: list[str] | None) -> "list[Utterance]":
+    from asr.corpora import read_csv
+
+    return read_csv(table, left_out)
+
+
+def _read_folder(folder: Path, left_out: list[str] | None) -> "list[Utterance]":
+    from asr.corpora import read_folder
+
+    return read_folder(folder, left_out)
+
+
+def _read_labelled(arguments: argparse.Namespace, left_out: list[str] | None) -> "list[Utterance]":
+    from asr.corpora import read_labelled
+
+    return read_labelled(arguments.labels, arguments.audio, left_out)
+
+
+def _read_kaldi(folder: Path, left_out: list[str] | None) -> "list[Utterance]":
+    from asr.corpora import read_kaldi
+
+    return read_kaldi(folder, left_out)
+
+
+def _common_voice(arguments: argparse.Namespace) -> int:
+    """Write the official sets, or with --split those of all that is validated."""
+    from asr.corpora import common_voice
+
+    folder = common_voice.find_language(arguments.folder)
+    if arguments.split:
+        table = common_voice.VALIDATED
+        return _own(arguments, lambda _, left_out: common_voice.read_table(folder, table, left_out))
+    left_out: list[str] | None = None if arguments.strict else []
+    sets = {
+        name: _with_language(common_voice.read_table(folder, table, left_out), arguments.language)
+        for table, name in common_voice.OFFICIAL.items()
+    }
+    for name, utterances in sets.items():
+        _write(arguments.out / f"{name}.jsonl", utterances)
+    return _report(left_out)
 
 
 def _librispeech(arguments: argparse.Namespace) -> int:
@@ -110,9 +266,11 @@ def _librispeech(arguments: argparse.Namespace) -> int:
         if arguments.download:
             librispeech.fetch_subset(root, name, arguments.url_base or librispeech.URL_BASE)
     folders = [librispeech.find_subset(root, name) for name in names]  # before the long work
+    left_out: list[str] | None = None if arguments.strict else []
     for folder in folders:
-        _write(arguments.out / f"{folder.name}.jsonl", librispeech.read_librispeech(folder))
-    return 0
+        utterances = librispeech.read_librispeech(folder, left_out)
+        _write(arguments.out / f"{folder.name}.jsonl", utterances)
+    return _report(left_out)
 
 
 def _fsdd(arguments: argparse.Namespace) -> int:
@@ -122,20 +280,6 @@ def _fsdd(arguments: argparse.Namespace) -> int:
     parts = fsdd.splits(utterances, arguments.test_speaker, arguments.valid_speaker)
     for name, part in {"all": utterances, **parts}.items():
         _write(arguments.out / f"{name}.jsonl", part)
-    return 0
-
-
-def _csv(arguments: argparse.Namespace) -> int:
-    from asr.corpora import read_csv
-
-    _write(arguments.out, read_csv(arguments.table))
-    return 0
-
-
-def _kaldi(arguments: argparse.Namespace) -> int:
-    from asr.corpora import read_kaldi
-
-    _write(arguments.out, read_kaldi(arguments.folder))
     return 0
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from asr._atomic import check_file
+from asr._folders import find_model
+from asr._install import install
 from asr._streams import escaped, flush_output, prepare_streams, silence
 from asr.errors import AsrError, ConfigError, LanguageModelError, MissingDependencyError
 
@@ -36,7 +38,7 @@ def run(program: str, body: Callable[[], int]) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "asr":
             raise
-        complain(program, f"needs the package {error.name}; install it: pip install 'asr[train]'")
+        complain(program, f"needs the package {error.name}; install it: {install('train')}")
         return MissingDependencyError.exit_status
     except KeyboardInterrupt:
         complain(program, "interrupted")
@@ -103,3 +105,14 @@ def check_given(option: str, path: Path | str | None) -> None:
         missing = True
     if missing:
         raise ConfigError(f"{option} {path}: does not exist; give the path of a file or folder")
+
+
+def given_model(option: str, name: Path | str) -> Path:
+    """Return the folder of a model that an option gives by path or name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = find_model(name)
+    check_given(option, path)
+    return path

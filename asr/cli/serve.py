@@ -5,8 +5,9 @@ import os
 import sys
 from pathlib import Path
 
+from asr._install import install
 from asr.cli.decoding import add_options, chosen
-from asr.cli.run import run
+from asr.cli.run import CommandParser, given_model, run
 from asr.errors import MissingDependencyError
 from asr.serve import ServeSettings, read_token
 
@@ -27,11 +28,13 @@ _LIMITS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         "asr-serve",
         description="Serve recognition over HTTP and WebSocket, with a page for browsers.",
     )
-    parser.add_argument("--model", type=Path, help="bundle or experiment; default: English")
+    parser.add_argument(
+        "--model", type=Path, help="bundle or experiment, a folder or a name; default: English"
+    )
     parser.add_argument(
         "--host", default=_DEFAULT.host, help="address to listen on; default: this machine only"
     )
@@ -62,8 +65,7 @@ def main(argv: list[str] | None = None) -> int:
             help=f"{described}; default: %(default)s",
         )
     add_options(parser)
-    arguments = parser.parse_args(argv)
-    return run("asr-serve", lambda: serve_as(arguments))
+    return run("asr-serve", lambda: serve_as(parser.parse_args(argv)))
 
 
 def _add_access(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +106,8 @@ def serve_as(arguments: argparse.Namespace) -> int:
     )
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the worker processes inherit them
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if arguments.model:
+        given_model("--model", arguments.model)
     decoding = chosen(arguments).resolve(arguments.model)
     try:
         from asr.serve import serve
@@ -111,7 +115,7 @@ def serve_as(arguments: argparse.Namespace) -> int:
         if error.name not in _PACKAGES:
             raise
         raise MissingDependencyError(
-            f"needs the package {error.name}; install it: pip install 'asr[serve]'"
+            f"needs the package {error.name}; install it: {install('serve')}"
         ) from error
     serve(decoding, settings)
     return 0

@@ -5,17 +5,21 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from asr._atomic import check_folder
+from asr._folders import conf_names, find_model
 from asr._lock import locked_folder
 from asr._progress import say
-from asr.cli.run import CommandParser, check_given, run
-from asr.config import Config, load_config
+from asr.cli.judged import make_judge
+from asr.cli.knowledge import LanguageModels, language_models, pronunciations
+from asr.cli.run import CommandParser, given_model, run
+from asr.config import PRESETS, Config, changed_config, load_config
+from asr.decode import included_lm
 from asr.errors import CheckpointError, ConfigError
-from asr.manifest import read_manifest
+from asr.manifest import language_of, read_manifest
 from asr.text import PHONES, Normalizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -39,22 +43,39 @@ def parser() -> argparse.ArgumentParser:
     parser = CommandParser("asr-train", description=__doc__, epilog=LAUNCHING)
     parser.add_argument("--train", type=Path, required=True, help="manifest to learn from")
     parser.add_argument("--valid", type=Path, required=True, help="manifest that chooses the epoch")
-    add_run(parser, "conf/blstm_ctc.toml")
+    add_run(parser, "conf/blstm_ctc.toml; default: the preset for the amount of speech", "?")
+    parser.add_argument("--preset", help=f"by the amount of speech: {', '.join(PRESETS)}")
     parser.add_argument(
-        "--init", type=Path, metavar="MODEL", help="fine-tune: begin with this model's weights"
+        "--language",
+        help="how transcripts are normalised: en, any (all letters, in lower case), de, fr ... "
+        "(default: as the manifest says, or else the model of --init, or English)",
+    )
+    parser.add_argument(
+        "--init",
+        type=Path,
+        metavar="MODEL",
+        help="fine-tune: begin with this model's weights; if it is of the same language, its "
+        "pronunciations and language models are handed on",
     )
     parser.add_argument(
         "--lexicon",
         type=Path,
-        help="dictionary, such as asr-lexicon writes; makes the model learn phones beside the "
-        "tokens (default: the lexicon of --init, if it has one)",
+        help="dictionary, such as asr-lexicon writes, or a model that has one; makes the model "
+        "learn phones beside the tokens (default: the lexicon of --init, if it has one)",
+    )
+    parser.add_argument(
+        "--lm",
+        type=Path,
+        help="language model of asr-lm, or a model whose language models are taken: kept in the "
+        "experiment, to judge and to recognise with",
     )
     return parser
 
 
-def add_run(parser: argparse.ArgumentParser, example: str) -> None:
+def add_run(parser: argparse.ArgumentParser, example: str, number: str | None = None) -> None:
     """Add the arguments of any training run: configuration, experiment folder, --resume."""
-    parser.add_argument("conf", type=Path, help=f"TOML file, such as {example}")
+    help_ = f"TOML file, such as {example}; or a name: {', '.join(conf_names())}"
+    parser.add_argument("conf", nargs=number, help=help_)
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument("--out", type=Path, required=True, help="experiment folder")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
@@ -68,11 +89,50 @@ def main(argv: list[str] | None = None) -> int:
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Read and check the configuration, then train."""
-    config = load_config(arguments.conf, arguments.overrides)
-    check_given("--init", arguments.init)
+    arguments.init = given_model("--init", arguments.init) if arguments.init else None
+    config = _planned(arguments)
     return launch_training(
         config, arguments, words, module="asr.cli.train", prepare=prepare, train=train
     )
+
+
+def _planned(arguments: argparse.Namespace) -> Config:
+    """Return the configuration that was given, or the one that fits speech and decoder."""
+    from asr.training import check_preset, plan_training
+
+    if arguments.conf and "=" in arguments.conf:
+        arguments.overrides.insert(0, arguments.conf)
+        arguments.conf = None
+    if arguments.preset:
+        if arguments.conf:
+            raise ConfigError(f"--preset {arguments.preset} and {arguments.conf}: give one of them")
+        arguments.conf = check_preset(arguments.preset)
+    if arguments.conf:
+        load_config(arguments.conf, arguments.overrides)  # a mistake is found before all reading
+    elif arguments.resume and is_started(arguments.out):
+        from asr.checkpoint import load_experiment
+
+        return changed_config(load_experiment(arguments.out)[0], arguments.overrides)
+    utterances = read_manifest(arguments.train)
+    arguments.language = arguments.language or language_of(utterances)
+    decoded = any((arguments.lm, arguments.lexicon))
+    plan = plan_training(
+        conf=arguments.conf,
+        overrides=arguments.overrides,
+        hours=sum(utterance.duration for utterance in utterances) / 3600,
+        decoded=decoded,
+        language=arguments.language,
+        init=arguments.init,
+    )
+    if os.environ.get("RANK", "0") == "0":
+        if plan.reason:
+            say(plan.reason)
+        elif plan.config.train.mmi and not (decoded or arguments.init or arguments.resume):
+            say(
+                "train.mmi is for a beam search with a language model, and there is none: add --lm "
+                "and --lexicon, or leave CONF out, which trains for greedy decoding"
+            )
+    return plan.config
 
 
 def launch_training(
@@ -160,6 +220,8 @@ class TrainingData:
     pronunciations: "Pronunciations | None"  # None: no phones are learned
     init: Path | None  # the model to begin with
     sources: "Mapping[str, Source]"  # by option, for `check_sources`
+    knowledge: LanguageModels = field(default_factory=LanguageModels)  # files to decode with
+    hands_on: bool = True  # whether the model to begin with is of the same language
 
     @property
     def words_tokens(self) -> Vocabulary:
@@ -176,11 +238,11 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
     sources = {
         "train": Source.of_manifest(arguments.train, train_set),
         "valid": Source.of_manifest(arguments.valid, valid_set),
-        **({"lexicon": Source.of_files([arguments.lexicon])} if arguments.lexicon else {}),
+        **{name: Source.of_files(files) for name, files in _words_files(arguments).items()},
     }
     normalizer = Normalizer(**vars(config.text))
     init = None if arguments.resume else arguments.init
-    texts = (normalizer(utterance.text) for utterance in train_set)
+    texts = [normalizer(utterance.text) for utterance in train_set]
     if arguments.resume:
         vocabulary = resumed_vocabulary(arguments.out, config)
         check_sources(arguments.out, sources)
@@ -193,15 +255,58 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
         )
     else:
         vocabulary = Vocabulary.from_texts(texts, config.model.unit)
-    spoken = _pronunciations(arguments, init, normalizer)
+    kept = _hands_on(arguments, init, config, texts)
+    spoken = _pronunciations(arguments, init if kept else None, normalizer, texts)
+    knowledge = (
+        LanguageModels()
+        if arguments.resume
+        else language_models(
+            arguments.lm or (init if init and kept and included_lm(init) else None)
+        )
+    )
     examples = make_examples(train_set, normalizer, vocabulary, spoken)
     examples, left_out = trainable(examples, config)
     valid_examples = make_examples(valid_set, normalizer, vocabulary, spoken)
-    return TrainingData(examples, left_out, valid_examples, vocabulary, spoken, init, sources)
+    return TrainingData(
+        examples, left_out, valid_examples, vocabulary, spoken, init, sources, knowledge, kept
+    )
+
+
+def _words_files(arguments: argparse.Namespace) -> dict[str, list[Path]]:
+    """Return the files that --lexicon and --lm name, by option, if they are given."""
+    from asr.lexicon import LEXICON
+
+    files = {}
+    if arguments.lexicon:
+        path = find_model(arguments.lexicon)
+        files["lexicon"] = [path / LEXICON, path / PHONES] if path.is_dir() else [path]
+    if arguments.lm:
+        files["lm"] = [*language_models(arguments.lm).files.values()]
+    return files
+
+
+def _hands_on(
+    arguments: argparse.Namespace, init: Path | None, config: Config, texts: Sequence[str]
+) -> bool:
+    """Return whether the model to begin with hands on its words; say so if it does not."""
+    from asr.training import hands_on
+
+    if not init:
+        return True
+    reason = hands_on(init, config, texts)
+    if reason and os.environ.get("RANK", "0") == "0":
+        say(
+            f"--init {init} is taken to be of another language, as {reason}: its phones, the "
+            "trigram of MMI and its language models stay behind"
+        )
+    return not reason
 
 
 def _pronunciations(
-    arguments: argparse.Namespace, init: Path | None, normalizer: Normalizer
+    arguments: argparse.Namespace,
+    init: Path | None,
+    normalizer: Normalizer,
+    texts: Sequence[str],
 ) -> "Pronunciations | None":
     """Read the pronunciations of --lexicon, or else of the model to resume or begin with."""
     from asr.decode import has_phones
@@ -209,7 +314,7 @@ def _pronunciations(
 
     model = arguments.out if arguments.resume else init
     if arguments.lexicon and not arguments.resume:
-        return Pronunciations.read(arguments.lexicon, normalizer)
+        return pronunciations(arguments.lexicon, normalizer, texts)
     return Pronunciations.load(model) if model and has_phones(model) else None
 
 
@@ -221,9 +326,10 @@ def train(
     from asr.distributed import choose_device
     from asr.objective import AcousticTask
     from asr.train import Trainer
-    from asr.training import start_from
+    from asr.training import closing_lines, save_speakers, start_from
 
     frames, spoken = Frames(config), material.pronunciations
+    source = folder if resume else material.init if material.hands_on else None
     task = AcousticTask(
         config,
         material.vocabulary,
@@ -231,7 +337,7 @@ def train(
         Loader(material.valid, frames, config, group),
         choose_device(config),
         num_phones=len(spoken.phones) if spoken else 0,
-        trigram=_known_trigram(config, folder if resume else material.init, material),
+        trigram=_known_trigram(config, source, material),
     )
     messages = []
     if material.init:
@@ -244,8 +350,12 @@ def train(
             say(line)
         if not resume:
             _write_phones_and_trigram(spoken, task.objective.trigram, folder)
+            material.knowledge.put_into(folder)
+            speakers = (example.utterance.speaker for example in material.train)
+            save_speakers(folder, speakers, material.init)
+        task.judge = make_judge(task, folder)
     hours = sum(example.utterance.duration for example in material.train) / 3600
-    return run_trainer(
+    status = run_trainer(
         Trainer(task, config.train, folder, group),
         config,
         material.vocabulary,
@@ -253,6 +363,11 @@ def train(
         resume=resume,
         data=f"{len(material.train)} utterances, {hours:.2f} hours (left out: {material.left_out})",
     )
+    if status == 0 and group.rank == 0:
+        with_lm = included_lm(folder) is not None
+        closing = closing_lines(folder, with_lm=with_lm, with_phones=bool(spoken), hours=hours)
+        say("\n".join(closing))
+    return status
 
 
 def _known_trigram(config: Config, model: Path | None, material: TrainingData) -> "Tensor | None":

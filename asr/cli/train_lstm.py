@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr.cli.run import CommandParser, run
+from asr.cli.texts import warn_of_oddities
 from asr.cli.train import add_run, launch_training, run_trainer
 from asr.config import Config, load_config
 from asr.errors import ConfigError
@@ -22,7 +23,11 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = CommandParser("asr-lm train-lstm", description=__doc__)
     parser.add_argument(
-        "--train", nargs="+", required=True, metavar="TEXT", help="one sentence a line; .gz, .xz"
+        "--train",
+        nargs="+",
+        required=True,
+        metavar="TEXT",
+        help="one sentence a line; .gz, .bz2, .xz",
     )
     parser.add_argument(
         "--valid", required=True, metavar="TEXT", help="text that chooses the epoch"
@@ -80,6 +85,7 @@ def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
         check_sources(arguments.out, sources)
         vocabulary = LmVocabulary.load(arguments.out / "tokens.txt", config.lm.unit)
     else:
+        warn_of_oddities(arguments.train)
         vocabulary = make_vocabulary(arguments.train, config.lm)
     train, valid = (encode_texts(p, vocabulary) for p in (arguments.train, [arguments.valid]))
     return LmTrainingData(train, valid, vocabulary, sources)

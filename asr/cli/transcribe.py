@@ -28,7 +28,8 @@ from asr.batch import (
     run_here,
 )
 from asr.cli.decoding import add_options, chosen
-from asr.cli.run import CommandParser, check_given, complain, run
+from asr.cli.output import printed_into
+from asr.cli.run import CommandParser, complain, given_model, run
 from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format, parse_formats
 
@@ -52,11 +53,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--files-from", metavar="FILE", help="more inputs: a path a line; - for standard input"
     )
-    parser.add_argument("--model", type=_path, help="bundle or experiment; default: English")
+    parser.add_argument(
+        "--model", type=_path, help="bundle or experiment, a folder or a name; default: English"
+    )
     parser.add_argument(
         "--format",
         default="txt",
         help=f"{', '.join(FORMATS)} (for asr-train); with --output-dir also srt,json",
+    )
+    parser.add_argument(
+        "-o", "--output", type=_path, metavar="FILE", help="write into this file, not to stdout"
     )
     parser.add_argument(
         "--quiet",
@@ -66,7 +72,11 @@ def main(argv: list[str] | None = None) -> int:
     _add_options_for_many(parser)
     _add_options_for_live(parser)
     add_options(parser)
-    return run("asr-transcribe", lambda: transcribe(parser.parse_args(argv)))
+    return run("asr-transcribe", lambda: _transcribe(parser.parse_args(argv)))
+
+
+def _transcribe(arguments: argparse.Namespace) -> int:
+    return printed_into(arguments.output, partial(transcribe, arguments))
 
 
 def _add_options_for_many(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +146,8 @@ def transcribe(arguments: argparse.Namespace) -> int:
     from asr.recognize import Recognizer
 
     timed = any(form.timed for form in formats)
-    check_given("--model", arguments.model)
+    if arguments.model:
+        given_model("--model", arguments.model)
     decoding = chosen(arguments, words=timed).resolve(arguments.model)
     if arguments.live:
         return listen(Recognizer.load(decoding), arguments.rate or LIVE_RATE_HZ)
@@ -204,6 +215,8 @@ def _mistakes_about_files(
 ) -> Iterator[str]:
     if len(formats) > 1 and not arguments.output_dir:
         yield "several formats need files; add --output-dir OUT"
+    if arguments.output and arguments.output_dir:
+        yield "-o is one file, and --output-dir one for each recording; give one of them"
     if arguments.skip_existing and not arguments.output_dir:
         yield "--skip-existing is about the files in --output-dir; add --output-dir OUT"
 

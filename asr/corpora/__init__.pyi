@@ -1,10 +1,12 @@
-from . import fsdd as fsdd, librispeech as librispeech
+from . import common_voice as common_voice, fsdd as fsdd, librispeech as librispeech
 from .archives import unpack as unpack
+from .folder import read_folder as read_folder, read_labelled as read_labelled
 from .kaldi import read_kaldi as read_kaldi, write_kaldi as write_kaldi
 from .librispeech import (
     ARCHIVES as ARCHIVES,
     Archive as Archive,
     read_librispeech as read_librispeech,
 )
+from .split import Split as Split, parse_shares as parse_shares, split as split
 from .table import read_csv as read_csv, write_csv as write_csv
 from .tones import make_tones as make_tones

@@ -1,5 +1,8 @@
 """Turn the entries that a corpus lists into utterances with measured durations."""
 
+import codecs
+import contextlib
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +20,7 @@ from asr.media import AUDIO_SUFFIXES
 MAX_OVERSHOOT = 0.5  # seconds a segment may end after its recording, as in Kaldi's extract-segments
 MAX_DURATION = 1e7  # seconds; a header with no length in it (a FLAC stream) gives 2**63 samples
 PROBLEMS_SHOWN = 5
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 THREADS = 8  # they wait for the disk, not for the processor
 
 
@@ -61,29 +65,49 @@ def audio_duration(path: Path) -> float:
     return duration
 
 
-def to_utterances(where: Path, entries: Sequence[CorpusEntry]) -> list[Utterance]:
+def to_utterances(
+    where: Path, entries: Sequence[CorpusEntry], left_out: list[str] | None = None
+) -> list[Utterance]:
     """Measure the recordings, each once, and return the entries as utterances.
 
+    Args:
+        where: the table or folder, for messages.
+        entries: of the corpus.
+        left_out: receives a complaint on each entry that cannot be an utterance; None: refuse all.
+
     Raises:
-        CorpusError: naming `where`: there are no entries, recordings cannot be read, or
-            segments lie outside their recording.
+        CorpusError: there are no entries, or two have the same id; or, without `left_out`,
+            recordings cannot be read, or segments lie outside their recording. With it, nothing
+            is left.
     """
     if not entries:
+        refuse(where, left_out or [])
         raise CorpusError(f"{where}: holds no utterances; check the path and the layout")
     counts = Counter(entry.id for entry in entries)
     refuse(
         where, [f"id {name!r} occurs {count} times" for name, count in counts.items() if count > 1]
     )
     lengths, problems = _measured(sorted({entry.audio for entry in entries}))
-    refuse(where, problems)
-    utterances = []
+    leave_out(where, problems, left_out)
+    utterances, problems = [], []
     for entry in entries:
         try:
-            utterances.append(_utterance(entry, lengths[entry.audio]))
+            if entry.audio in lengths:
+                utterances.append(_utterance(entry, lengths[entry.audio]))
         except ValueError as error:
             problems.append(str(error))
-    refuse(where, problems)
+    leave_out(where, problems, left_out)
+    if not utterances:
+        refuse(where, left_out or [])
     return utterances
+
+
+def leave_out(where: Path, problems: Sequence[str], left_out: list[str] | None) -> None:
+    """Add problems to a list of what is left out; without one, refuse as `refuse` does."""
+    if left_out is None:
+        refuse(where, problems)
+    else:
+        left_out += problems
 
 
 def refuse(where: Path, problems: Sequence[str]) -> None:
@@ -107,19 +131,76 @@ def recordings_by_name(folder: Path) -> dict[str, Path]:
     return {path.stem: path for _, path in sorted(ranked, reverse=True)}  # the first choice last
 
 
+class Recordings:
+    """A finder of recordings by the paths that a corpus gives, from the folder of its table.
+
+    Paths of Windows, with backslashes, are taken; so are names whose accents are written in
+    another of Unicode's two ways than the file's (macOS decomposes them), and names without an
+    audio extension. Recordings may lie in one of SUBFOLDERS beside the table.
+    """
+
+    SUBFOLDERS = ("", "clips", "wavs", "wav", "audio")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._names: dict[Path, dict[str, str]] = {}
+        self._recordings: dict[Path, dict[str, Path]] = {}
+
+    def find(self, path: str) -> Path:
+        """Return the recording at a path.
+
+        Raises:
+            ValueError: there is none; the message says what was looked for.
+        """
+        for written in dict.fromkeys((path, path.replace("\\", "/"))):
+            for subfolder in self.SUBFOLDERS:
+                with contextlib.suppress(OSError, ValueError):  # a name too long, or a zero byte
+                    if found := self._file(self.folder / subfolder, written):
+                        return found
+        raise ValueError(f"no file {self.folder / path}")
+
+    def _file(self, folder: Path, written: str) -> Path | None:
+        """Return the file at a path, written in either form of Unicode, or without extension."""
+        path = folder / written
+        if path.is_file():
+            return path
+        for part in Path(written).parts:
+            name = self._listed(folder).get(unicodedata.normalize("NFC", part))
+            folder = folder / (name or part)
+        if folder.is_file():
+            return folder
+        return self._stems(folder.parent).get(unicodedata.normalize("NFC", folder.name))
+
+    def _listed(self, folder: Path) -> dict[str, str]:
+        """Map the names in a folder, with composed accents, to the names as they are."""
+        if folder not in self._names:
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+            self._names[folder] = {unicodedata.normalize("NFC", name): name for name in names}
+        return self._names[folder]
+
+    def _stems(self, folder: Path) -> dict[str, Path]:
+        """Map the names of a folder's recordings, without extension, to the recordings."""
+        if folder not in self._recordings:
+            named = recordings_by_name(folder).items() if folder.is_dir() else ()
+            found = {unicodedata.normalize("NFC", name): path for name, path in named}
+            self._recordings[folder] = found
+        return self._recordings[folder]
+
+
 def one_line(text: str) -> str:
     """Return the text stripped, with each run of white space as one space."""
     return " ".join(text.split())
 
 
 def read_text(path: Path) -> str:
-    """Read a text file of a corpus.
+    """Read a text file of a corpus, in UTF-8 or, as Praat and Excel write, marked UTF-16.
 
     Raises:
-        CorpusError: the file is missing or not UTF-8.
+        CorpusError: the file is missing, or in another encoding.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        return content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except OSError as error:

@@ -1,36 +1,53 @@
 """Read and write Kaldi data folders: wav.scp and text, and utt2spk and segments if present.
 
-https://kaldi-asr.org/doc/data_prep.html. Entries of wav.scp that are commands are refused.
+https://kaldi-asr.org/doc/data_prep.html. No command in wav.scp is run. The file of one that only
+decodes a file, as `flac -c -d -s a.flac |` does, is read; all others are refused.
 """
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from asr.corpora.entries import CorpusEntry, one_line, read_text, refuse, to_utterances, write_text
+from asr.corpora.entries import (
+    CorpusEntry,
+    Recordings,
+    leave_out,
+    one_line,
+    read_text,
+    to_utterances,
+    write_text,
+)
 from asr.errors import CorpusError
 from asr.manifest import Utterance
 
+_FLAC = "flac -c -d -s"
 
-def read_kaldi(folder: Path) -> list[Utterance]:
+
+def read_kaldi(folder: Path, left_out: list[str] | None = None) -> list[Utterance]:
     """Read a Kaldi data folder, in the order of its `text`.
 
     Relative paths of wav.scp are looked up from the folder, then, as Kaldi does, from the
     current directory.
 
+    Args:
+        folder: the data folder.
+        left_out: receives a complaint on each utterance that cannot be used; None: one refuses
+            all.
+
     Raises:
-        CorpusError: a file is missing or malformed, wav.scp holds commands, the files do not
-            list the same utterances, or recordings cannot be read.
+        CorpusError: a file is missing or malformed; or, without `left_out`, wav.scp holds
+            commands, the files do not list the same utterances, or recordings cannot be read.
     """
-    recordings = _recordings(folder)
+    recordings = _recordings(folder, left_out)
     texts = _read_table(folder / "text")
-    segments = _segments(folder, recordings)
+    segments = _segments(folder, recordings, left_out)
     speakers = _read_table(folder / "utt2spk") if (folder / "utt2spk").exists() else None
     problems = [f"{name} has a text, but no audio" for name in texts if name not in segments]
     problems += [f"{name} has audio, but no text" for name in segments if name not in texts]
     problems += [f"{name} has an empty text" for name, text in texts.items() if not text]
     if speakers is not None:
         problems += [f"{name} is not in utt2spk" for name in texts if not speakers.get(name)]
-    refuse(folder, problems)
+    leave_out(folder, problems, left_out)
     return to_utterances(
         folder,
         [
@@ -40,38 +57,90 @@ def read_kaldi(folder: Path) -> list[Utterance]:
                 start=segments[name][1],
                 duration=segments[name][2],
                 text=text,
-                speaker=speakers[name] if speakers else None,
+                speaker=speakers.get(name) or None if speakers else None,
             )
             for name, text in texts.items()
+            if text and name in segments
         ],
+        left_out,
     )
 
 
 def write_kaldi(folder: Path, utterances: Iterable[Utterance]) -> None:
-    """Write wav.scp, segments, text and utt2spk, sorted as Kaldi wants them.
+    """Write wav.scp, segments, text, utt2spk and spk2utt as Kaldi's validate_data_dir.sh wants.
+
+    All are sorted bytewise, by utterance and by speaker at once. Where the ids do not sort as the
+    speakers do, the speakers become prefixes of the ids. Recordings other than WAV, which alone
+    Kaldi reads, become commands that decode them.
 
     Raises:
-        CorpusError: an id or speaker with white space, or a path with a line break, which the
-            format cannot hold; or a file cannot be written.
+        CorpusError: an id or speaker with white space, a path with a line break or a pipe, or an
+            empty text, which the format cannot hold; no names that sort; or a file cannot be
+            written.
     """
-    listed = sorted(utterances, key=lambda utterance: utterance.id.encode())
+    listed = _sorted_alike(folder, list(utterances))
     tables: dict[str, list[str]] = {"wav.scp": [], "segments": [], "text": [], "utt2spk": []}
     names: dict[Path, str] = {}  # a recording is named after its first utterance
-    for utterance in listed:
-        speaker = utterance.speaker or utterance.id  # Kaldi's convention for an unknown speaker
-        audio = utterance.audio.resolve()
-        if len(f"{utterance.id}\0{speaker}".split()) > 1 or "\n" in str(audio):
-            raise CorpusError(f"{folder}: {utterance.id!r} of {speaker!r}: white space in a name")
+    of_speaker: dict[str, list[str]] = {}
+    for name, speaker, utterance in listed:
+        audio = utterance.audio.parent.resolve() / utterance.audio.name
+        text = one_line(utterance.text)
+        _check_holds(folder, name, speaker, audio, text)
         if audio not in names:
-            names[audio] = utterance.id
-            tables["wav.scp"].append(f"{utterance.id} {audio}")
+            names[audio] = name
+            tables["wav.scp"].append(f"{name} {_extended_filename(audio)}")
         end = utterance.start + utterance.duration
         span = f"{utterance.start:.6f} {end:.6f}"
-        tables["segments"].append(f"{utterance.id} {names[audio]} {span}")
-        tables["text"].append(f"{utterance.id} {one_line(utterance.text)}")
-        tables["utt2spk"].append(f"{utterance.id} {speaker}")
-    for name, lines in tables.items():
-        write_text(folder / name, "".join(f"{line}\n" for line in lines))
+        tables["segments"].append(f"{name} {names[audio]} {span}")
+        tables["text"].append(f"{name} {text}")
+        tables["utt2spk"].append(f"{name} {speaker}")
+        of_speaker.setdefault(speaker, []).append(name)
+    tables["spk2utt"] = [f"{speaker} {' '.join(own)}" for speaker, own in of_speaker.items()]
+    for file, lines in tables.items():
+        write_text(folder / file, "".join(f"{line}\n" for line in lines))
+
+
+def _sorted_alike(
+    folder: Path, utterances: Sequence[Utterance]
+) -> list[tuple[str, str, Utterance]]:
+    """Return utterances with names and speakers; by both they are in the same order, bytewise.
+
+    An utterance without a speaker is its own speaker, as Kaldi's convention has it.
+    """
+    for mark in ("", "-", "!"):  # ! sorts before all that a speaker's name can go on with
+        named = [
+            (f"{item.speaker}{mark}{item.id}" if mark and item.speaker else item.id, item)
+            for item in utterances
+        ]
+        listed = [(name, item.speaker or name, item) for name, item in named]
+        listed.sort(key=lambda row: row[0].encode())
+        speakers = [speaker.encode() for _, speaker, _ in listed]
+        if speakers == sorted(speakers) and len({name for name, *_ in listed}) == len(listed):
+            return listed
+    raise CorpusError(
+        f"{folder}: the ids and the speakers cannot be sorted alike, as Kaldi wants; give speakers "
+        "names of letters and digits"
+    )
+
+
+def _check_holds(folder: Path, name: str, speaker: str, audio: Path, text: str) -> None:
+    """Refuse what the format cannot hold."""
+    if len(f"{name}\0{speaker}".split()) > 1 or "\n" in str(audio):
+        raise CorpusError(f"{folder}: {name!r} of {speaker!r}: white space in a name")
+    if "|" in str(audio) or str(audio) != str(audio).strip():
+        raise CorpusError(f"{folder}: {audio}: Kaldi takes such a path for a command; rename it")
+    if not text:
+        raise CorpusError(
+            f"{folder}: {name!r} has an empty text, which Kaldi refuses; leave it out"
+        )
+
+
+def _extended_filename(audio: Path) -> str:
+    """Return what wav.scp has for a recording: its path, or a command that writes it as WAV."""
+    if audio.suffix.lower() in (".wav", ".wave"):
+        return str(audio)
+    decode = f"{_FLAC} {{}} |" if audio.suffix.lower() == ".flac" else "sox {} -t wav - |"
+    return decode.format(shlex.quote(str(audio)))
 
 
 def _read_table(path: Path) -> dict[str, str]:
@@ -86,21 +155,47 @@ def _read_table(path: Path) -> dict[str, str]:
     return table
 
 
-def _recordings(folder: Path) -> dict[str, Path]:
-    table = _read_table(folder / "wav.scp")
-    problems = [
-        f"wav.scp: {name}: {value!r} is a command, which is never run; write its output to files"
+def _recordings(folder: Path, left_out: list[str] | None) -> dict[str, Path]:
+    table = {name: _decoded_path(value) for name, value in _read_table(folder / "wav.scp").items()}
+    problems = {
+        name: f"wav.scp: {name}: {value!r} is a command, which is never run; write its output to "
+        "files"
         for name, value in table.items()
         if value.startswith("|") or value.endswith("|")
-    ]
-    problems += [f"wav.scp: {name} has no path" for name, value in table.items() if not value]
-    refuse(folder, problems)
-    paths = {name: (folder / value, Path(value)) for name, value in table.items()}
-    return {name: a if a.exists() else b for name, (a, b) in paths.items()}
+    }
+    problems |= {name: f"wav.scp: {name} has no path" for name, value in table.items() if not value}
+    leave_out(folder, list(problems.values()), left_out)
+    finder = Recordings(folder)
+    found = {}
+    for name, value in table.items():
+        if name not in problems:
+            try:
+                found[name] = finder.find(value)
+            except ValueError:
+                found[name] = Path(value)  # from the current directory, or reading it complains
+    return found
+
+
+def _decoded_path(value: str) -> str:
+    """Return the file of a command that only decodes a file, as recipes write; other values as is.
+
+    No command is run: the file is read as it is.
+    """
+    try:
+        words = shlex.split(value.removesuffix("|")) if value.endswith("|") else []
+    except ValueError:
+        return value
+    flags = {word for word in words[1:] if word.startswith("-")}
+    paths = [word for word in words[1:] if not word.startswith("-")]
+    if words[:1] == ["flac"] and {"-c", "-d"} <= flags <= {"-c", "-d", "-s"} and len(paths) == 1:
+        return paths[0]
+    if words[:1] == ["sox"] and words[2:] == ["-t", "wav", "-"]:
+        return words[1]
+    return value
 
 
 def _segments(
-    folder: Path, recordings: dict[str, Path]
+    folder: Path, recordings: dict[str, Path], left_out: list[str] | None
 ) -> dict[str, tuple[str, float, float | None]]:
     """Map utterances to recording, start and duration in seconds (None: to the end)."""
     if not (folder / "segments").exists():
@@ -110,11 +205,13 @@ def _segments(
         try:
             recording, start, end = value.split()
             duration = float(end) - float(start) if float(end) >= 0 else None  # -1: to the end
-            segments[name] = (recording, float(start), duration)
+            segment = (recording, float(start), duration)
         except ValueError:
             problems.append(f"segments: {name} {value!r} is not 'UTTERANCE RECORDING START END'")
             continue
         if recording not in recordings:
             problems.append(f"segments: {name}: recording {recording!r} is not in wav.scp")
-    refuse(folder, problems)
+            continue
+        segments[name] = segment
+    leave_out(folder, problems, left_out)
     return segments

@@ -13,7 +13,13 @@ from pathlib import Path
 
 from asr.corpora.archives import unpack
 from asr.corpora.download import download
-from asr.corpora.entries import CorpusEntry, read_text, recordings_by_name, refuse, to_utterances
+from asr.corpora.entries import (
+    CorpusEntry,
+    leave_out,
+    read_text,
+    recordings_by_name,
+    to_utterances,
+)
 from asr.errors import CorpusError
 from asr.manifest import Utterance
 
@@ -42,23 +48,28 @@ ARCHIVES = {
 }
 
 
-def read_librispeech(subset: Path) -> list[Utterance]:
+def read_librispeech(subset: Path, left_out: list[str] | None = None) -> list[Utterance]:
     """Read one subset folder, in the order of the utterance ids.
 
+    Args:
+        subset: its folder.
+        left_out: receives a complaint on each utterance that cannot be used; None: one refuses
+            all.
+
     Raises:
-        CorpusError: no chapters, a transcript without audio, audio without a transcript, a
-            malformed or repeated line, or recordings that cannot be read.
+        CorpusError: no chapters; or, without `left_out`, a transcript without audio, audio without
+            a transcript, a malformed or repeated line, or recordings that cannot be read.
     """
     entries: list[CorpusEntry] = []
     problems: list[str] = []
     for transcripts in sorted(subset.glob("*/*/*.trans.txt")):
         _read_chapter(transcripts, entries, problems)
-    refuse(subset, problems)
-    if not entries:
+    leave_out(subset, problems, left_out)
+    if not (entries or problems):
         raise CorpusError(
             f"{subset}: no SPEAKER/CHAPTER/*.trans.txt in it; a LibriSpeech subset has them"
         )
-    return to_utterances(subset, entries)
+    return to_utterances(subset, entries, left_out)
 
 
 def subset_names(root: Path) -> list[str]:

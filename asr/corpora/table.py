@@ -1,64 +1,102 @@
 """Read and write CSV tables of recordings; read LJSpeech's metadata.csv.
 
-The first line names the columns: audio and text, and if wanted id, speaker, start, duration
-(seconds); others are ignored. The delimiter is one of `, ; tab |`: the one that finds most of these
-names. Fields may be quoted if it is , or ; but with tab or | a quote is a plain character, as in
-the tables of Common Voice and LJSpeech.
+The first line names the columns: audio and text, and if wanted id, speaker, start, duration or end
+(seconds); others are ignored. The usual other names of these columns are taken, too (NAMES). The
+delimiter is one of `, ; tab |`: the one that finds most of these names, or what Excel's first line
+`sep=;` says. Fields may be quoted if it is , or ;. With tab or | a quote is a plain character, as
+in the tables of Common Voice and LJSpeech, unless the names of the columns are quoted. A table of
+two columns may lack the first line if it begins with a recording.
 """
 
 import csv
 import difflib
 import io
 import os
+import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr.corpora.entries import (
     CorpusEntry,
+    Recordings,
+    leave_out,
     one_line,
     read_text,
-    recordings_by_name,
-    refuse,
     to_utterances,
     write_text,
 )
 from asr.errors import CorpusError
 from asr.manifest import Utterance
+from asr.media import AUDIO_SUFFIXES
 
 COLUMNS = ("id", "audio", "start", "duration", "text", "speaker")
-REQUIRED = {  # column -> other names that people give it, used in hints alone
-    "audio": ("path", "file", "filename", "file_name", "wav", "audio_path", "audio_filepath"),
-    "text": ("sentence", "transcript", "transcription", "utterance"),
-}
+NAMES = {  # column -> other names that people give it, the likeliest first
+    "id": ("utterance_id", "utt_id", "uttid", "utt", "segment_id", "key"),
+    "audio": (
+        "path", "file", "filename", "file_name", "filepath", "file_path", "wav", "audio_path",
+        "audio_file", "audio_filename", "audio_filepath", "wav_filename", "wav_path", "wav_file",
+        "recording", "clip", "sound",
+    ),
+    "text": (
+        "sentence", "transcript", "transcription", "transcripts", "utterance", "raw_text",
+        "normalized_text", "normalised_text", "target_text", "label", "words", "prompt",
+    ),
+    "speaker": (
+        "speaker_id", "speaker_name", "client_id", "spk", "spk_id", "spkid", "reader",
+        "reader_id", "voice", "user_id",
+    ),
+    "start": ("start_time", "begin", "offset", "start_s", "onset"),
+    "duration": ("duration_s", "length", "dur", "duration_seconds"),
+    "end": ("end_time", "stop", "end_s"),
+}  # fmt: skip
 DELIMITERS = ",;\t|"
 QUOTED = ",;"
+_LINE_END = re.compile("\r\n|\r|\n")
+_SEP = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
+_QUOTED_CELL = re.compile(r'"((?:[^"]|"")*)"')
 
 
-def read_csv(path: Path) -> list[Utterance]:
+@dataclass(frozen=True)
+class _Layout:
+    """How a table is written: its delimiter, its columns, and the lines before its rows."""
+
+    delimiter: str
+    columns: list[str]  # by our names; a column that has none keeps its own
+    quoted: bool  # whether a quote is no plain character
+    skipped: int  # rows before the first one
+    is_ljspeech: bool = False  # rows of an id, a text, and perhaps the text with numbers as words
+
+
+def read_csv(path: Path, left_out: list[str] | None = None) -> list[Utterance]:
     """Read a table; audio paths are relative to its folder. See the module for the format.
 
+    Args:
+        path: the table.
+        left_out: receives a complaint on each row that cannot be used; None: one refuses all.
+
     Raises:
-        CorpusError: a column is missing; rows are malformed, or have an empty text or no file
-            at their path (the first few are named); or recordings cannot be read.
+        CorpusError: a column is missing, or an id is repeated; or, without `left_out`, rows are
+            malformed, or have an empty text, no file at their path, or a recording that cannot be
+            read. With it, no row can be used.
     """
     content = read_text(path)
-    header = content.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=lambda mark: _score(_columns(header, mark)))
-    columns = _columns(header, delimiter)
-    if "|" in header and not _score(columns)[0]:
-        return to_utterances(path, _ljspeech_entries(path, content))
-    for column in REQUIRED:
-        if column not in columns:
-            raise CorpusError(f"{path}: no column {column!r}; {_hint(column, columns)}")
+    recordings = Recordings(path.parent)
+    layout = _layout(content, recordings)
+    if layout.is_ljspeech:
+        return to_utterances(path, _ljspeech_entries(path, content, layout, left_out), left_out)
+    for column in ("audio", "text"):
+        if column not in layout.columns:
+            raise CorpusError(f"{path}: no column {column!r}; {_hint(column, layout.columns)}")
     entries, problems = [], []
-    for number, row in _rows(path, content, delimiter)[1:]:
+    for number, cells in _rows(path, content, layout)[layout.skipped :]:
+        row = cells if layout.quoted else list(map(_unquoted, cells))
         try:
-            entries.append(_entry(path.parent, columns, row))
+            entries.append(_entry(recordings, layout.columns, row))
         except ValueError as error:
             problems.append(f"line {number}: {error}")
-    refuse(path, problems)
-    return to_utterances(path, _with_ids(path.parent, entries))
+    leave_out(path, problems, left_out)
+    return to_utterances(path, _with_ids(path.parent, entries), left_out)
 
 
 def write_csv(path: Path, utterances: Iterable[Utterance]) -> None:
@@ -78,28 +116,62 @@ def write_csv(path: Path, utterances: Iterable[Utterance]) -> None:
     write_text(path, table.getvalue())
 
 
+def _layout(content: str, recordings: Recordings) -> _Layout:
+    """Find out how a table is written, from its first lines."""
+    lines = [line for line in _LINE_END.split(content, 2)[:2] if line.strip()] or [""]
+    said = _SEP.fullmatch(lines[0])
+    header = lines[min(1, len(lines) - 1)] if said else lines[0]
+    delimiter = said[1] if said else max(DELIMITERS, key=lambda mark: _score(header, mark))
+    if "|" in header and not said and not {"id", "audio"} & set(_columns(header, "|")):
+        return _Layout("|", [], quoted=False, skipped=0, is_ljspeech=True)
+    quoted = delimiter in QUOTED or all(map(_QUOTED_CELL.fullmatch, header.split(delimiter)))
+    columns = _columns(header, delimiter)
+    if not {"audio", "text"} & set(columns):
+        for mark in DELIMITERS:
+            first, *others = header.split(mark)
+            if len(others) == 1 and _is_recording(first.strip(' "'), recordings):
+                return _Layout(mark, ["audio", "text"], mark in QUOTED, skipped=int(bool(said)))
+    return _Layout(delimiter, columns, quoted, skipped=1 + bool(said))
+
+
+def _is_recording(path: str, recordings: Recordings) -> bool:
+    try:
+        return Path(path).suffix.lower() in AUDIO_SUFFIXES and bool(recordings.find(path))
+    except ValueError:
+        return False
+
+
 def _columns(header: str, delimiter: str) -> list[str]:
-    return [field.strip(' "\r').lower() for field in header.split(delimiter)]
+    """Return the columns by our names. A name of ours wins over another name of the column."""
+    given = [field.strip(' "\r').lower() for field in header.split(delimiter)]
+    columns = list(given)
+    for column, names in NAMES.items():
+        spelled = [re.sub(r"[ -]", "_", name) for name in given]
+        other = next((name for name in names if name in spelled), None)
+        if column not in given and other:
+            columns[spelled.index(other)] = column
+    return columns
 
 
-def _score(columns: list[str]) -> tuple[int, int]:
-    return len(set(columns) & set(COLUMNS)), len(columns)
+def _score(header: str, delimiter: str) -> tuple[int, int]:
+    columns = _columns(header, delimiter)
+    return len(set(columns) & {*COLUMNS, "end"}), len(columns)
 
 
 def _hint(column: str, columns: list[str]) -> str:
     found = f"found: {', '.join(columns)}"
-    for name in (column, *REQUIRED[column]):
+    for name in (column, *NAMES[column]):
         if close := difflib.get_close_matches(name, columns, n=1):
             return f"{found}; rename {close[0]!r} to {column!r}?"
     return f"{found}; the first line must name the columns audio and text"
 
 
-def _rows(path: Path, content: str, delimiter: str) -> list[tuple[int, list[str]]]:
+def _rows(path: Path, content: str, layout: _Layout) -> list[tuple[int, list[str]]]:
     """Return the rows that are not blank with the numbers of their lines."""
     reader = csv.reader(
         io.StringIO(content, newline=""),
-        delimiter=delimiter,
-        quoting=csv.QUOTE_MINIMAL if delimiter in QUOTED else csv.QUOTE_NONE,
+        delimiter=layout.delimiter,
+        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
         strict=True,
     )
     try:
@@ -110,26 +182,33 @@ def _rows(path: Path, content: str, delimiter: str) -> list[tuple[int, list[str]
         ) from None
 
 
-def _entry(folder: Path, columns: list[str], row: list[str]) -> CorpusEntry:
+def _entry(recordings: Recordings, columns: list[str], row: list[str]) -> CorpusEntry:
     """Build the entry of a row; a ValueError says why it cannot."""
     if len(row) != len(columns):
         raise ValueError(f"{len(row)} fields, where the first line names {len(columns)}")
     cells = {column: cell.strip() for column, cell in zip(columns, row, strict=True)}
-    audio = folder / cells["audio"]
     if not cells.get("id", "unnamed"):
         raise ValueError("the id is empty")
     if not cells["text"]:
         raise ValueError("the text is empty")
-    if not audio.is_file():
-        raise ValueError(f"no file {audio}")
+    if not cells["audio"]:
+        raise ValueError("the path of the recording is empty")
+    start, end = _seconds(cells, "start") or 0.0, _seconds(cells, "end")
+    duration = _seconds(cells, "duration")
     return CorpusEntry(
         id=cells.get("id", ""),
-        audio=audio,
+        audio=recordings.find(cells["audio"]),
         text=cells["text"],
         speaker=cells.get("speaker") or None,
-        start=_seconds(cells, "start") or 0.0,
-        duration=_seconds(cells, "duration"),
+        start=start,
+        duration=end - start if duration is None and end is not None else duration,
     )
+
+
+def _unquoted(cell: str) -> str:
+    """Return a cell without the quotes that Excel puts around some cells between tabs."""
+    quoted = _QUOTED_CELL.fullmatch(cell.strip())
+    return quoted[1].replace('""', '"') if quoted else cell
 
 
 def _seconds(cells: dict[str, str], column: str) -> float | None:
@@ -154,18 +233,29 @@ def _with_ids(folder: Path, entries: list[CorpusEntry]) -> list[CorpusEntry]:
     return [replace(entry, id=name) for entry, name in zip(entries, joined, strict=True)]
 
 
-def _ljspeech_entries(path: Path, content: str) -> list[CorpusEntry]:
-    """Read `ID|text|text with numbers as words`; recordings lie in wavs/, or beside the table."""
-    folder = path.parent / "wavs" if (path.parent / "wavs").is_dir() else path.parent
-    recordings = recordings_by_name(folder)
+def _ljspeech_entries(
+    path: Path, content: str, layout: _Layout, left_out: list[str] | None
+) -> list[CorpusEntry]:
+    """Read `ID|text|text with numbers as words`; recordings lie in wavs/, or beside the table.
+
+    The names may have an audio extension and, as in the lists of VITS, a folder.
+    """
+    recordings = Recordings(path.parent)
     entries, problems = [], []
-    for number, row in _rows(path, content, "|"):
+    for number, row in _rows(path, content, layout):
         name, text = row[0].strip(), row[-1].strip()
         if len(row) not in (2, 3) or not text:
             problems.append(f"line {number}: not 'ID|text' or 'ID|text|normalised text'")
-        elif name not in recordings:
-            problems.append(f"line {number}: no recording {name!r} in {folder}")
-        else:
-            entries.append(CorpusEntry(id=name, audio=recordings[name], text=text))
-    refuse(path, problems)
+            continue
+        try:
+            audio = recordings.find(name)
+        except ValueError:
+            problems.append(f"line {number}: no recording {name!r} in {_home(path.parent)}")
+            continue
+        entries.append(CorpusEntry(id=Path(name).stem, audio=audio, text=text))
+    leave_out(path, problems, left_out)
     return entries
+
+
+def _home(folder: Path) -> Path:
+    return folder / "wavs" if (folder / "wavs").is_dir() else folder

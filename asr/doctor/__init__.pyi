@@ -8,3 +8,4 @@ from .selftest import (
     choose_handful as choose_handful,
     learn_by_heart as learn_by_heart,
 )
+from .writing import examples_of_writing as examples_of_writing

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from asr.config import Config
 from asr.data import Example, trainable
-from asr.doctor import recordings, sound, splits, texts
+from asr.doctor import recordings, sound, splits, texts, writing
 from asr.doctor.dataset import Dataset, read_dataset
 from asr.doctor.finding import Finding
 from asr.doctor.report import Summary, summarize
@@ -86,6 +86,7 @@ class _ExaminedSet:
         return heard
 
     def check_texts(self, vocabulary: Vocabulary | None, config: Config) -> None:
+        self.findings += writing.check_writing(self.dataset, self.kept, config.text)
         self.findings += texts.check_empty(self.dataset, self.kept)
         if vocabulary is None:
             return

@@ -73,6 +73,21 @@ KINDS = {
     "empty-text": Kind(
         "warning", "utterances have no text after normalisation", "add the text", True
     ),
+    "lost-letters": Kind(
+        "warning",
+        "transcripts lose letters by the text settings",
+        "name their language: --language any keeps all letters, de, fr ... also write numbers",
+    ),
+    "english-numbers": Kind(
+        "warning",
+        "transcripts have digits that become English words, and do not look English",
+        "name their language: --language de, fr ...; or --language any and write numbers as words",
+    ),
+    "digits": Kind(
+        "warning",
+        "transcripts keep digits, which become tokens of their own",
+        "write numbers as words, or name a language that has them: --language de, fr ...",
+    ),
     "text-order": Kind(
         "error",
         "texts do not go with the audio: long texts stand beside short recordings",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from asr.doctor.advice import recommendation
 from asr.doctor.finding import SEVERITIES, Finding
 
 if TYPE_CHECKING:  # so that a model is examined without torch
@@ -100,6 +101,7 @@ class Report:
     cost: "Cost | None" = None
     self_test: "SelfTest | None" = None
     left_out: dict[str, int] | None = None  # of the cleaned manifest, by kind of finding
+    writing: tuple[str, ...] = ()  # transcripts before and after normalisation
 
     @property
     def findings(self) -> list[Finding]:
@@ -127,14 +129,17 @@ class Report:
             "cost": asdict(self.cost) if self.cost else None,
             "self_test": self.self_test.as_dict() if self.self_test else None,
             "left_out": self.left_out,
+            "writing": self.writing,
         }
 
     def lines(self) -> list[str]:
         """Return the report as text: sets, findings with the worst first, model, conclusion."""
         lines = [line for summary in self.summaries for line in summary.lines()]
+        lines += [f"text: {line}" for line in self.writing]
         lines += [line for finding in self.findings for line in finding.lines()]
         lines += [f"model: {self.cost.line()}"] if self.cost else []
         lines += [f"self-test: {self.self_test.line()}"] if self.self_test else []
+        lines += recommendation(self.summaries[0].hours, self.cost)
         lines += [f"left out: {n} {kind}" for kind, n in (self.left_out or {}).items()]
         counts = ", ".join(f"{count} {severity}s" for severity, count in self.counts.items())
         return [*lines, counts if self.findings else "nothing found"]

@@ -4,4 +4,4 @@ from .recognition import (
     save_texts as save_texts,
 )
 from .tuning import TuningData as TuningData, calibrate as calibrate, tune as tune
-from .validation import validate as validate
+from .validation import decoded_errors as decoded_errors, validate as validate

@@ -65,6 +65,19 @@ def validate(
     return Validation(score(references, hypotheses), ctc, mmi, counts)
 
 
+def decoded_errors(
+    model: AcousticModel, loader: Loader, decoder: Decoder, *, phones: bool
+) -> ErrorCounts:
+    """Return the word errors of a decoder of the network's tokens, or of its phones."""
+    references, hypotheses = dict[str, str](), dict[str, str]()
+    for batch, outputs, num_frames in _outputs(model, loader):
+        log_probs = outputs[1 if phones else 0].cpu().numpy()
+        for example, row, count in zip(batch.examples, log_probs, num_frames.tolist(), strict=True):
+            references[example.utterance.id] = example.text
+            hypotheses[example.utterance.id] = decoder.decode(row[:count])[0].text
+    return score(references, hypotheses).word
+
+
 def _joined(ids: Sequence[int]) -> str:
     return " ".join(map(str, ids))
 

@@ -31,14 +31,14 @@ from asr._regular import open_regular
 from asr.config import TextConfig, config_from_dict
 from asr.decode import LM, LSTM
 from asr.errors import CheckpointError, ConfigError, VocabularyError
-from asr.text import PHONES, TOKENS, Vocabulary
+from asr.text import PHONES, SPEAKERS, TOKENS, Vocabulary
 
 INDEX = "bundle.json"
 GRAPH = "model.onnx"
 CARD = "MODEL_CARD.md"  # not verified, so that people can edit it
 NEEDED = (GRAPH, TOKENS)
 FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, "decoder.json", "calibration.json")
-COPIED = (*FILES[1:], CARD)  # from an experiment folder, where they have the same names
+COPIED = (*FILES[1:], CARD, SPEAKERS)  # from an experiment folder, where they have the same names
 FORMAT = 1
 _CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder
 _MOST_GRAPH = 2**31 - 1  # bytes, of the format of ONNX files

@@ -1,5 +1,9 @@
 from .dictionary import read_dictionary as read_dictionary
-from .guess import PronouncedWords as PronouncedWords, pronounce as pronounce
+from .guess import (
+    PronouncedWords as PronouncedWords,
+    pronounce as pronounce,
+    spelled as spelled,
+)
 from .pronunciations import LEXICON as LEXICON, Pronunciations as Pronunciations
 from .trie import (
     NO_NODE as NO_NODE,

@@ -73,6 +73,11 @@ def pronounce(
     )
 
 
+def spelled(words: Iterable[str]) -> PronouncedWords:
+    """Return words that are said as they are written: their letters are their phones."""
+    return PronouncedWords({word: [tuple(word)] for word in dict.fromkeys(words)}, (), ())
+
+
 def _guesses(
     words: Sequence[str], dictionary: Mapping[str, Sequence[Pronunciation]]
 ) -> dict[str, Sequence[Pronunciation]]:

@@ -13,7 +13,7 @@ _RESERVED = {"<s>", "</s>"}
 
 
 def read_sentences(paths: Sequence[Path | str], unit: str = "word") -> Iterator[list[str]]:
-    """Return an iterator over the sentences of UTF-8 files, plain or packed by gzip or xz.
+    """Return an iterator over the sentences of UTF-8 files, plain or packed by gzip, bzip2 or xz.
 
     Blank lines are skipped. The word <unk> in a text stands for an unknown word.
 

@@ -1,5 +1,7 @@
 """Large files of language models and texts: packed or plain, and written whole or not at all."""
 
+import bz2
+import codecs
 import gzip
 import io
 import lzma
@@ -19,7 +21,14 @@ LONGEST_LINE = 2**24  # bytes; no sentence, and no entry of a dictionary, is as 
 MOST_TIMES = 100  # unpacked to packed; text shrinks to a fifth, a bomb to a thousandth
 SMALL_BYTES = 2**26  # harmless whatever the ratio
 _XZ_MEMORY = 2**28  # bytes for unpacking; xz -9 makes files that need 65 MiB
-_GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"  # the first bytes of packed files
+_OTHERS = {  # what else a file may be, by the first bytes, and how it becomes text
+    b"\x28\xb5\x2f\xfd": ("packed by zstd", "unpack it: zstd -d"),
+    b"\x04\x22\x4d\x18": ("packed by lz4", "unpack it: lz4 -d"),
+    b"PK\x03\x04": ("a zip archive", "unpack it: unzip"),
+    b"7z\xbc\xaf": ("a 7z archive", "unpack it: 7z x"),
+    codecs.BOM_UTF16_LE: ("in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
+    codecs.BOM_UTF16_BE: ("in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8"),
+}
 _COMPRESS: dict[str, Callable[..., Any]] = {  # by the suffix
     ".gz": partial(gzip.open, compresslevel=6),
     ".xz": lzma.open,
@@ -28,15 +37,17 @@ _COMPRESS: dict[str, Callable[..., Any]] = {  # by the suffix
 
 @contextmanager
 def opened(path: Path | str, longest_line: int = LONGEST_LINE) -> Iterator[Iterator[bytes]]:
-    """Open a file as an iterator over its lines, `-` for standard input; gzip and xz are unpacked.
+    """Open a file as an iterator over its lines, `-` for standard input.
+
+    Files packed by gzip, bzip2 and xz are unpacked.
 
     Args:
         path: the file.
         longest_line: bytes of a line with its end. A small packed file can hold a line without end.
 
     Raises:
-        LanguageModelError: the file cannot be read, turns out damaged while it is read, or has a
-            longer line.
+        LanguageModelError: the file cannot be read, is packed in another way, turns out damaged
+            while it is read, or has a longer line.
     """
     try:
         with ExitStack() as stack:
@@ -45,14 +56,16 @@ def opened(path: Path | str, longest_line: int = LONGEST_LINE) -> Iterator[Itera
             else:
                 file = stack.enter_context(Path(path).open("rb"))
             start = file.peek(8)
-            if not start.startswith((_GZIP, _XZ)):
+            for magic, (what, remedy) in _OTHERS.items():
+                if start.startswith(magic):
+                    raise LanguageModelError(f"{path}: is {what}, which is not read; {remedy}")
+            unpack = next((_UNPACK[magic] for magic in _UNPACK if start.startswith(magic)), None)
+            if not unpack:
                 yield _lines(file, path, longest_line)
                 return
             packed = _Counted(file)
-            unpacked = (
-                gzip.GzipFile(fileobj=cast(Any, packed)) if start.startswith(_GZIP) else _Xz(packed)
-            )
-            lines = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, unpacked), 2**17))
+            raw = cast(io.RawIOBase, unpack(packed))
+            lines = stack.enter_context(io.BufferedReader(raw, 2**17))
             yield _lines(lines, path, longest_line, packed)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise LanguageModelError(f"{path}: cannot be read ({error}); give a whole file") from error
@@ -111,6 +124,13 @@ class _Xz(io.RawIOBase):
             if found:
                 buffer[: len(found)] = found
                 return len(found)
+
+
+_UNPACK: dict[bytes, Callable[[_Counted], Any]] = {  # by the first bytes
+    b"\x1f\x8b": lambda packed: gzip.GzipFile(fileobj=cast(Any, packed)),
+    b"\xfd7zXZ\x00": _Xz,
+    b"BZh": lambda packed: bz2.BZ2File(cast(Any, packed)),
+}
 
 
 def _lines(

@@ -8,7 +8,6 @@ from .container import (
 from .foreign import (
     MEDIA_SUFFIXES as MEDIA_SUFFIXES,
     has_reader as has_reader,
-    install_command as install_command,
 )
 from .mixing import Mixer as Mixer
 from .quality import Meter as Meter, SoundQuality as SoundQuality

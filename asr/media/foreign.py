@@ -7,12 +7,12 @@ content calls for, and each request to open anything else is refused.
 
 import re
 from collections.abc import Generator, Iterator
-from importlib.metadata import packages_distributions
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._install import install
 from asr.errors import AudioError, MissingReaderError
 from asr.media.sound import UNKNOWN_FRAMES
 
@@ -68,12 +68,6 @@ def has_reader() -> bool:
     return True
 
 
-def install_command() -> str:
-    """Return the command that installs the extra `media` of the distribution that this is."""
-    names = packages_distributions().get(__package__.split(".")[0], ["asr"])
-    return f"pip install '{names[0]}[media]'"
-
-
 def kind_of(head: bytes) -> tuple[str, str] | None:
     """Return FFmpeg's demultiplexer for a file that begins so, and the name of its format."""
     for at, magic, demultiplexer, name in _KINDS:
@@ -101,7 +95,7 @@ def open_foreign(file: BinaryIO, head: bytes, reason: AudioError, name: str) -> 
     except ImportError:
         raise MissingReaderError(
             f"{name}: is {kind[1]}, which cannot be read as audio without the package av (PyAV); "
-            f"install it: {install_command()}; or convert it to WAV or FLAC"
+            f"install it: {install('media')}; or convert it to WAV or FLAC"
         ) from None
     try:
         return ForeignReader(av, file, kind, name)

@@ -23,7 +23,7 @@ from asr.serve.messages import (
     OfSession,
     Open,
     Progress,
-    Sound,
+    SoundPiece,
 )
 from asr.serve.problems import RequestError, as_request_error
 from asr.serve.processes import Main, Process, Seat
@@ -312,7 +312,7 @@ class LiveCall:
         await self._room.wait()
         self._ahead_bytes += len(content)
         self._check_room()
-        await self.process.send(Sound(self._number, content))
+        await self.process.send(SoundPiece(self._number, content))
 
     async def finish(self) -> None:
         """Say that there is no more sound; Closed will be the last message."""

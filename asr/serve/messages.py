@@ -72,7 +72,7 @@ class Open:
 
 
 @dataclass(frozen=True)
-class Sound:
+class SoundPiece:
     """The server: bytes of a session, a packet if the encoding has packets."""
 
     session: int

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from asr._install import install
 from asr.audio import Waveform
 from asr.errors import AudioError, MissingDependencyError
 
@@ -56,7 +57,7 @@ class _OpusPackets:
             import av
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
-                "encoding opus needs PyAV on the server: pip install 'asr[media]'; or send pcm16"
+                f"encoding opus needs PyAV on the server: {install('media')}; or send pcm16"
             ) from error
         self._av = av
         self._codec = av.CodecContext.create("opus", "r")

@@ -30,7 +30,7 @@ from asr.serve.messages import (
     Loaded,
     Open,
     Progress,
-    Sound,
+    SoundPiece,
     Started,
 )
 from asr.serve.problems import RequestError, internal_error
@@ -203,7 +203,7 @@ class _Sessions:
         """Whether a session waits for its turn."""
         return bool(self._waiting)
 
-    def take(self, message: Open | Sound | Close | Cancel) -> None:
+    def take(self, message: Open | SoundPiece | Close | Cancel) -> None:
         """Take a message of the server."""
         number = message.session
         if isinstance(message, Open):
@@ -212,7 +212,7 @@ class _Sessions:
             return  # it has failed, and its client is being told
         elif isinstance(message, Cancel):
             self._forget(number)
-        elif isinstance(message, Sound):
+        elif isinstance(message, SoundPiece):
             self._waiting.setdefault(number, []).append(message.content)
         else:
             self._ending.add(number)

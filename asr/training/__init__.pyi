@@ -13,5 +13,13 @@ from .lm_task import (
     make_vocabulary as make_vocabulary,
 )
 from .log import Tally as Tally, TrainLog as TrainLog
+from .plan import (
+    check_preset as check_preset,
+    hands_on as hands_on,
+    plan_training as plan_training,
+    preset_for as preset_for,
+)
 from .sources import Source as Source, check_sources as check_sources
+from .speakers import known_speakers as known_speakers, save_speakers as save_speakers
 from .stopping import StopRequest as StopRequest
+from .story import closing_lines as closing_lines, epoch_lines as epoch_lines

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
+from asr._install import install
 from asr.errors import MissingDependencyError
 
 _EXTENSION = "torchaudio._extension"
@@ -25,7 +26,7 @@ def _import_torchaudio() -> ModuleType:
         return importlib.import_module("torchaudio")
     except ImportError as error:
         raise MissingDependencyError(
-            f"torchaudio cannot be imported ({error}); install it: pip install 'asr[test]'"
+            f"torchaudio cannot be imported ({error}); install it: {install('test')}"
         ) from error
     except OSError:  # the extension is there and does not load
         _forget_half_imported()

@@ -2,13 +2,14 @@
 
 import os
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 
+from asr._install import install
 from asr.batch.inputs import describe_left_out, list_audio, read_list
 from asr.errors import ConfigError
-from asr.media import foreign
 
 
 @pytest.fixture
@@ -61,7 +62,6 @@ def test_a_list_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.fixture
 def without_pyav(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr(foreign, "packages_distributions", lambda: {"asr": ["asr"]})
 
 
 def test_what_a_folder_leaves_out_is_counted_and_named_once(folder, without_pyav):
@@ -74,7 +74,7 @@ def test_what_a_folder_leaves_out_is_counted_and_named_once(folder, without_pyav
     assert names == {"m.m4a", "deep/n.webm", "deep/o.WEBM", "empty/p.mp4", "talk.dat"}
     line = describe_left_out(sorted(left_out))
     assert line.startswith("5 files in folders left out (1 .dat, 1 .m4a, 1 .mp4, 2 .webm): ")
-    assert "pip install 'asr[media]'" in line
+    assert install("media") in line
     assert "files without the suffix of a sound are read if they are named" in line
     assert "\n" not in line
 
@@ -116,3 +116,14 @@ def test_a_folder_that_may_not_be_read_is_kept(folder, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert listed(folder, ".") == ["a.FLAC", "b.wav", "deep", "x[1].wav"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_as_other_systems_write_them(tmp_path, encoding):
+    stored = tmp_path / unicodedata.normalize("NFD", "Größe.wav")
+    stored.touch()
+    written = f"{tmp_path}\\{unicodedata.normalize('NFC', stored.name)}\r\n{stored}\r\nx.wav\r\n"
+    (tmp_path / "list").write_bytes(written.encode(encoding))
+    found = read_list(str(tmp_path / "list"))
+    assert [path.name for path in found] == [stored.name, stored.name, "x.wav"]
+    assert found[0].samefile(stored)

@@ -23,6 +23,7 @@ import soundfile
 from speech import RATE_HZ
 
 from asr._atomic import content_sha256
+from asr._install import install
 from asr._progress import RecordingsBar
 from asr.batch.inputs import read_list
 from asr.batch.jobs import Job, Outcome, Transcriber, default_workers, in_order, list_jobs, run_here
@@ -527,7 +528,7 @@ def test_without_ray_its_install_is_named(monkeypatch):
     from asr.batch.ray import run_on_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'asr\[ray\]'"):
+    with pytest.raises(ConfigError, match=re.escape(install("ray"))):
         list(run_on_ray(fake_model.transcriber(), [], "local"))
 
 

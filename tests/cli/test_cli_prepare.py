@@ -231,3 +231,82 @@ def test_tones_and_the_way_back(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["kaldi", str(tmp_path / "kaldi"), "--out", str(tmp_path / "b.jsonl")]) == 0
     for name in ("a.jsonl", "b.jsonl"):
         assert read_manifest(tmp_path / name) == read_manifest(manifest)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    rows = [f"{name}.wav,Text {name},{name[0]}" for name in ("a1", "a2", "b1", "b2", "c1")]
+    for row in rows:
+        record(tmp_path / row.split(",")[0], 1.0)
+    table = tmp_path / "metadata.csv"
+    table.write_text("\n".join(["audio,text,speaker", *rows, "d1.wav,missing,d"]) + "\n")
+    return table
+
+
+def test_what_is_missing_is_left_out_and_named(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = own.parent / "m.jsonl"
+    assert main(["csv", str(own), "--out", str(out)]) == 1
+    assert len(read_manifest(out)) == 5
+    captured = capsys.readouterr()
+    assert "line 7: no file" in captured.err
+    assert "d1.wav" in captured.err
+    assert "1 left out in all; --strict" in captured.err
+    out.unlink()
+    assert main(["csv", str(own), "--out", str(out), "--strict"]) == 1
+    assert "line 7: no file" in error_line(capsys)
+    assert not out.exists()
+
+
+def test_split_into_sets(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = own.parent / "data"
+    command = ["csv", str(own), "--split", "60/20/20", "--language", "de", "--out"]
+    assert main([*command, str(out)]) == 1  # one is missing
+    assert "split by speaker: nobody is heard in two sets" in capsys.readouterr().out
+    sets = [read_manifest(out / f"{name}.jsonl") for name in ("train", "valid", "test")]
+    speakers = [{item.speaker for item in part} for part in sets]
+    assert sum(map(len, speakers)) == len(set().union(*speakers)) == 3
+    assert {item.language for part in sets for item in part} == {"de"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--split", "80", "--out", "data"], "--split 80: write the shares"),
+        (["--split", "80/10/10", "--out", "m.jsonl"], "give a folder"),
+        (["--seed", "3", "--out", "m.jsonl"], "--seed is of the random --split"),
+        (["--language", "xx", "--out", "m.jsonl"], "language 'xx' has no preset; allowed: en, any"),
+    ],
+)
+def test_options_that_do_not_fit(
+    own: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
+) -> None:
+    *options, out = arguments
+    assert main(["csv", str(own), *options, str(own.parent / out)]) == 2
+    assert complaint in error_line(capsys)
+
+
+def test_folders_labels_and_common_voice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path / "in" / "clips" / "a.wav", 4.0)
+    (tmp_path / "in" / "clips" / "a.txt").write_text("0\t1\thello\n")
+    for table in ("train", "dev", "test", "validated"):
+        (tmp_path / "in" / f"{table}.tsv").write_text("client_id\tpath\tsentence\nx\ta.wav\thi\n")
+    labels, audio = (str(tmp_path / "in" / "clips" / name) for name in ("a.txt", "a.wav"))
+    for name, command in (
+        ("f", ["folder", str(tmp_path / "in")]),
+        ("l", ["audacity", labels, "--audio", audio]),
+    ):
+        assert main([*command, "--out", str(tmp_path / f"{name}.jsonl")]) == 0
+        assert [item.text for item in read_manifest(tmp_path / f"{name}.jsonl")] == ["hello"]
+    voice = ["commonvoice", str(tmp_path / "in"), "--out", str(tmp_path / "cv")]
+    assert main(voice) == 0
+    assert {path.name for path in (tmp_path / "cv").iterdir()} == {
+        "train.jsonl",
+        "valid.jsonl",
+        "test.jsonl",
+    }
+    assert main([*voice, "--split", "80/10/10"]) == 2
+    assert "1 utterances are too few for 3 sets" in capsys.readouterr().err

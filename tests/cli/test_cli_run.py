@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from folders import CONF
 
+from asr._install import install
 from asr.cli.run import CommandParser, run
 from asr.errors import AudioError, ConfigError
 
@@ -48,7 +49,7 @@ def test_without_torch_the_package_is_named(tmp_path: Path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "asr-train: error: needs the package torch; install it: pip install 'asr[train]'\n"
+        f"asr-train: error: needs the package torch; install it: {install('train')}\n"
     )
 
 

@@ -77,8 +77,8 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("header", "complaint"),
         [
-            ("path,text", "no column 'audio'; found: path, text; rename 'path' to 'audio'"),
-            ("audio,sentence", "no column 'text'; .*rename 'sentence' to 'text'"),
+            ("pat,text", "no column 'audio'; found: pat, text; rename 'pat' to 'audio'"),
+            ("audio,sentences", "no column 'text'; .*rename 'sentences' to 'text'"),
             ("audio,txt", "rename 'txt' to 'text'"),
             ("x,y", "no column 'audio'; found: x, y; the first line must name"),
             ("", "no column 'audio'"),

@@ -1,5 +1,6 @@
 """Text for language models: files, packing, standard input, mistakes."""
 
+import bz2
 import gzip
 import io
 import lzma
@@ -22,7 +23,7 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
 def test_one_sentence_a_line(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = write(tmp_path / "text", pack(TEXT.encode()))
     assert list(read_sentences([path])) == SENTENCES
@@ -67,6 +68,19 @@ def test_text_that_is_not_utf_8(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path / "text", b"a b\n\n" + content)
     with pytest.raises(LanguageModelError, match="text: line 3: not UTF-8"):
         list(read_sentences([path]))
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (b"\x28\xb5\x2f\xfd\x00\x00", "packed by zstd, which is not read; unpack it: zstd -d"),
+        (b"PK\x03\x04 and so on", "a zip archive, which is not read; unpack it"),
+        ("größe".encode("utf-16"), "in UTF-16, which is not read; convert it: iconv"),
+    ],
+)
+def test_other_ways_to_pack_are_named(tmp_path: Path, content: bytes, cause: str) -> None:
+    with pytest.raises(LanguageModelError, match=cause):
+        list(read_sentences([write(tmp_path / "text", content)]))
 
 
 @pytest.mark.parametrize("content", ["", "\n \n\t\n"])

@@ -13,13 +13,14 @@ from folders import ROOT
 
 PACKAGE = ROOT / "asr"
 LAYERS = [
-    "errors _atomic _lock _progress _streams _numba _onnxruntime _json _regular",
+    "errors _atomic _folders _install _lock _progress _streams _numba _onnxruntime _json _regular",
     "config text manifest media audio scoring formats corpora",
     "features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode",
     "export inference segmentation options recognize evaluation training train objective "
     "streaming batch doctor serve",
     "cli",
+    "__main__",
 ]
 LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer.split()}
 FILES = sorted(PACKAGE.rglob("*.py"))

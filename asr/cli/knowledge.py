@@ -1,0 +1,99 @@
+"""What a network in training will be decoded with: a language model, pronunciations, weights."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr._folders import find_model
+from asr._progress import say
+from asr.decode import LM, LSTM, has_phones
+from asr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from asr.lexicon import Pronunciations
+    from asr.text import Normalizer
+
+SETTINGS = "decoder.json"  # weights of the search, which belong to the language models
+HANDED_ON = (LM, LSTM, SETTINGS)
+MOST_UNSPOKEN = 0.5  # share of the transcripts' words that a lexicon of this language may lack
+
+
+@dataclass(frozen=True)
+class LanguageModels:
+    """Files of language models to put into an experiment's folder, by their names there."""
+
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+    def put_into(self, folder: Path) -> None:
+        """Copy the files; a model in ARPA is converted.
+
+        Raises:
+            LanguageModelError: a language model is damaged.
+        """
+        from asr.lm import load_lm, saver
+
+        if self.files:
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, path in self.files.items():
+            if name == LM and path.suffix != ".bin":
+                saver(str(folder / LM))(load_lm(path))
+            elif not (folder / name).exists() or not path.samefile(folder / name):
+                shutil.copyfile(path, folder / name)
+
+
+def language_models(source: Path | None) -> LanguageModels:
+    """Return the language models that --lm names: a file, or those of a model.
+
+    Raises:
+        ConfigError: there is no such file, or the model has none.
+    """
+    if source is None:
+        return LanguageModels()
+    path = find_model(source)
+    if path.is_dir():
+        files = {name: path / name for name in HANDED_ON if (path / name).exists()}
+        if LM not in files:
+            raise ConfigError(f"--lm {source}: the model has no {LM}; give one of asr-lm")
+        return LanguageModels(files)
+    if not path.is_file():
+        raise ConfigError(f"--lm {source}: no such file or model; give a language model of asr-lm")
+    return LanguageModels({LM: path})
+
+
+def pronunciations(
+    source: Path, normalizer: "Normalizer", texts: Sequence[str]
+) -> "Pronunciations":
+    """Return the pronunciations that --lexicon names: of a dictionary, or of a model.
+
+    Args:
+        source: a file, or the folder or name of a model.
+        normalizer: of the words.
+        texts: the normalised transcripts.
+
+    Raises:
+        ConfigError: the model has none, or none of the words of the transcripts.
+        LanguageModelError: the file is no dictionary.
+    """
+    from asr.lexicon import Pronunciations
+
+    path = find_model(source)
+    if path.is_dir() and not has_phones(path):
+        raise ConfigError(f"--lexicon {source}: the model has no pronunciations; give a dictionary")
+    read = path.is_file() or not path.is_dir()
+    spoken = Pronunciations.read(path, normalizer) if read else Pronunciations.load(path)
+    words = [word for text in texts for word in text.split()]
+    lacking = [word for word in words if spoken.lacks(word)]
+    if words and len(lacking) == len(words) and not read:
+        raise ConfigError(
+            f"--lexicon {source}: lacks all {len(words)} words of the transcripts, such as "
+            f"{lacking[0]!r}, and has {spoken.lexicon.words[0]!r}; give a dictionary, or let "
+            "[text] write words as that model does"
+        )
+    if len(lacking) > MOST_UNSPOKEN * len(words):
+        say(
+            f"--lexicon {source} lacks {len(lacking)} of {len(words)} words of the transcripts, "
+            f"such as {lacking[0]!r}: is it of their language? asr-lexicon can guess words"
+        )
+    return spoken

@@ -1,0 +1,125 @@
+"""The options by which asr-lm and asr-lexicon write texts as a model does."""
+
+import argparse
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from asr._folders import find_model
+from asr._json import read_json
+from asr._progress import say
+from asr.config import config_from_dict, load_config
+from asr.errors import CheckpointError, ConfigError
+from asr.lm import UNITS, read_sentences
+from asr.text import LANGUAGES, SPACE_TOKEN, Normalizer, check_language, language_settings
+
+SAMPLE = 1000  # sentences by which a text is judged
+UNKNOWN = "<unk>"  # the word for unknown words, which texts may hold
+FEW = 0.01  # share of them that may look unusual
+HOW = "as a model writes it: --model EXP, --text CONF or --language NAME"
+
+
+def add_writing(parser: argparse.ArgumentParser) -> None:
+    """Add --model, --text and --language, of which one can be given."""
+    group = parser.add_argument_group("how texts are normalised").add_mutually_exclusive_group()
+    group.add_argument(
+        "--model", type=Path, metavar="EXP", help="as this model's transcripts; a folder or a name"
+    )
+    group.add_argument(
+        "--text", metavar="CONF", help="as [text] of this configuration says; a TOML file"
+    )
+    group.add_argument("--language", help=f"as this preset: {', '.join(LANGUAGES)}")
+
+
+def normalizer_of(arguments: argparse.Namespace) -> Normalizer | None:
+    """Return the normaliser that the options name; None if they name none.
+
+    Raises:
+        ConfigError: the configuration or the language cannot be used.
+        CheckpointError: the folder is no model.
+    """
+    if arguments.model:
+        return Normalizer(**_text_of(find_model(arguments.model)))
+    if arguments.text:
+        return Normalizer(**vars(load_config(arguments.text).text))
+    if arguments.language:
+        check_language(arguments.language)
+        return Normalizer(**language_settings(arguments.language))
+    return None
+
+
+def _text_of(folder: Path) -> dict[str, Any]:
+    """Return the settings by which the texts of a model were normalised."""
+    try:
+        given: dict[str, Any] = read_json(folder / "config.json")
+        return vars(config_from_dict({"text": given.get("text", {})}, str(folder)).text)
+    except (OSError, ValueError, ConfigError) as error:
+        raise CheckpointError(f"--model {folder}: is no model of asr-train ({error})") from error
+
+
+def sentences(
+    paths: Sequence[str], unit: str, normalizer: Normalizer | None
+) -> Iterator[list[str]]:
+    """Return the sentences of texts in units, normalised; say so if that seems to be forgotten.
+
+    Raises:
+        LanguageModelError, ConfigError: as `read_sentences`; nothing is left of the texts.
+    """
+    words = iter(read_sentences(paths))
+    if normalizer:
+        words = filter(None, (_normalised(normalizer, sentence) for sentence in words))
+        first = list(islice(words, 1))
+        if not first:
+            raise ConfigError(f"{', '.join(paths)}: no word is left after normalisation")
+    else:
+        first = list(islice(words, SAMPLE))
+        if odd := oddities(first):
+            say(f"{_warning(odd)}: let the text be written {HOW}")
+    joined = chain(first, words)
+    return joined if unit == UNITS[0] else map(_characters, joined)
+
+
+def warn_of_oddities(paths: Sequence[str]) -> None:
+    """Say so if texts do not look normalised."""
+    if odd := oddities(islice(read_sentences(paths), SAMPLE)):
+        say(f"{_warning(odd)}; normalise it as they are (docs/languages.md)")
+
+
+def _warning(odd: str) -> str:
+    return (
+        f"the text has {odd}. Where a network's transcripts have none, such words are never "
+        "recognised"
+    )
+
+
+def _characters(words: list[str]) -> list[str]:
+    return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
+
+
+def _normalised(normalizer: Normalizer, words: list[str]) -> list[str]:
+    """Return a sentence normalised; the word for unknown words stays."""
+    if UNKNOWN not in words:
+        return normalizer(" ".join(words)).split()
+    parts = ([word] if word == UNKNOWN else normalizer(word).split() for word in words)
+    return list(chain.from_iterable(parts))
+
+
+def oddities(some: Iterable[list[str]]) -> str:
+    """Return what in sentences no normalised text has, such as "digits"; "" if nothing."""
+    total = 0
+    found = {"capitals beside small letters": 0, "punctuation": 0, "digits": 0}
+    for words in some:
+        text = "".join(word for word in words if word != UNKNOWN)
+        total += 1
+        found["capitals beside small letters"] += text != text.lower() and text != text.upper()
+        found["punctuation"] += any(not (c.isalnum() or c in "'-\u2019") for c in _letters(text))
+        found["digits"] += any(map(str.isdigit, text))
+    names = [name for name, count in found.items() if count > FEW * total]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _letters(text: str) -> Iterator[str]:
+    """Yield the characters of a text without combining marks."""
+    return (c for c in text if unicodedata.category(c)[0] != "M")

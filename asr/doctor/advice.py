@@ -1,0 +1,46 @@
+"""Recommend the settings that fit the amount of speech, and say what error to expect."""
+
+from typing import TYPE_CHECKING
+
+from asr.training import preset_for
+
+if TYPE_CHECKING:  # so that a model is examined without torch
+    from asr.doctor.cost import Cost
+
+# Word error rates of clear reading by speakers who were not heard in training, with and without a
+# language model and phones: measured at one, five and ten hours (recipes/librispeech/RESULTS.md,
+# recipes/english/RESULTS.md, docs/train.md), guessed beyond.
+EXPECTED = {
+    "half-hour": ("25 to 60", "70 to 100"),
+    "five-hours": ("14 to 25", "50 to 70"),
+    "fifty-hours": ("8 to 15", "20 to 45"),
+    "five-hundred-hours": ("5 to 10", "10 to 20"),
+}
+MINUTES_A_HOUR = 0.8  # of one core, for each epoch: 50 minutes for 13 epochs of five hours
+EPOCHS = {"half-hour": 20, "five-hours": 13, "fifty-hours": 12, "five-hundred-hours": 8}
+
+
+def recommendation(hours: float, cost: "Cost | None") -> list[str]:
+    """Return lines that recommend a preset for so many hours of speech.
+
+    Args:
+        hours: of the training set.
+        cost: measured for the configuration that was given, if one was.
+    """
+    name = preset_for(hours)
+    with_lm, greedy = EXPECTED[name]
+    if cost:
+        time = f"the configuration given takes about {_duration(60 * cost.run_hours)} here"
+    else:
+        minutes = MINUTES_A_HOUR * EPOCHS[name] * hours
+        time = f"about {_duration(minutes)} of one core with --lm, thrice that without"
+    return [
+        f"recommended: asr-train --preset {name}, with --lm and --lexicon if you have them; {time}",
+        f"to expect of clear reading: WER {with_lm} % with a language model and phones, {greedy} % "
+        "without; less for speakers heard in training, and with --init from a model of the "
+        "language",
+    ]
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} minutes"
