@@ -88,7 +88,7 @@ def english(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--lm",
         folder / "lm.bin",
         *SMALL,
-        "train.epochs=25",
+        "train.epochs=16",
     )
     return folder  # fmt: skip
 
@@ -107,12 +107,12 @@ def test_from_a_table_to_text(english: Path, capsys: pytest.CaptureFixture[str])
 def test_going_on_needs_no_settings(english: Path, tmp_path: Path) -> None:
     exp = Path(shutil.copytree(english / "exp", tmp_path / "exp"))
     sets = ["--train", english / "data/train.jsonl", "--valid", english / "data/valid.jsonl"]
-    run("train", *sets, "--out", exp, "--resume", "train.epochs=21")
-    assert (exp / "log.jsonl").read_text().count("\n") == 21
+    run("train", *sets, "--out", exp, "--resume", "train.epochs=17")
+    assert (exp / "log.jsonl").read_text().count("\n") == 17
     before, after = (
         json.loads((folder / "config.json").read_text()) for folder in (english / "exp", exp)
     )
-    assert after == {**before, "train": {**before["train"], "epochs": 21}}
+    assert after == {**before, "train": {**before["train"], "epochs": 17}}
 
 
 def test_another_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,7 +135,7 @@ def test_another_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     ]
     sets = ["--train", data / "train.jsonl", "--valid", data / "valid.jsonl"]
     more = ["--lexicon", tmp_path / "lexicon.txt", "--lm", tmp_path / "lm.bin"]
-    run("train", *sets, "--out", tmp_path / "exp", *more, *SMALL, "train.epochs=25")
+    run("train", *sets, "--out", tmp_path / "exp", *more, *SMALL, "train.epochs=16")
     run("evaluate", tmp_path / "exp", data / "test.jsonl", "--out", tmp_path / "exp/test")
     assert rate(tmp_path / "exp/test") < 0.1
     found = {
@@ -153,7 +153,7 @@ def test_adaptation_keeps_the_language_model_and_the_better_model(
     run("prepare", "csv", table, "--out", tmp_path / "me.jsonl")
     capsys.readouterr()
     new = tmp_path / "me"
-    run("adapt", english / "exp", tmp_path / "me.jsonl", "--out", new, *LEARNING, "train.epochs=15")
+    run("adapt", english / "exp", tmp_path / "me.jsonl", "--out", new, *LEARNING, "train.epochs=12")
     captured = capsys.readouterr()
     before, after, verdict = captured.out.splitlines()[-3:]
     assert before.startswith("before %WER ") and after.startswith("after  %WER ")
