@@ -31,7 +31,7 @@ class DecoderConfig:
     word_score: float = 1.0  # for each word; makes up for the language model's bias to few words
     oov_score: float = -12.5  # for each word that the lexicon lacks, with open_vocabulary
     open_vocabulary: bool = False  # whether words outside of the lexicon are allowed
-    hotword_boost: float = 1.0  # for each token of a hotword that has no boost of its own
+    hotword_boost: float = 0.25  # for each token of a hotword that has no boost of its own
     rescore_weight: float = 0.5  # of an LSTM's log-probabilities in rescoring
     rescore_word_score: float = 0.0  # for each word in rescoring, beside word_score
     nbest: int = 50  # hypotheses to rescore
