@@ -19,6 +19,16 @@ class Word:
 
 
 @dataclass(frozen=True)
+class WrittenWord:
+    """A word as people read it, such as `$20,`, and the spoken words it stands for."""
+
+    text: str  # with the marks after it
+    first: int  # spoken word
+    stop: int  # the spoken word after the last one
+    begins_paragraph: bool = False
+
+
+@dataclass(frozen=True)
 class Segment:
     """A stretch of a recording between two pauses, as soon as it is decoded; times in seconds."""
 
@@ -30,7 +40,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class Transcript:
-    """The transcript of one recording; duration in seconds, warnings about its audio."""
+    """The transcript of one recording; duration in seconds, warnings about its audio.
+
+    Where the model has a tagger, `text` has capitals, punctuation and digits, and an empty line
+    between paragraphs; `spoken` always has the words as they were recognised.
+    """
 
     path: str
     text: str
@@ -39,6 +53,13 @@ class Transcript:
     warnings: tuple[str, ...] = ()
     quality: SoundQuality | None = None  # the figures behind the warnings
     system: Mapping[str, object] = field(default_factory=dict)  # the recogniser, fit for JSON
+    written: tuple[WrittenWord, ...] = ()  # the words of a readable text
+    spoken_text: str | None = None  # None: as `text`
+
+    @property
+    def spoken(self) -> str:
+        """The words as they were recognised, separated by spaces."""
+        return self.text if self.spoken_text is None else self.spoken_text
 
     @property
     def utterance(self) -> str:

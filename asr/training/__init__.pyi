@@ -14,3 +14,4 @@ from .lm_task import (
 )
 from .log import Tally as Tally, TrainLog as TrainLog
 from .stopping import StopRequest as StopRequest
+from .tagger_task import TaggerTask as TaggerTask

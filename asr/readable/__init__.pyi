@@ -1,0 +1,20 @@
+from .features import word_rows as word_rows
+from .judgement import (
+    MAIN as MAIN,
+    TagCounts as TagCounts,
+    count_tags as count_tags,
+    mean_f1 as mean_f1,
+)
+from .network import TagBatch as TagBatch, TaggerNetwork as TaggerNetwork
+from .simulation import (
+    Alike as Alike,
+    Tagged as Tagged,
+    draw_pauses as draw_pauses,
+    misheard as misheard,
+)
+from .written import (
+    PERIOD as PERIOD,
+    WrittenForms as WrittenForms,
+    WrittenText as WrittenText,
+    capitals as capitals,
+)
