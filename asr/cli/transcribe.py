@@ -25,7 +25,7 @@ from asr.batch import (
     read_list,
     run_here,
 )
-from asr.cli.decoding import add_options, chosen
+from asr.cli.decoding import add_options, add_readable, chosen
 from asr.cli.run import complain, run
 from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format, parse_formats
@@ -56,9 +56,15 @@ def main(argv: list[str] | None = None) -> int:
         default="txt",
         help=f"{', '.join(FORMATS)} (for asr-train); with --output-dir also srt,json",
     )
+    parser.add_argument(
+        "--highlight-words",
+        action="store_true",
+        help="in vtt, underline each word while it is spoken",
+    )
     parser.add_argument("--quiet", action="store_true", help="say nothing about good recordings")
     _add_options_for_many(parser)
     _add_options_for_live(parser)
+    add_readable(parser)
     add_options(parser)
     arguments = parser.parse_args(argv)
     return run("asr-transcribe", lambda: transcribe(arguments))
@@ -118,7 +124,7 @@ def _positive(text: str) -> int:
 
 def transcribe(arguments: argparse.Namespace) -> int:
     """Transcribe all inputs; return 1 if any failed, after the others are done."""
-    formats = parse_formats(arguments.format)
+    formats = parse_formats(arguments.format, highlight_words=arguments.highlight_words)
     mistakes = (
         *_mistakes_about_live(arguments),
         *_mistakes_about_stdin(arguments),
@@ -212,7 +218,8 @@ def _sink(
         several = len(jobs) > 1 or jobs[0].source not in (STDIN, *map(Path, arguments.inputs))
         return Printer(formats[0], several)
     skips = arguments.skip_existing
-    return OutputFolder(arguments.output_dir, formats, decoding.digest(), jobs, skips=skips)
+    settings = decoding.digest() + (" highlighted" if arguments.highlight_words else "")
+    return OutputFolder(arguments.output_dir, formats, settings, jobs, skips=skips)
 
 
 def _do(

@@ -57,9 +57,24 @@ class Transcript:
     spoken_text: str | None = None  # None: as `text`
 
     @property
+    def is_readable(self) -> bool:
+        """Whether `text` has been made readable."""
+        return self.spoken_text is not None
+
+    @property
     def spoken(self) -> str:
         """The words as they were recognised, separated by spaces."""
         return self.text if self.spoken_text is None else self.spoken_text
+
+    def timed(self) -> tuple[Word, ...]:
+        """Return the words as people read them, with times; none without times of words."""
+        if not (self.written and self.words):
+            return self.words
+        spans = [(w.text, self.words[w.first : w.stop]) for w in self.written]
+        return tuple(
+            Word(text, span[0].start, span[-1].end, min(word.confidence for word in span))
+            for text, span in spans
+        )
 
     @property
     def utterance(self) -> str:

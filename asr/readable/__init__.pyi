@@ -6,12 +6,15 @@ from .judgement import (
     mean_f1 as mean_f1,
 )
 from .network import TagBatch as TagBatch, TaggerNetwork as TaggerNetwork
+from .numbers import Numeral as Numeral, numerals as numerals
 from .simulation import (
     Alike as Alike,
     Tagged as Tagged,
     draw_pauses as draw_pauses,
     misheard as misheard,
 )
+from .tagger import TAGGER as TAGGER, Tagger as Tagger, TaggerInfo as TaggerInfo
+from .writer import LiveWriter as LiveWriter, Writer as Writer, text_of as text_of
 from .written import (
     PERIOD as PERIOD,
     WrittenForms as WrittenForms,

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from asr.formats import Word, WrittenWord
+from asr.formats import Transcript, Word, WrittenWord
 from asr.readable.numbers import Numeral, numerals
 from asr.readable.tagger import Tagger
 from asr.readable.written import (
@@ -62,6 +62,13 @@ class Writer:
         self.tagger = tagger
         self.numbers = numbers
         self._digits = numbers == "digits" and tagger.info.english
+
+    def rewrite(self, transcript: Transcript, words: Sequence[Word]) -> Transcript:
+        """Return a transcript with a readable text, given its words with their times."""
+        written = self.write([word.word for word in words], pauses_of(words))
+        return replace(
+            transcript, text=text_of(written), spoken_text=transcript.text, written=written
+        )
 
     def write(
         self,

@@ -3,8 +3,9 @@
 A bidirectional network needs the sound that follows a frame. So every STEP_S it runs once more over
 the last seconds, and frames that lie RIGHT_S back are final; the others wait for the next step. The
 decoder then decodes the final frames of the segment anew. A word is written once two hypotheses in
-a row agree on it and another word has begun, or once a pause ends the segment. Memory holds some
-seconds of sound and one segment.
+a row agree on it and another word has begun, or once a pause ends the segment. Readable text waits
+for a few words more, because marks depend on the words behind them. Memory holds some seconds of
+sound and one segment.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from asr.audio import Waveform
 from asr.decode import Rescorer
 from asr.errors import AudioError
+from asr.readable import LiveWriter, Writer
 from asr.recognize import Recognizer
 from asr.segmentation import Segmenter, frame_samples_of, speech_log_probs
 from asr.text import BLANK
@@ -71,7 +73,7 @@ class Listener:
         decoder = self.decoder
         self.guesser = decoder.decoder if isinstance(decoder, Rescorer) else decoder
         self.segmenter = Segmenter(self.acoustics)
-        self.line = Line(write)
+        self.line = Line(write, recognizer.writer)
         frames_per_s = 1000 / self.acoustics.frame_shift_ms
         self._left, self._right, self._step = (
             round(seconds * frames_per_s) for seconds in (LEFT_S, RIGHT_S, STEP_S)
@@ -113,31 +115,41 @@ class Listener:
 
 
 class Line:
-    """The words of one segment, written as soon as hypotheses agree on them."""
+    """The words of one segment, written as soon as hypotheses agree on them.
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    Args:
+        write: takes text to append to what was written.
+        writer: makes the text readable; None: words stay as they were recognised.
+    """
+
+    def __init__(self, write: Callable[[str], None], writer: Writer | None = None) -> None:
         self._write = write
+        self._readable = LiveWriter(writer) if writer else None
         self._supposed: Sequence[str] = ()
-        self._written = 0  # words
+        self._sure: list[str] = []  # words
+        self._is_begun = False
 
     def suppose(self, words: Sequence[str]) -> None:
         """Take a hypothesis of the segment so far; its last word may be half a word."""
         pairs = zip(words[:-1], self._supposed, strict=False)
         agreed = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        self._append(words[self._written : agreed])
+        self._append(words[len(self._sure) : agreed], is_end=False)
         self._supposed = words
 
     def end(self, words: Sequence[str]) -> None:
         """Take the final hypothesis; words that were written stay, and the others follow."""
-        self._append(words[self._written :])
-        if self._written:
+        self._append(words[len(self._sure) :], is_end=True)
+        if self._is_begun:
             self._write("\n")
-        self._supposed, self._written = (), 0
+        self._supposed, self._sure, self._is_begun = (), [], False
 
-    def _append(self, words: Sequence[str]) -> None:
-        for word in words:
-            self._write(f" {word}" if self._written else word)
-            self._written += 1
+    def _append(self, words: Sequence[str], *, is_end: bool) -> None:
+        """Write words that are now sure, or of readable text those that others follow."""
+        self._sure += words
+        written = self._readable.write(self._sure, is_end=is_end) if self._readable else words
+        for word in written:
+            self._write(f" {word}" if self._is_begun else word)
+            self._is_begun = True
 
 
 def _waveforms(stream: BinaryIO, from_hz: int, to_hz: int) -> Iterator[Waveform]:
