@@ -1,15 +1,17 @@
-"""asr-text: train a tagger."""
+"""asr-text: train, export, judge and use the tagger that makes texts readable."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._progress import say
 from asr.cli.run import run
 from asr.cli.train import add_run, launch_training, run_trainer
 from asr.config import Config, load_config
+from asr.errors import ConfigError
 from asr.text import Normalizer
 
 if TYPE_CHECKING:
@@ -17,9 +19,26 @@ if TYPE_CHECKING:
     from asr.readable import WrittenText
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = argparse.ArgumentParser("asr-text train", description=__doc__)
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        "asr-text",
+        usage="asr-text COMMAND ...",
+        description="Capitals, punctuation and digits for recognised words.",
+        epilog="asr-text COMMAND --help explains a command.",
+    )
+    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=", ".join(COMMANDS))
+    command = parser.parse_args(words[:1]).command
+    return COMMANDS[command](words[1:])
+
+
+def train(words: list[str]) -> int:
+    """Train a tagger into an experiment folder."""
+    parser = argparse.ArgumentParser(
+        "asr-text train",
+        description="Train a tagger on written text, in reading order: books, articles, minutes.",
+    )
     parser.add_argument(
         "--train", nargs="+", required=True, metavar="TEXT", help="written text; .gz, .xz"
     )
@@ -27,21 +46,21 @@ def parser() -> argparse.ArgumentParser:
         "--valid", nargs="+", required=True, metavar="TEXT", help="text that chooses the epoch"
     )
     add_run(parser, "conf/tagger.toml")
-    return parser
+    arguments = parser.parse_intermixed_args(words)
+    return run("asr-text", lambda: _launch(arguments, ["train", *words]))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command."""
-    words = sys.argv[1:] if argv is None else argv
-    arguments = parser().parse_intermixed_args(words)
-    return run("asr-text", lambda: launch(arguments, words))
-
-
-def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+def _launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Read and check the configuration, then train in one process or several."""
     config = load_config(arguments.conf, arguments.overrides)
+    if config != Config(text=config.text, tagger=config.tagger, train=config.train):
+        raise ConfigError(
+            f"{arguments.conf}: a tagger has the sections [text], [tagger] and [train]"
+        )
+    if "-" in (*arguments.train, *arguments.valid):
+        raise ConfigError("standard input can be read once only; give a file instead of -")
     return launch_training(
-        config, arguments, words, module="asr.cli.text", prepare=prepare, train=train
+        config, arguments, words, module="asr.cli.text", prepare=_prepare, train=_train
     )
 
 
@@ -53,7 +72,7 @@ class TaggerData:
     valid: "WrittenText"
 
 
-def prepare(config: Config, arguments: argparse.Namespace) -> TaggerData:
+def _prepare(config: Config, arguments: argparse.Namespace) -> TaggerData:
     """Read the texts."""
     from asr.checkpoint import check_resumed
     from asr.readable import WrittenText
@@ -61,11 +80,11 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TaggerData:
     if arguments.resume:
         check_resumed(arguments.out, config)
     normalizer = Normalizer(**vars(config.text))
-    train = WrittenText.read(arguments.train, normalizer)
-    return TaggerData(train, WrittenText.read(arguments.valid, normalizer))
+    texts = WrittenText.read(arguments.train, normalizer)
+    return TaggerData(texts, WrittenText.read(arguments.valid, normalizer))
 
 
-def train(
+def _train(
     config: Config, folder: Path, resume: bool, material: TaggerData, group: "ProcessGroup"
 ) -> int:
     """Train on this process's share of the data; return the exit status."""
@@ -85,6 +104,108 @@ def train(
         data=f"{len(material.train)} words, {len(material.train.words)} different ones",
     )
 
+
+def export(words: list[str]) -> int:
+    """Write a trained tagger into the folder of a model."""
+    parser = argparse.ArgumentParser(
+        "asr-text export", description="Put a trained tagger into the folder of a model."
+    )
+    parser.add_argument("experiment", type=Path, help="--out folder of asr-text train")
+    parser.add_argument("model", type=Path, help="model bundle or experiment folder of asr-train")
+    arguments = parser.parse_args(words)
+    return run("asr-text", lambda: _export(arguments.experiment, arguments.model))
+
+
+def _export(experiment: Path, model: Path) -> int:
+    """Write the tagger; the index of a bundle is written anew."""
+    from asr.export import is_bundle, read_bundle, reseal
+    from asr.readable import TAGGER, load_tagger
+
+    if not model.is_dir():
+        raise ConfigError(f"{model}: is no folder that exists; give the folder of a model")
+    tagger = load_tagger(experiment)
+    bundled = is_bundle(model)
+    if bundled and not (model / TAGGER).exists():
+        read_bundle(model)  # a damaged one must not get a new index
+    tagger.save(model / TAGGER)
+    if bundled:
+        reseal(model)
+    say(f"{model / TAGGER}: {(model / TAGGER).stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def judge(words: list[str]) -> int:
+    """Print how well a tagger finds the marks and capitals of written text."""
+    parser = argparse.ArgumentParser(
+        "asr-text judge",
+        description="Print precision, recall and F1 of marks and capitals on written text, with "
+        "counts, beside a rule that knows nothing but pauses.",
+    )
+    parser.add_argument("model", type=Path, help="folder with a tagger")
+    parser.add_argument("texts", nargs="+", metavar="TEXT", help="written text; .gz, .xz")
+    parser.add_argument(
+        "--pauses",
+        choices=["none", "all", "long"],
+        default="none",
+        help="simulate the pauses of a speaker; long: those above a second; default: none",
+    )
+    arguments = parser.parse_args(words)
+    return run("asr-text", lambda: _judge(arguments))
+
+
+def _judge(arguments: argparse.Namespace) -> int:
+    """Print a table of the tagger and one of the rule."""
+    from asr.readable import TAGGER, Tagger, WrittenText, judged, judged_by_rule
+
+    tagger = Tagger.load(arguments.model / TAGGER)
+    normalizer = Normalizer(numbers="en" if tagger.info.english else "keep")
+    text = WrittenText.read(arguments.texts, normalizer)
+    print(f"{len(text)} words, pauses: {arguments.pauses}")
+    for name, counts in (
+        ("tagger", judged(tagger, text, arguments.pauses)),
+        ("rule", judged_by_rule(text, arguments.pauses)),
+    ):
+        for tag, count in counts.items():
+            print(
+                f"{name:7}{tag:12} F1 {count.f1:.3f}  precision {count.precision:.3f}  "
+                f"recall {count.recall:.3f}  [ {count.right} right, {count.given} given, "
+                f"{count.reference} in the text ]"
+            )
+    return 0
+
+
+def write(words: list[str]) -> int:
+    """Print plain text as readable text."""
+    parser = argparse.ArgumentParser(
+        "asr-text write", description="Print plain text with capitals, punctuation and digits."
+    )
+    parser.add_argument("model", type=Path, help="folder with a tagger")
+    parser.add_argument(
+        "text", help="words without punctuation, a text a line; - for standard input"
+    )
+    parser.add_argument("--numbers", choices=["digits", "words"], default="digits")
+    arguments = parser.parse_args(words)
+    return run("asr-text", lambda: _write(arguments))
+
+
+def _write(arguments: argparse.Namespace) -> int:
+    """Print each line of a text."""
+    from asr.lm import opened
+    from asr.readable import TAGGER, Tagger, Writer, text_of
+
+    writer = Writer(Tagger.load(arguments.model / TAGGER), arguments.numbers)
+    with opened(arguments.text) as lines:
+        for line in lines:
+            print(text_of(writer.write(line.decode(errors="replace").split())))
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "export": export,
+    "judge": judge,
+    "write": write,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

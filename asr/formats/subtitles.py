@@ -22,58 +22,12 @@ CHARACTERS_PER_S = 17.0  # a comfortable reading speed
 GAP_S = 0.08  # two frames of film between cues, so that the eye sees a change
 _MID_PHRASE, _PHRASE_END, _CLINGING = 0.6, 0.2, 1.0  # costs of a cue that does not end a sentence
 _SENTENCE_AFTER = 0.3  # cost of a sentence that ends within a cue
-_CLINGS = frozenset(  # words that belong to the word behind them
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "with",
-        "and",
-        "or",
-        "but",
-        "as",
-        "if",
-        "that",
-        "than",
-        "into",
-        "my",
-        "your",
-        "his",
-        "her",
-        "its",
-        "our",
-        "their",
-        "this",
-        "these",
-        "those",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "has",
-        "have",
-        "had",
-        "will",
-        "would",
-        "can",
-        "could",
-        "not",
-        "no",
-        "mr.",
-        "mrs.",
-        "dr.",
-    ]
-)
+_CLINGING_WORDS = """
+    a an the of to in on at by for from with and or but as if that than into my your his her its
+    our their this these those is are was were be been has have had will would can could not no
+    mr. mrs. dr.
+"""
+_CLINGS = frozenset(_CLINGING_WORDS.split())  # they belong to the word behind them
 
 
 @dataclass(frozen=True)

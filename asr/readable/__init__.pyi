@@ -1,11 +1,18 @@
+from .counts import row_statistics as row_statistics
 from .features import word_rows as word_rows
 from .judgement import (
     MAIN as MAIN,
     TagCounts as TagCounts,
     count_tags as count_tags,
+    judged as judged,
+    judged_by_rule as judged_by_rule,
     mean_f1 as mean_f1,
 )
-from .network import TagBatch as TagBatch, TaggerNetwork as TaggerNetwork
+from .network import (
+    TagBatch as TagBatch,
+    TaggerNetwork as TaggerNetwork,
+    load_tagger as load_tagger,
+)
 from .numbers import Numeral as Numeral, numerals as numerals
 from .simulation import (
     Alike as Alike,

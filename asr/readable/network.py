@@ -8,14 +8,21 @@ Shapes: N windows, T words, P pieces of a word.
 """
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from asr.checkpoint import read_config, with_weights
 from asr.config import ModelConfig, TaggerConfig
 from asr.lstm import RecurrentStack
 from asr.readable.features import PAUSES
-from asr.readable.written import CASES, MARKS
+from asr.readable.tagger import Tagger, TaggerInfo
+from asr.readable.written import CASES, MARKS, WrittenForms
+from asr.text import TOKENS
 
 PAUSE_SIZE = 8  # of the embedding of a pause
 
@@ -49,6 +56,16 @@ class TaggerNetwork(nn.Module):
         self.cases = nn.Linear(self.stack.outputs, len(CASES))
         self.marks = nn.Linear(self.stack.outputs, len(MARKS))
 
+    @torch.no_grad()
+    def start_from(self, values: NDArray[np.float32]) -> None:
+        """Begin with some values in the embedding table, float32 (rows, K), K <= E.
+
+        They take the place of random ones. `asr.readable.counts` has them for each row from the
+        whole text, which training may never read to its end.
+        """
+        known = torch.from_numpy(values[:, : self.words.embedding_dim])
+        self.words.weight[:, : known.shape[1]] = known
+
     def forward(self, rows: Tensor, pauses: Tensor, num_words: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores of capital forms (N, T, CASES) and marks (N, T, MARKS).
 
@@ -61,3 +78,15 @@ class TaggerNetwork(nn.Module):
         inputs = torch.cat((words, self.pauses(pauses)), dim=2)
         hidden = self.stack(inputs, num_words)
         return self.cases(hidden), self.marks(hidden)
+
+
+def load_tagger(experiment: Path) -> Tagger:
+    """Load the best tagger of an experiment folder of asr-text train.
+
+    Raises:
+        CheckpointError: not an experiment folder, no such checkpoint, or it does not fit.
+    """
+    config = read_config(experiment)
+    network = with_weights(partial(TaggerNetwork, config.tagger), experiment)
+    forms = WrittenForms.load(experiment / TOKENS).forms
+    return Tagger.of(network, TaggerInfo(forms, english=config.text.numbers == "en"))

@@ -56,7 +56,7 @@ _BEFORE_TIME = _set("at by until till before after around about from to past")
 _DAY_PARTS = ("in the morning", "in the afternoon", "in the evening", "at night", "tonight")
 _COINS = {"dollar": "$", "dollars": "$", "euro": "€", "euros": "€", "yen": "¥"}
 _CENTS = _set("cent cents")
-_COUNTED = _set("people men women percent") | _COINS.keys()  # after an amount, not after a year
+_COUNTED = _set("percent") | _COINS.keys()  # after an amount, not after a year
 _LABELS = _set(
     "page pages chapter room flight route highway interstate figure table section volume item "
     "verse scene grade gate platform channel extension bus question exercise lesson unit "
@@ -89,7 +89,7 @@ class _Count(NamedTuple):
     is_hundreds: bool = False  # counts hundreds, as nineteen hundred
 
 
-class _Words:
+class _NumberWords:
     """Words with the places where a pause or a mark separates them."""
 
     def __init__(self, words: Sequence[str], breaks: Sequence[bool]) -> None:
@@ -122,7 +122,7 @@ def numerals(words: Sequence[str], breaks: Sequence[bool] | None = None) -> list
         words: in lower case.
         breaks: whether a mark or pause after a word ends a number; None: never.
     """
-    text = _Words(words, breaks if breaks is not None else [False] * len(words))
+    text = _NumberWords(words, breaks if breaks is not None else [False] * len(words))
     found: list[Numeral] = []
     at = 0
     while at < len(words):
@@ -132,7 +132,7 @@ def numerals(words: Sequence[str], breaks: Sequence[bool] | None = None) -> list
     return found
 
 
-def _first(text: _Words, at: int) -> tuple[Numeral | None, int]:
+def _first(text: _NumberWords, at: int) -> tuple[Numeral | None, int]:
     """Return what the first rule that fits makes of the words here, and the next place."""
     if stop := _kept(text, at):
         return None, stop
@@ -143,7 +143,7 @@ def _first(text: _Words, at: int) -> tuple[Numeral | None, int]:
     return None, count.stop if count else at + 1
 
 
-def _kept(text: _Words, at: int) -> int:
+def _kept(text: _NumberWords, at: int) -> int:
     """Return the place after words that stay words although they hold a number, else 0."""
     for start in ("half past", "quarter past", "quarter to", "half a", "half an"):
         if stop := text.follows(at, start):
@@ -161,7 +161,7 @@ def _kept(text: _Words, at: int) -> int:
 # Whole numbers
 
 
-def _small(text: _Words, at: int) -> _Count | None:
+def _small(text: _NumberWords, at: int) -> _Count | None:
     """Read a number below 100."""
     word = text.at(at)
     if word in _TENS:
@@ -171,7 +171,7 @@ def _small(text: _Words, at: int) -> _Count | None:
     return _Count(value, at + 1) if value else None
 
 
-def _group(text: _Words, at: int) -> _Count | None:
+def _group(text: _NumberWords, at: int) -> _Count | None:
     """Read a number below 10,000 without a magnitude, such as two hundred and five."""
     small = _small(text, at)
     if text.at(at) == "a" and text.next(at + 1) == "hundred":
@@ -190,7 +190,7 @@ def _group(text: _Words, at: int) -> _Count | None:
     )
 
 
-def _count(text: _Words, at: int) -> _Count | None:
+def _count(text: _NumberWords, at: int) -> _Count | None:
     """Read a whole number of any size, such as two million three hundred thousand and five."""
     if text.at(at) == "zero":
         return _Count(0, at + 1)
@@ -222,7 +222,7 @@ def _written(value: int) -> str:
     return f"{value:,}"
 
 
-def _amount(text: _Words, at: int) -> tuple[str, int] | None:
+def _amount(text: _NumberWords, at: int) -> tuple[str, int] | None:
     """Read a number as an amount: 20, 3.5, 2 million, 2.5 million; return it with its end."""
     if decimal := _decimal_digits(text, at):
         written, stop = decimal
@@ -234,7 +234,7 @@ def _amount(text: _Words, at: int) -> tuple[str, int] | None:
     return _of_millions(text, count, at) or (_written(count.value), count.stop)
 
 
-def _of_millions(text: _Words, count: _Count, at: int) -> tuple[str, int] | None:
+def _of_millions(text: _NumberWords, count: _Count, at: int) -> tuple[str, int] | None:
     """Return a round number of millions with the word, as 2 million."""
     magnitude = text.at(count.stop - 1)
     group = _group(text, at)
@@ -247,7 +247,7 @@ def _of_millions(text: _Words, count: _Count, at: int) -> tuple[str, int] | None
     )
 
 
-def _decimal_digits(text: _Words, at: int) -> tuple[str, int] | None:
+def _decimal_digits(text: _NumberWords, at: int) -> tuple[str, int] | None:
     """Read a decimal such as three point one four."""
     count = _count(text, at)
     if count is None and text.at(at) in _NOUGHT:
@@ -271,7 +271,7 @@ def _digit(word: str) -> int | None:
 # Rules: what stands here, or None
 
 
-def _money(text: _Words, at: int) -> Numeral | None:
+def _money(text: _NumberWords, at: int) -> Numeral | None:
     """Write twenty dollars and fifty cents as $20.50."""
     amount = _amount(text, at)
     if not amount:
@@ -291,7 +291,7 @@ def _money(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, stop, sign + written)
 
 
-def _pounds(text: _Words, at: int, written: str, stop: int) -> Numeral | None:
+def _pounds(text: _NumberWords, at: int, written: str, stop: int) -> Numeral | None:
     """Write pounds with a sign only where they are surely money: with pence or sterling."""
     if text.next(stop) not in ("pound", "pounds"):
         return None
@@ -304,14 +304,14 @@ def _pounds(text: _Words, at: int, written: str, stop: int) -> Numeral | None:
     return None
 
 
-def _cents(text: _Words, at: int, written: str, stop: int) -> Numeral | None:
+def _cents(text: _NumberWords, at: int, written: str, stop: int) -> Numeral | None:
     """Write cents and pence with a number in digits."""
     if text.next(stop) in _CENTS or text.next(stop) == "pence":
         return Numeral(at, stop, written)
     return None
 
 
-def _percent(text: _Words, at: int) -> Numeral | None:
+def _percent(text: _NumberWords, at: int) -> Numeral | None:
     """Write five percent as 5%."""
     amount = _amount(text, at)
     if not amount:
@@ -321,7 +321,7 @@ def _percent(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, end, f"{amount[0]}%") if end else None
 
 
-def _negative(text: _Words, at: int) -> Numeral | None:
+def _negative(text: _NumberWords, at: int) -> Numeral | None:
     """Write minus five degrees as -5 degrees; between two numbers, minus stays a word."""
     if text.at(at) not in ("minus", "negative") or _is_number(text.before(at)):
         return None
@@ -336,7 +336,7 @@ def _is_number(word: str) -> bool:
     return word in _UNITS or word in _TEENS or word in _TENS or word in ("hundred", *_MAGNITUDES)
 
 
-def _decimal(text: _Words, at: int) -> Numeral | None:
+def _decimal(text: _NumberWords, at: int) -> Numeral | None:
     """Write three point one four as 3.14."""
     if not _decimal_digits(text, at):
         return None
@@ -344,7 +344,7 @@ def _decimal(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, amount[1], amount[0]) if amount else None
 
 
-def _date(text: _Words, at: int) -> Numeral | None:
+def _date(text: _NumberWords, at: int) -> Numeral | None:
     """Write march fifth nineteen twenty five as March 5, 1925, and march fifth as March 5."""
     if text.at(at) not in _MONTHS:
         return None
@@ -363,7 +363,7 @@ def _date(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, day.stop, f"{month} {day.value}")
 
 
-def _day_of_month(text: _Words, at: int) -> Numeral | None:
+def _day_of_month(text: _NumberWords, at: int) -> Numeral | None:
     """Write the fifth of march as the 5th of March."""
     day = _ordinal_number(text, at)
     if not day or text.next(day.stop) != "of" or text.next(day.stop + 1) not in _MONTHS:
@@ -374,7 +374,7 @@ def _day_of_month(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, day.stop + 2, f"{_ordinal_of(day.value)} of {month}")
 
 
-def _month_and_year(text: _Words, at: int) -> Numeral | None:
+def _month_and_year(text: _NumberWords, at: int) -> Numeral | None:
     """Write a year after a month, which is then surely one."""
     if text.before(at) not in _MONTHS:
         return None
@@ -382,7 +382,7 @@ def _month_and_year(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, year.stop, str(year.value)) if year else None
 
 
-def _ordinal_number(text: _Words, at: int) -> _Count | None:
+def _ordinal_number(text: _NumberWords, at: int) -> _Count | None:
     """Read an ordinal such as one hundred and twenty first."""
     word = text.at(at)
     if word in _ORDINALS or word in _LATE_ORDINALS:
@@ -397,7 +397,7 @@ def _ordinal_number(text: _Words, at: int) -> _Count | None:
     return _ordinal_after(text, count) if count.value >= 100 else None
 
 
-def _ordinal_after(text: _Words, count: _Count) -> _Count | None:
+def _ordinal_after(text: _NumberWords, count: _Count) -> _Count | None:
     """Read the end of a long ordinal: (one hundred) and first, (one hundred twenty) first."""
     start = count.stop + 1 if text.next(count.stop) == "and" else count.stop
     if not text.next(start):
@@ -417,7 +417,7 @@ def _ordinal_of(value: int) -> str:
     return f"{_written(value)}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(value % 10, 'th')}"
 
 
-def _ordinal(text: _Words, at: int) -> Numeral | None:
+def _ordinal(text: _NumberWords, at: int) -> Numeral | None:
     """Write twenty first as 21st; ordinals below tenth stay words."""
     found = _ordinal_number(text, at)
     if not found or found.value < 10:
@@ -425,7 +425,7 @@ def _ordinal(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, found.stop, _ordinal_of(found.value))
 
 
-def _year_number(text: _Words, at: int) -> _Count | None:
+def _year_number(text: _NumberWords, at: int) -> _Count | None:
     """Read a year: nineteen twenty five, nineteen oh five, eighteen hundred, two thousand five."""
     century = _small(text, at)
     if not century:
@@ -447,7 +447,7 @@ def _year_number(text: _Words, at: int) -> _Count | None:
     return None
 
 
-def _decade(text: _Words, at: int) -> Numeral | None:
+def _decade(text: _NumberWords, at: int) -> Numeral | None:
     """Write nineteen twenties as 1920s, and eighteen hundreds as 1800s."""
     century = _small(text, at)
     if not century or not 10 <= century.value <= 20:
@@ -460,7 +460,7 @@ def _decade(text: _Words, at: int) -> Numeral | None:
     return None
 
 
-def _year(text: _Words, at: int) -> Numeral | None:
+def _year(text: _NumberWords, at: int) -> Numeral | None:
     """Write nineteen twenty five as 1925.
 
     What could be an amount or a time of day, such as eighteen hundred or eleven fifty, is a year
@@ -479,7 +479,7 @@ def _year(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, year.stop, str(year.value)) if is_year else None
 
 
-def _half_of_day(text: _Words, at: int) -> tuple[str, int] | None:
+def _half_of_day(text: _NumberWords, at: int) -> tuple[str, int] | None:
     """Read a m or p m; return it in capitals with its end."""
     for half in ("a", "p"):
         end = text.follows(at, f"{half} m")
@@ -490,7 +490,7 @@ def _half_of_day(text: _Words, at: int) -> tuple[str, int] | None:
     return None
 
 
-def _minutes(text: _Words, at: int) -> _Count | None:
+def _minutes(text: _NumberWords, at: int) -> _Count | None:
     """Read minutes: thirty, fifteen, oh five."""
     if text.next(at) in ("oh", "o"):
         unit = _UNITS.get(text.next(at + 1))
@@ -499,7 +499,7 @@ def _minutes(text: _Words, at: int) -> _Count | None:
     return small if small and 10 <= small.value <= 59 else None
 
 
-def _time(text: _Words, at: int) -> Numeral | None:
+def _time(text: _NumberWords, at: int) -> Numeral | None:
     """Write two thirty p m as 2:30 PM, two p m as 2 PM, five o'clock as 5 o'clock."""
     word = text.at(at)
     hour = _UNITS.get(word) or (_TEENS.get(word, 99))
@@ -523,7 +523,7 @@ def _time(text: _Words, at: int) -> Numeral | None:
     return None
 
 
-def _goes_on(text: _Words, at: int) -> bool:
+def _goes_on(text: _NumberWords, at: int) -> bool:
     """Return whether a number goes on here."""
     word = text.next(at)
     return _is_number(word) or word in _NOUGHT or word in ("percent", *_COINS, *_CENTS)
@@ -540,7 +540,7 @@ def _telephone(digits: str) -> str:
     return digits
 
 
-def _digit_string(text: _Words, at: int) -> Numeral | None:
+def _digit_string(text: _NumberWords, at: int) -> Numeral | None:
     """Write digits that are read one by one together: five five five one two three four."""
     digits, stop, repeats = "", at, 1
     while word := text.at(at) if stop == at else text.next(stop):
@@ -562,7 +562,7 @@ def _digit_string(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, stop, _telephone(digits))
 
 
-def _labelled(text: _Words, at: int) -> Numeral | None:
+def _labelled(text: _NumberWords, at: int) -> Numeral | None:
     """Write a number that names something in digits, however small: page five, room two twelve."""
     if text.before(at) not in _LABELS:
         return None
@@ -577,7 +577,7 @@ def _labelled(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, stop, digits) if digits else None
 
 
-def _measured(text: _Words, at: int) -> Numeral | None:
+def _measured(text: _NumberWords, at: int) -> Numeral | None:
     """Write a number before a unit of measure in digits, however small: five kilometers."""
     amount = _amount(text, at)
     if not amount or text.next(amount[1]) not in _MEASURES:
@@ -585,7 +585,7 @@ def _measured(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, amount[1], amount[0])
 
 
-def _range(text: _Words, at: int) -> Numeral | None:
+def _range(text: _NumberWords, at: int) -> Numeral | None:
     """Write a small number in digits where a larger one follows it: five to ten."""
     count = _count(text, at)
     if not count or count.value >= 10 or text.next(count.stop) not in ("to", "or"):
@@ -596,7 +596,7 @@ def _range(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, count.stop, str(count.value))
 
 
-def _cardinal(text: _Words, at: int) -> Numeral | None:
+def _cardinal(text: _NumberWords, at: int) -> Numeral | None:
     """Write a number from 10 on in digits."""
     amount = _amount(text, at)
     count = _count(text, at)
@@ -607,7 +607,7 @@ def _cardinal(text: _Words, at: int) -> Numeral | None:
     return Numeral(at, amount[1], amount[0])
 
 
-_RULES: tuple[Callable[[_Words, int], Numeral | None], ...] = (
+_RULES: tuple[Callable[[_NumberWords, int], Numeral | None], ...] = (
     _negative,
     _date,
     _day_of_month,

@@ -47,16 +47,21 @@ class Tagged:
 
 
 def draw_pauses(marks: Ints, rng: Generator, mode: str | None = None) -> Ints:
-    """Draw the kind of the pause after each word, int64 (T,), given the mark after it.
+    """Draw the kind of the pause after each word, int64 (T,); arguments as of `draw_lengths`."""
+    return pause_kinds(draw_lengths(marks, rng, mode))
+
+
+def draw_lengths(marks: Ints, rng: Generator, mode: str | None = None) -> NDArray[np.float64]:
+    """Draw the pause after each word in seconds, float64 (T,), NaN where it is unknown.
 
     Args:
-        marks: of the words.
+        marks: after the words, int64 (T,).
         rng: the source of chance.
         mode: "all", "long" or "none": which pauses are known; None draws it.
     """
     mode = mode or rng.choice(("all", "long", "none"), p=(0.5, 0.25, 0.25))
     if mode == "none":
-        return np.zeros(len(marks), np.int64)
+        return np.full(len(marks), np.nan)
     share, median, deviation = _PAUSES[marks].T
     speed = np.exp(rng.normal(0, 0.3))  # of the speaker
     lengths = speed * median * np.exp(deviation * rng.standard_normal(len(marks)))
@@ -67,7 +72,7 @@ def draw_pauses(marks: Ints, rng: Generator, mode: str | None = None) -> Ints:
     lengths[hesitates] = middle * np.exp(spread * rng.standard_normal(int(hesitates.sum())))
     if mode == "long":
         lengths[lengths < _SEGMENT_S * np.exp(rng.normal(0, 0.3))] = np.nan
-    return pause_kinds(lengths)
+    return np.asarray(lengths, np.float64)
 
 
 def misheard(tagged: Tagged, rate: float, alike: "Alike", rng: Generator) -> Tagged:

@@ -37,6 +37,7 @@ _SCALE = ".scale"  # suffix of a matrix's name: the weight that code 1 stands fo
 _EPSILON = 1e-5  # of layer normalisation, as in torch
 
 Floats = NDArray[np.floating[Any]]
+Silences = Sequence[float] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Tagger:
         """The written form of each word of the form `mixed`, by the word in lower case."""
         return {form.lower(): form for form in self.info.forms}
 
-    def tag(self, words: Sequence[str], pauses: Sequence[float]) -> tuple[Floats, Floats]:
+    def tag(self, words: Sequence[str], pauses: Silences) -> tuple[Floats, Floats]:
         """Return the scores of capital forms (T, CASES) and of marks (T, MARKS).
 
         Args:
@@ -175,7 +176,7 @@ class Tagger:
             found[start + first : start + length] = window[first:]
         return found[:, : len(CASES)], found[:, len(CASES) :]
 
-    def _inputs(self, words: Sequence[str], pauses: Sequence[float]) -> Floats:
+    def _inputs(self, words: Sequence[str], pauses: Silences) -> Floats:
         """Return the embeddings (T, E) of words and pauses."""
         rows = word_rows((word.lower() for word in words), len(self.table))  # (T, PIECES)
         pieces = self.table[rows] * self.scales[rows]  # (T, PIECES, E)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr._atomic import write_atomically
-from asr.errors import TextError
+from asr.errors import CheckpointError, TextError
 from asr.lm import opened
 from asr.text import Normalizer
 
@@ -95,7 +95,7 @@ class WrittenText:
             LanguageModelError: a text cannot be read.
             TextError: the texts hold no words.
         """
-        reader = _Reader(normalizer)
+        reader = _Gatherer(normalizer)
         for path in paths:
             with opened(path) as lines:
                 for number, line in enumerate(lines, 1):
@@ -119,12 +119,24 @@ class WrittenForms:
     def __len__(self) -> int:
         return len(self.forms)
 
+    @classmethod
+    def load(cls, path: Path) -> "WrittenForms":
+        """Read what `save` wrote.
+
+        Raises:
+            CheckpointError: the file cannot be read.
+        """
+        try:
+            return cls(tuple(path.read_text(encoding="utf-8").splitlines()))
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{path}: cannot be read ({error}); copy it again") from error
+
     def save(self, path: Path) -> None:
         """Write the forms, one a line."""
         write_atomically(path, "".join(f"{form}\n" for form in self.forms))
 
 
-class _Reader:
+class _Gatherer:
     """A reader that takes lines and gathers words and tags; each different token is parsed once."""
 
     def __init__(self, normalizer: Normalizer) -> None:

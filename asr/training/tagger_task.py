@@ -30,6 +30,7 @@ from asr.readable import (
     draw_pauses,
     mean_f1,
     misheard,
+    row_statistics,
     word_rows,
 )
 
@@ -50,10 +51,14 @@ class TaggerTask:
     ) -> None:
         self.config = config.tagger
         self.seed = config.train.seed
-        self.train, self.valid = _Words(train, self.config.rows), _Words(valid, self.config.rows)
+        self.train, self.valid = (
+            _TagWords(train, self.config.rows),
+            _TagWords(valid, self.config.rows),
+        )
         self.group = group
         self.device = torch.device(device)
         self.model = TaggerNetwork(self.config).to(self.device)
+        self.model.start_from(row_statistics(train, self.train.rows, self.config.rows))
         self.alike = Alike(train.words, np.bincount(train.ids, minlength=len(train.words)))
         if len(train) < 2 * self.config.window or len(valid) < self.config.window:
             raise TrainingError(
@@ -157,7 +162,7 @@ class TaggerTask:
         }
 
 
-class _Words:
+class _TagWords:
     """A written text whose words have rows of the embedding table."""
 
     def __init__(self, text: WrittenText, num_rows: int) -> None:
