@@ -16,7 +16,7 @@ from asr.text import Normalizer
 
 if TYPE_CHECKING:
     from asr.distributed import ProcessGroup
-    from asr.readable import WrittenText
+    from asr.readable import Tagger, WrittenText
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -112,18 +112,27 @@ def export(words: list[str]) -> int:
     )
     parser.add_argument("experiment", type=Path, help="--out folder of asr-text train")
     parser.add_argument("model", type=Path, help="model bundle or experiment folder of asr-train")
+    parser.add_argument(
+        "--tune",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help="written text, not used in training, on which rare marks get their best frequency",
+    )
     arguments = parser.parse_args(words)
-    return run("asr-text", lambda: _export(arguments.experiment, arguments.model))
+    return run("asr-text", lambda: _export(arguments.experiment, arguments.model, arguments.tune))
 
 
-def _export(experiment: Path, model: Path) -> int:
+def _export(experiment: Path, model: Path, texts: Sequence[str]) -> int:
     """Write the tagger; the index of a bundle is written anew."""
     from asr.export import is_bundle, read_bundle, reseal
-    from asr.readable import TAGGER, load_tagger
+    from asr.readable import TAGGER, load_tagger, tuned
 
     if not model.is_dir():
         raise ConfigError(f"{model}: is no folder that exists; give the folder of a model")
     tagger = load_tagger(experiment)
+    if texts:
+        tagger = tuned(tagger, _read(tagger, texts))
     bundled = is_bundle(model)
     if bundled and not (model / TAGGER).exists():
         read_bundle(model)  # a damaged one must not get a new index
@@ -155,11 +164,10 @@ def judge(words: list[str]) -> int:
 
 def _judge(arguments: argparse.Namespace) -> int:
     """Print a table of the tagger and one of the rule."""
-    from asr.readable import TAGGER, Tagger, WrittenText, judged, judged_by_rule
+    from asr.readable import TAGGER, Tagger, judged, judged_by_rule
 
     tagger = Tagger.load(arguments.model / TAGGER)
-    normalizer = Normalizer(numbers="en" if tagger.info.english else "keep")
-    text = WrittenText.read(arguments.texts, normalizer)
+    text = _read(tagger, arguments.texts)
     print(f"{len(text)} words, pauses: {arguments.pauses}")
     for name, counts in (
         ("tagger", judged(tagger, text, arguments.pauses)),
@@ -172,6 +180,13 @@ def _judge(arguments: argparse.Namespace) -> int:
                 f"{count.reference} in the text ]"
             )
     return 0
+
+
+def _read(tagger: "Tagger", texts: Sequence[str]) -> "WrittenText":
+    """Read written texts as the words that a tagger knows."""
+    from asr.readable import WrittenText
+
+    return WrittenText.read(texts, Normalizer(numbers="en" if tagger.info.english else "keep"))
 
 
 def write(words: list[str]) -> int:

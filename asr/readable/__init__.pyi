@@ -7,6 +7,7 @@ from .judgement import (
     judged as judged,
     judged_by_rule as judged_by_rule,
     mean_f1 as mean_f1,
+    tuned as tuned,
 )
 from .network import (
     TagBatch as TagBatch,
