@@ -186,7 +186,10 @@ def _read(tagger: "Tagger", texts: Sequence[str]) -> "WrittenText":
     """Read written texts as the words that a tagger knows."""
     from asr.readable import WrittenText
 
-    return WrittenText.read(texts, Normalizer(numbers="en" if tagger.info.english else "keep"))
+    info = tagger.info
+    numbers = "en" if info.english else "keep"
+    normalizer = Normalizer("keep", numbers, info.strip_accents, info.keep)
+    return WrittenText.read(texts, normalizer)
 
 
 def write(words: list[str]) -> int:

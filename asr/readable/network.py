@@ -89,4 +89,6 @@ def load_tagger(experiment: Path) -> Tagger:
     config = read_config(experiment)
     network = with_weights(partial(TaggerNetwork, config.tagger), experiment)
     forms = WrittenForms.load(experiment / TOKENS).forms
-    return Tagger.of(network, TaggerInfo(forms, english=config.text.numbers == "en"))
+    text = config.text
+    info = TaggerInfo(forms, text.numbers == "en", text.strip_accents, text.keep)
+    return Tagger.of(network, info)

@@ -18,7 +18,7 @@ from asr.readable.written import HYPHEN, LOWER, NONE
 Ints = NDArray[np.int64]
 
 # The share of gaps that are pauses, their median in seconds, and the deviation of its logarithm,
-# after each mark of MARKS. Measured on read speech (recipes/readable/LOG.md).
+# after each mark of MARKS. Plausible for read speech, not measured: speakers differ more than this.
 _PAUSES = np.array(
     [
         (0.06, 0.15, 0.7),  # no mark

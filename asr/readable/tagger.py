@@ -8,7 +8,7 @@ Shapes: N windows, T words, E inputs, H cells in each direction.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,8 @@ class TaggerInfo:
 
     forms: tuple[str, ...] = ()  # how words of the form `mixed` are written, such as McDonald
     english: bool = False  # whether numbers and titles are written by the rules for English
+    strip_accents: bool = True  # how its text was normalised (asr/text.py, Normalizer)
+    keep: str = "'"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ class Tagger:
         Raises:
             OSError: the file cannot be written.
         """
-        info = json.dumps({"forms": self.info.forms, "english": self.info.english})
+        info = json.dumps(asdict(self.info))
         stored: dict[str, Any] = {"info": np.frombuffer(info.encode(), np.uint8)}
         stored |= {"words.weight": self.table, "words.weight" + _SCALE: self.scales}
         for name, weight in self.weights.items():
