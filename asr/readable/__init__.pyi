@@ -18,6 +18,7 @@ from .numbers import Numeral as Numeral, numerals as numerals
 from .simulation import (
     Alike as Alike,
     Tagged as Tagged,
+    draw_lengths as draw_lengths,
     draw_pauses as draw_pauses,
     misheard as misheard,
 )

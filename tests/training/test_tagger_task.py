@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 
 from asr.cli import text
-from asr.readable import TAGGER, Tagger, Writer, text_of
-from asr.readable.simulation import Alike, Tagged, draw_lengths, misheard
+from asr.readable import (
+    TAGGER,
+    Alike,
+    Tagged,
+    Tagger,
+    Writer,
+    draw_lengths,
+    misheard,
+    text_of,
+)
 
 NAMES = ["Anna", "Otto", "Mia"]
 VERBS = ["sees", "hears", "likes"]
