@@ -165,6 +165,31 @@ class LmConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TaggerConfig:
+    """The tagger of readable text (asr/readable/network.py, asr/training/tagger_task.py)."""
+
+    rows: int = 40_000  # of the embedding table; words share them by hashing
+    embedding: int = 96
+    layers: int = 2
+    hidden: int = 192  # cells in each direction
+    dropout: float = 0.1  # on the outputs of every layer
+    window: int = 128  # words
+    batch_words: int = 8192
+    epoch_words: int = 2_000_000  # about so many words between two validations
+    most_errors: float = 0.3  # share of words heard wrongly in the worst windows
+    bfloat16: bool = False  # products in 16 bits: twice as fast where the processor has them
+
+    def __post_init__(self) -> None:
+        _limit(self, 2, 10**7, "rows")
+        _limit(self, 1, 4096, "embedding", "hidden")
+        _limit(self, 1, 16, "layers")
+        _limit(self, 0, 0.9, "dropout", "most_errors")
+        _limit(self, 2, 10_000, "window")
+        _limit(self, 1, 10**9, "batch_words")
+        _limit(self, 1, 10**12, "epoch_words")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """The training loop (asr/train.py)."""
 
@@ -207,6 +232,7 @@ class Config:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     data: DataConfig = field(default_factory=DataConfig)
     lm: LmConfig = field(default_factory=LmConfig)
+    tagger: TaggerConfig = field(default_factory=TaggerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +28,7 @@ from asr.decode import (
 )
 from asr.errors import CheckpointError, DecoderError
 from asr.inference import Acoustics, open_acoustics
+from asr.readable import TAGGER
 from asr.text import Normalizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from asr.decode import BeamDecoder, Calibration, Decoder, Scorer
     from asr.lexicon import Lexicon
     from asr.lm import NgramModel
+    from asr.readable import Writer
 
 ENGLISH = Path(__file__).parent / "models" / "english"  # the model that comes with the package
 _FILES = ("lm", "lexicon", "rescore")
@@ -57,6 +60,8 @@ class DecodingOptions:
     rescore: Path | str | None = None  # LSTM language model that scores the N-best list, too
     settings: Mapping[str, float] = field(default_factory=dict)  # by name in DecoderConfig
     words: bool = False  # whether transcripts say when each word was spoken
+    plain: bool = False  # whether texts stay without capitals, punctuation and digits
+    numbers: Literal["digits", "words"] | None = None  # default: digits, where texts are readable
 
     def __post_init__(self) -> None:
         named = isinstance(self.settings, Mapping) and _are_strings([*self.settings])
@@ -66,6 +71,8 @@ class DecodingOptions:
             "hotwords": (_are_strings(self.hotwords), "a list of words and phrases"),
             "settings": (named, "a dict such as {'beam_size': 200}"),
             "words": (isinstance(self.words, bool), "True, False"),
+            "plain": (isinstance(self.plain, bool), "True, False"),
+            "numbers": (self.numbers in (None, "digits", "words"), "'digits', 'words'"),
             **{name: (_is_path(getattr(self, name)), "the path of a file") for name in _FILES},
         }
         for name, (is_good, allowed) in checks.items():
@@ -78,7 +85,8 @@ class DecodingOptions:
         """Return these options for a model, with the defaults of its folder filled in.
 
         Where a language model lies in the folder, a beam search with it is the default: over
-        phones, where the model has them, and rescored by the LSTM there, if there is one.
+        phones, where the model has them, and rescored by the LSTM there, if there is one. Where a
+        tagger lies in the folder, texts are readable: with capitals, punctuation and digits.
 
         Args:
             model: its folder or name; default: the English model of the package.
@@ -113,7 +121,23 @@ class DecodingOptions:
             rescore=_absolute(rescore),
             config=load_settings(folder).changed(self.settings),
             words=self.words,
+            tagger=_absolute(self._tagger(folder)),
+            numbers=self.numbers or "digits",
         )
+
+    def _tagger(self, folder: Path) -> Path | None:
+        """Return the tagger that makes texts readable, if any.
+
+        Raises:
+            DecoderError: numbers have a form in readable texts alone, and this text is plain.
+        """
+        tagger = None if self.plain or not (folder / TAGGER).exists() else folder / TAGGER
+        if self.numbers and not tagger:
+            why = "--plain writes words" if self.plain else f"{folder} has no {TAGGER}"
+            raise DecoderError(
+                f"--numbers {self.numbers} is for readable text, and {why}; leave one out"
+            )
+        return tagger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +153,8 @@ class Decoding:
     rescore: Path | None
     config: DecoderConfig
     words: bool
+    tagger: Path | None = None  # makes texts readable
+    numbers: Literal["digits", "words"] = "digits"
 
     @property
     def is_usual_unit(self) -> bool:
@@ -143,11 +169,31 @@ class Decoding:
     def open_output(self) -> Acoustics:
         """Open the model with the output that is read, over tokens or phones.
 
+        For a beam search, the compiled search is made ready meanwhile, on another core.
+
         Raises:
             CheckpointError: there is no model, a damaged one, or one without such an output.
             MissingDependencyError: it is an experiment folder, and torch is not installed.
         """
-        return open_acoustics(self.model, phones=self.unit == "phones")
+        with ThreadPoolExecutor(1) as pool:
+            opening = pool.submit(open_acoustics, self.model, phones=self.unit == "phones")
+            if self.decoder == "beam":
+                from asr.decode import compile_search  # imports numba
+
+                compile_search()
+            return opening.result()
+
+    def load_writer(self) -> "Writer | None":
+        """Load the writer of readable text, if texts are to be readable.
+
+        Raises:
+            CheckpointError: the tagger is damaged.
+        """
+        if not self.tagger:
+            return None
+        from asr.readable import Tagger, Writer
+
+        return Writer(Tagger.load(self.tagger), self.numbers)
 
     def make_decoder(self, vocabulary: Vocabulary, text: "TextConfig") -> "Decoder":
         """Build the decoder.
@@ -220,7 +266,8 @@ class Decoding:
             decoder |= {name: path.name for name, path in given if path}
             decoder |= {"hotwords": len(self.hotwords)} if self.hotwords else {}
             decoder |= {"unit": self.unit, **asdict(self.config)}
-        return {"model": self.model.resolve().name, "decoder": decoder}
+        named: dict[str, object] = {"model": self.model.resolve().name, "decoder": decoder}
+        return named | ({"numbers": self.numbers} if self.tagger else {})
 
     def digest(self) -> str:
         """Return a sha256 of everything that a transcript depends on, except the recording."""

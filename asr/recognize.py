@@ -6,7 +6,6 @@ recording, and no cut falls into a word.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from asr.text import BLANK
 
 if TYPE_CHECKING:
     from asr.decode import Calibration
+    from asr.readable import Writer
 
 Progress = Callable[[float, float | None], None]  # seconds done; seconds in all, if known
 _BLOCK_S = 10.0
@@ -35,7 +35,7 @@ class Recognizer:
     """A recognizer of recordings: an acoustic model and a decoder, greedy if none is given.
 
     With a calibration, which was fitted to this model and decoder, words have calibrated
-    confidences; without one, the mean posterior of their tokens.
+    confidences; without one, the mean posterior of their tokens. With a writer, texts are readable.
     """
 
     def __init__(
@@ -43,12 +43,13 @@ class Recognizer:
         acoustics: Acoustics,
         decoder: Decoder | None = None,
         calibration: "Calibration | None" = None,
+        writer: "Writer | None" = None,
         *,
         words: bool = False,
     ) -> None:
         self.acoustics = acoustics
         self.decoder = decoder or GreedyDecoder(acoustics.vocabulary)
-        self.calibration = calibration
+        self.calibration, self.writer = calibration, writer
         self.words = words  # whether to say when each word was spoken, unless told otherwise
 
     @classmethod
@@ -60,9 +61,10 @@ class Recognizer:
             LanguageModelError, DecoderError: a language model or a setting cannot be used.
         """
         decoding = decoding or DecodingOptions().resolve()
-        acoustics = _open(decoding)
+        acoustics = decoding.open_output()
         decoder = decoding.make_decoder(acoustics.vocabulary, acoustics.text)
-        return cls(acoustics, decoder, decoding.calibration(), words=decoding.words)
+        found = decoding.calibration(), decoding.load_writer()
+        return cls(acoustics, decoder, *found, words=decoding.words)
 
     def transcribe(
         self, source: Source, *, words: bool | None = None, progress: Progress | None = None
@@ -77,21 +79,23 @@ class Recognizer:
         Raises:
             AudioError: the recording cannot be read, or not to its end.
         """
-        stream = self._stream(source)
+        stream, words = self._stream(source), self.words if words is None else words
         segments = list(self._decoded(stream, words, progress))
-        return Transcript(
+        spoken = tuple(word for segment in segments for word in segment.words)
+        transcript = Transcript(
             path=source_name(source),
             text=" ".join(segment.text for segment in segments),
             duration=stream.quality.duration,
-            words=tuple(word for segment in segments for word in segment.words),
+            words=spoken if words else (),
             warnings=tuple(stream.quality.warnings()),
             quality=stream.quality,
         )
+        return self.writer.rewrite(transcript, spoken) if self.writer else transcript
 
     def segments(
         self, source: Source, *, words: bool | None = None, progress: Progress | None = None
     ) -> Iterator[Segment]:
-        """Yield the speech between two pauses as a segment, each as soon as it is decoded.
+        """Yield the speech between two pauses as a segment, in plain words, once it is decoded.
 
         Arguments and errors are those of `transcribe`. If the middle of a file is damaged, the
         segments before the damage come first, then the error.
@@ -141,27 +145,18 @@ class Recognizer:
         """Decode log-probabilities (T, V) that begin at `start` and end by `limit`, in seconds."""
         frame_s, timed = self.acoustics.frame_shift_ms / 1000, list[Word]()
         nbest = self.decoder.decode(log_probs, NBEST if words else 1)
-        if words:
+        if words or self.writer:  # which looks at pauses alone
             from asr.decode import spoken_words  # compiles at its first use
 
-            for word in spoken_words(log_probs, nbest, frame_s, self.calibration):
+            for word in spoken_words(
+                log_probs, nbest, frame_s, self.calibration if words else None
+            ):
                 end = min(start + word.end, limit)
                 timed.append(replace(word, start=start + word.start, end=end))
         said = np.flatnonzero(log_probs.argmax(axis=1) != BLANK)
         edges = (said[0], said[-1] + 1) if len(said) else (0, len(log_probs))
         begin, end = (float(min(start + frame * frame_s, limit)) for frame in edges)
         return Segment(nbest[0].text, begin, end, tuple(timed))
-
-
-def _open(decoding: Decoding) -> Acoustics:
-    """Open the model; for a beam search, make the compiled search ready on another core."""
-    with ThreadPoolExecutor(1) as pool:
-        opening = pool.submit(decoding.open_output)
-        if decoding.decoder == "beam":
-            from asr.decode import compile_search  # imports numba
-
-            compile_search()
-        return opening.result()
 
 
 def load_model(

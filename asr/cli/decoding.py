@@ -51,6 +51,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_readable(parser: argparse.ArgumentParser) -> None:
+    """Add the options of readable text."""
+    group = parser.add_argument_group("readable text")
+    group.add_argument(
+        "--plain",
+        action="store_true",
+        help="words as they were recognised, without capitals, punctuation and digits",
+    )
+    group.add_argument(
+        "--numbers",
+        choices=["digits", "words"],
+        help="how numbers are written; default: digits, where the model has a tagger for English",
+    )
+
+
 def chosen(arguments: argparse.Namespace, *, words: bool = False) -> "DecodingOptions":
     """Return the options that parsed arguments hold.
 
@@ -72,4 +87,6 @@ def chosen(arguments: argparse.Namespace, *, words: bool = False) -> "DecodingOp
         rescore=arguments.rescore,
         settings=parse_settings(arguments.set),
         words=words,
+        plain=getattr(arguments, "plain", True),
+        numbers=getattr(arguments, "numbers", None),
     )

@@ -27,7 +27,7 @@ from asr.batch import (
     read_list,
     run_here,
 )
-from asr.cli.decoding import add_options, chosen
+from asr.cli.decoding import add_options, add_readable, chosen
 from asr.cli.output import printed_into
 from asr.cli.run import CommandParser, complain, given_model, run
 from asr.errors import AudioError, ConfigError
@@ -65,12 +65,18 @@ def main(argv: list[str] | None = None) -> int:
         "-o", "--output", type=_path, metavar="FILE", help="write into this file, not to stdout"
     )
     parser.add_argument(
+        "--highlight-words",
+        action="store_true",
+        help="in vtt, underline each word while it is spoken",
+    )
+    parser.add_argument(
         "--quiet",
         action="store_true",
         help="say nothing about recordings that were read as a whole",
     )
     _add_options_for_many(parser)
     _add_options_for_live(parser)
+    add_readable(parser)
     add_options(parser)
     return run("asr-transcribe", lambda: _transcribe(parser.parse_args(argv)))
 
@@ -133,7 +139,7 @@ def _positive(text: str) -> int:
 
 def transcribe(arguments: argparse.Namespace) -> int:
     """Transcribe all inputs; return 1 if any failed, after the others are done."""
-    formats = parse_formats(arguments.format)
+    formats = parse_formats(arguments.format, highlight_words=arguments.highlight_words)
     mistakes = (
         *_mistakes_about_live(arguments),
         *_mistakes_about_stdin(arguments),
@@ -232,7 +238,8 @@ def _sink(
         several = len(jobs) > 1 or jobs[0].source not in (STDIN, *map(Path, arguments.inputs))
         return Printer(formats[0], several)
     skips = arguments.skip_existing
-    return OutputFolder(arguments.output_dir, formats, decoding.digest(), jobs, skips=skips)
+    settings = decoding.digest() + (" highlighted" if arguments.highlight_words else "")
+    return OutputFolder(arguments.output_dir, formats, settings, jobs, skips=skips)
 
 
 def _do(

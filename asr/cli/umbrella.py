@@ -22,6 +22,7 @@ COMMANDS = {  # name -> what it does; the module in asr.cli has the same name
     "align": "when each word of known texts was said",
     "lm": "language models",
     "lexicon": "pronunciations",
+    "text": "capitals, punctuation and digits: train a tagger, and use it",
     "serve": "an HTTP and WebSocket server, with a page to try it",
     "export": "a trained model as a bundle, which runs without torch",
 }

@@ -6,6 +6,7 @@
     lexicon.npz       pronunciations of words in these phones, if any
     lm.bin            n-gram model, if any
     lstm.npz          LSTM language model for rescoring, if any
+    tagger.npz        tagger of readable text, if any
     decoder.json      settings of the beam search that differ from the defaults, if any
     calibration.json  calibration of word confidences, if any
     bundle.json       rates, how texts were normalised, and the sha256 of each of these files
@@ -31,13 +32,14 @@ from asr._regular import open_regular
 from asr.config import TextConfig, config_from_dict
 from asr.decode import LM, LSTM
 from asr.errors import CheckpointError, ConfigError, VocabularyError
+from asr.readable import TAGGER
 from asr.text import PHONES, SPEAKERS, TOKENS, Vocabulary
 
 INDEX = "bundle.json"
 GRAPH = "model.onnx"
 CARD = "MODEL_CARD.md"  # not verified, so that people can edit it
 NEEDED = (GRAPH, TOKENS)
-FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, "decoder.json", "calibration.json")
+FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, TAGGER, "decoder.json", "calibration.json")
 COPIED = (*FILES[1:], CARD, SPEAKERS)  # from an experiment folder, where they have the same names
 FORMAT = 1
 _CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder

@@ -3,7 +3,7 @@
 from asr.formats.lines import ctm, trn_line
 from asr.formats.praat import textgrid
 from asr.formats.registry import FORMATS, Format, parse_formats
-from asr.formats.transcript import Segment, Transcript, Word, safe_id
+from asr.formats.transcript import Segment, Transcript, Word, WrittenWord, safe_id
 
 __all__ = [
     "FORMATS",
@@ -11,6 +11,7 @@ __all__ = [
     "Segment",
     "Transcript",
     "Word",
+    "WrittenWord",
     "ctm",
     "parse_formats",
     "safe_id",

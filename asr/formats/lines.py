@@ -11,8 +11,9 @@ from asr.formats.transcript import Transcript, Word, one_line, printable
 
 
 def txt(transcript: Transcript) -> str:
-    """Return the text alone."""
-    return f"{one_line(transcript.text)}\n"
+    """Return the text alone; a readable text has an empty line between paragraphs."""
+    paragraphs = transcript.text.split("\n\n") if transcript.is_readable else [transcript.text]
+    return "\n\n".join(map(one_line, paragraphs)) + "\n"
 
 
 def tsv(transcript: Transcript) -> str:
@@ -31,8 +32,8 @@ def json_object(transcript: Transcript) -> str:
 
 
 def trn(transcript: Transcript) -> str:
-    """Return NIST's `text (id)`."""
-    return f"{trn_line(transcript.utterance, transcript.text)}\n"
+    """Return NIST's `text (id)`, with the words as they were recognised."""
+    return f"{trn_line(transcript.utterance, transcript.spoken)}\n"
 
 
 def trn_line(utterance: str, text: str) -> str:
@@ -56,6 +57,7 @@ def _json(transcript: Transcript, indent: int | None) -> str:
         "id": transcript.utterance,
         "path": transcript.path,
         "text": transcript.text,
+        **({"spoken": transcript.spoken} if transcript.is_readable else {}),
         "duration": round(transcript.duration, 3),
     }
     if transcript.words:

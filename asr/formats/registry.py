@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from asr.errors import ConfigError
 from asr.formats.lines import ctm, json_object, jsonl, trn, tsv, txt
 from asr.formats.praat import textgrid
-from asr.formats.subtitles import srt, vtt
+from asr.formats.subtitles import srt, vtt, vtt_highlighted
 from asr.formats.transcript import Transcript
 from asr.formats.utterances import manifest
 
@@ -35,14 +35,27 @@ FORMATS = {
 }
 
 
-def parse_formats(names: str) -> tuple[Format, ...]:
+_HIGHLIGHTED = {"vtt": Format(vtt_highlighted, ".vtt", timed=True, joins=False)}
+
+
+def parse_formats(names: str, *, highlight_words: bool = False) -> tuple[Format, ...]:
     """Return the formats that a list such as "srt,json" names, each once.
 
+    Args:
+        names: the list.
+        highlight_words: whether subtitles underline each word while it is spoken.
+
     Raises:
-        ConfigError: there is no format of that name.
+        ConfigError: there is no format of that name, or none of them can highlight words.
     """
     wanted = dict.fromkeys(names.split(","))
     for name in wanted:
         if name not in FORMATS:
             raise ConfigError(f"format is {name!r}; allowed: {', '.join(FORMATS)}")
-    return tuple(FORMATS[name] for name in wanted)
+    if highlight_words and not wanted.keys() & _HIGHLIGHTED.keys():
+        raise ConfigError(
+            f"highlighted words are for vtt, not for {names}; add --format vtt, or leave "
+            "--highlight-words out"
+        )
+    special = _HIGHLIGHTED if highlight_words else {}
+    return tuple(special.get(name, FORMATS[name]) for name in wanted)

@@ -4,11 +4,14 @@ Dynamic programming finds the cheapest way to cut the words into cues. A cue cos
 each second of pause inside it and for each second of reading time that it lacks. So cues are few,
 cuts fall on the longest pauses, and a word stands alone only if there is time to read it.
 
+Where the words have punctuation, a cue costs more if a sentence goes on behind it, and most if it
+ends with a word such as `the` or `of`. So cues and lines end with sentences and phrases.
+
 The limits are those of the BBC Subtitle Guidelines and the Netflix Timed Text Style Guide.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import inf
 
 from asr.formats.transcript import Transcript, Word, one_line
@@ -17,6 +20,14 @@ LINE_CHARACTERS = 42
 SHORTEST_S, LONGEST_S = 1.0, 7.0  # on screen
 CHARACTERS_PER_S = 17.0  # a comfortable reading speed
 GAP_S = 0.08  # two frames of film between cues, so that the eye sees a change
+_MID_PHRASE, _PHRASE_END, _CLINGING = 0.6, 0.2, 1.0  # costs of a cue that does not end a sentence
+_SENTENCE_AFTER = 0.3  # cost of a sentence that ends within a cue
+_CLINGING_WORDS = """
+    a an the of to in on at by for from with and or but as if that than into my your his her its
+    our their this these those is are was were be been has have had will would can could not no
+    mr. mrs. dr.
+"""
+_CLINGS = frozenset(_CLINGING_WORDS.split())  # they belong to the word behind them
 
 
 @dataclass(frozen=True)
@@ -26,9 +37,10 @@ class Cue:
     start: float
     end: float
     lines: tuple[str, ...]
+    words: tuple[Word, ...] = ()
 
 
-def cues(words: Sequence[Word], duration: float) -> list[Cue]:
+def cues(words: Sequence[Word], duration: float, *, punctuated: bool = False) -> list[Cue]:
     """Cut words into cues of at most two lines, in order and with gaps between them.
 
     A cue begins with its first word. It ends with its last word, or later if it takes longer to
@@ -38,42 +50,93 @@ def cues(words: Sequence[Word], duration: float) -> list[Cue]:
     Args:
         words: each starts later than the one before.
         duration: of the recording, in seconds.
+        punctuated: whether words have marks after them, with which cues and lines should end.
     """
     spoken = [word for word in words if word.word.strip()]
-    return [_cue(spoken, first, stop, duration) for first, stop in _cut(spoken, duration)]
+    costs = [_cost_of_end(word.word) if punctuated else 0.0 for word in spoken]
+    return [
+        _cue(spoken, first, stop, duration, punctuated=punctuated)
+        for first, stop in _cut(spoken, duration, costs)
+    ]
 
 
 def srt(transcript: Transcript) -> str:
     """Return the subtitles as SubRip: numbered cues with their times."""
     return "\n".join(
         f"{number}\n{_times(cue, ',')}\n{_text(cue)}\n"
-        for number, cue in enumerate(cues(transcript.words, transcript.duration), 1)
+        for number, cue in enumerate(_cues_of(transcript), 1)
     )
 
 
 def vtt(transcript: Transcript) -> str:
     """Return the subtitles as WebVTT, with &, < and > escaped."""
     return "WEBVTT\n" + "".join(
-        f"\n{_times(cue, '.')}\n{_escaped(_text(cue))}\n"
-        for cue in cues(transcript.words, transcript.duration)
+        f"\n{_times(cue, '.')}\n{_escaped(_text(cue))}\n" for cue in _cues_of(transcript)
     )
 
 
-def _cut(words: Sequence[Word], duration: float) -> list[tuple[int, int]]:
-    """Return the cheapest cues, each as (index of its first word, index after its last word)."""
+def vtt_highlighted(transcript: Transcript) -> str:
+    """Return the subtitles as WebVTT with a cue for each word, in which that word is underlined."""
+    return "WEBVTT\n" + "".join(
+        f"\n{_times(part, '.')}\n{_text(part)}\n"
+        for cue in _cues_of(transcript)
+        for part in _highlighted(cue)
+    )
+
+
+def _cues_of(transcript: Transcript) -> list[Cue]:
+    return cues(transcript.timed(), transcript.duration, punctuated=transcript.is_readable)
+
+
+def _highlighted(cue: Cue) -> Iterator[Cue]:
+    """Yield a cue for each word of a cue; the words in the others are escaped, too."""
+    lines = [_escaped(line).split(" ") for line in cue.lines]
+    places = [(row, column) for row, line in enumerate(lines) for column in range(len(line))]
+    starts = [cue.start, *(word.start for word in cue.words[1:]), cue.end]
+    at = 0
+    for number, word in enumerate(cue.words):
+        size = one_line(word.word).count(" ") + 1  # a dash after a word is part of it
+        marked = [list(line) for line in lines]
+        for row, column in places[at : at + size]:
+            marked[row][column] = f"<u>{marked[row][column]}</u>"
+        at += size
+        start, end = (min(time, cue.end) for time in starts[number : number + 2])
+        if start < end:
+            yield replace(cue, start=start, end=end, lines=tuple(map(" ".join, marked)))
+
+
+def _cost_of_end(word: str) -> float:
+    """Return what it costs if a cue ends with a word: less at the end of a phrase or sentence."""
+    if word.endswith((".", "?", "!")) and word.lower() not in _CLINGS:
+        return 0.0
+    if word.endswith((",", ";", ":", "\u2013")):
+        return _PHRASE_END
+    return _CLINGING if word.lower() in _CLINGS else _MID_PHRASE
+
+
+def _cut(
+    words: Sequence[Word], duration: float, costs_of_end: Sequence[float]
+) -> list[tuple[int, int]]:
+    """Return the cheapest cues, each as (index of its first word, index after its last word).
+
+    `costs_of_end` has the cost of a cue that ends with each word, beside 1; it is 0 for the end of
+    a sentence.
+    """
+    sentences = any(costs_of_end)
     costs = [0.0] + [inf] * len(words)  # of the best cues for the first 0, 1, 2 ... words
     begins = [0] * len(costs)  # ... and the first word of the last one of them
     for stop in range(1, len(costs)):
         until = _latest(words, stop, duration)
-        text, pauses = words[stop - 1].word, 0.0
+        text, inside = words[stop - 1].word, 0.0
         for first in range(stop - 1, -1, -1):
             if first < stop - 1:
                 text = f"{words[first].word} {text}"
-                pauses += max(0.0, words[first + 1].start - words[first].end)
+                inside += max(0.0, words[first + 1].start - words[first].end)
+                inside += _SENTENCE_AFTER if sentences and not costs_of_end[first] else 0.0
                 if not _fits(text, words[stop - 1].end - words[first].start):
                     break
             lacking = max(0.0, _needed(text) - (until - words[first].start))
-            cost = costs[first] + 1 + pauses + lacking
+            cost = costs[first] + 1 + inside + lacking + costs_of_end[stop - 1]
             if cost < costs[stop]:
                 costs[stop], begins[stop] = cost, first
     found, stop = list[tuple[int, int]](), len(words)
@@ -83,12 +146,13 @@ def _cut(words: Sequence[Word], duration: float) -> list[tuple[int, int]]:
     return found[::-1]
 
 
-def _cue(words: Sequence[Word], first: int, stop: int, duration: float) -> Cue:
+def _cue(words: Sequence[Word], first: int, stop: int, duration: float, *, punctuated: bool) -> Cue:
     text = " ".join(one_line(word.word) for word in words[first:stop])
     start = words[first].start
     wanted = max(words[stop - 1].end, start + _needed(text))
     end = min(wanted, start + LONGEST_S, _latest(words, stop, duration))
-    return Cue(start, end, _lines(text))
+    lines = _phrases(text) if punctuated else _lines(text)
+    return Cue(start, end, lines, tuple(words[first:stop]))
 
 
 def _latest(words: Sequence[Word], stop: int, duration: float) -> float:
@@ -115,6 +179,22 @@ def _lines(text: str) -> tuple[str, ...]:
         return (text,)
     middle = min(spaces, key=lambda at: max(at, len(text) - at - 1))
     return (text[:middle], text[middle + 1 :])
+
+
+def _phrases(text: str) -> tuple[str, ...]:
+    """Return the lines of a text; of two lines that fit, the first ends with a phrase if it can."""
+    lines = _lines(text)
+    words = text.split(" ")
+    if len(lines) == 1 or max(map(len, lines)) > LINE_CHARACTERS:
+        return lines
+    splits = [(" ".join(words[:at]), " ".join(words[at:])) for at in range(1, len(words))]
+    fitting = [split for split in splits if max(map(len, split)) <= LINE_CHARACTERS]
+
+    def cost(split: tuple[str, str]) -> float:
+        uneven = abs(len(split[0]) - len(split[1])) / LINE_CHARACTERS
+        return uneven + _cost_of_end(split[0].rsplit(" ", 1)[-1])
+
+    return min(fitting, key=cost)
 
 
 def _times(cue: Cue, point: str) -> str:

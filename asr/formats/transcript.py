@@ -19,6 +19,16 @@ class Word:
 
 
 @dataclass(frozen=True)
+class WrittenWord:
+    """A word as people read it, such as `$20,`, and the spoken words it stands for."""
+
+    text: str  # with the marks after it
+    first: int  # spoken word
+    stop: int  # the spoken word after the last one
+    begins_paragraph: bool = False
+
+
+@dataclass(frozen=True)
 class Segment:
     """A stretch of a recording between two pauses, as soon as it is decoded; times in seconds."""
 
@@ -32,6 +42,9 @@ class Segment:
 class Transcript:
     """The transcript of one recording; duration in seconds, warnings about its audio.
 
+    Where the model has a tagger, `text` has capitals, punctuation and digits, and an empty line
+    between paragraphs; `spoken` always has the words as they were recognised.
+
     `id` names the recording among others; without one it is made from the path.
     """
 
@@ -42,7 +55,29 @@ class Transcript:
     warnings: tuple[str, ...] = ()
     quality: SoundQuality | None = None  # the figures behind the warnings
     system: Mapping[str, object] = field(default_factory=dict)  # the recogniser, fit for JSON
+    written: tuple[WrittenWord, ...] = ()  # the words of a readable text
+    spoken_text: str | None = None  # None: as `text`
     id: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether `text` has been made readable."""
+        return self.spoken_text is not None
+
+    @property
+    def spoken(self) -> str:
+        """The words as they were recognised, separated by spaces."""
+        return self.text if self.spoken_text is None else self.spoken_text
+
+    def timed(self) -> tuple[Word, ...]:
+        """Return the words as people read them, with times; none without times of words."""
+        if not (self.written and self.words):
+            return self.words
+        spans = [(w.text, self.words[w.first : w.stop]) for w in self.written]
+        return tuple(
+            Word(text, span[0].start, span[-1].end, min(word.confidence for word in span))
+            for text, span in spans
+        )
 
     @property
     def utterance(self) -> str:

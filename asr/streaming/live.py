@@ -4,8 +4,9 @@ A bidirectional network needs the sound that follows a frame. So every STEP_S it
 the last seconds, and frames that lie RIGHT_S back are final; the others wait for the next step. The
 decoder then decodes the final frames of the segment anew. A word is written once two hypotheses in
 a row agree on it and another word has begun, or once a pause ends the segment. It is never taken
-back: where a later hypothesis reads those frames otherwise, the line goes on behind them. Memory
-holds some seconds of sound and one segment.
+back: where a later hypothesis reads those frames otherwise, the line goes on behind them. Readable
+text waits for a few words more, because marks depend on the words behind them. Memory holds some
+seconds of sound and one segment.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from asr.audio import Waveform
 from asr.decode import Decoder, Rescorer, spoken_words
 from asr.errors import AudioError
 from asr.formats import Word
+from asr.readable import LiveWriter, Writer
 from asr.recognize import Recognizer
 from asr.segmentation import Segmenter, frame_samples_of, speech_log_probs
 from asr.text import BLANK
@@ -82,7 +84,7 @@ class Listener:
         decoder = self.decoder
         self.guesser = decoder.decoder if isinstance(decoder, Rescorer) else decoder
         self.segmenter = Segmenter(self.acoustics)
-        self.line = Line(write)
+        self.line = Line(write, recognizer.writer)
         frames_per_s = 1000 / self.acoustics.frame_shift_ms
         self._left, self._right, self._step = (
             round(seconds * frames_per_s) for seconds in (LEFT_S, RIGHT_S, STEP_S)
@@ -138,35 +140,47 @@ class Line:
     What was written stays. A later hypothesis may have more, fewer or other words in its place, so
     not the number of words but their time tells which ones follow: those whose middle is behind
     the end of the last word that was written.
+
+    Args:
+        write: takes text to append to what was written.
+        writer: makes the text readable; None: words stay as they were recognised.
     """
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], writer: Writer | None = None) -> None:
         self._write = write
+        self._readable = LiveWriter(writer) if writer else None
         self._supposed: Sequence[Word] = ()
-        self._until = 0.0  # seconds from the start of the segment; 0 as long as nothing is written
+        self._sure: list[str] = []  # words of the segment that are written, or wait to be
+        self._until = 0.0  # the end of the last of them, in seconds from the start of the segment
+        self._is_begun = False
 
     def suppose(self, words: Sequence[Word]) -> None:
         """Take a hypothesis of the segment so far; its last word may be half a word."""
         pairs = zip(self._new(words[:-1]), self._new(self._supposed), strict=False)
         agreed = takewhile(lambda pair: pair[0].word == pair[1].word, pairs)
-        self._append([word for word, _ in agreed])
+        self._append([word for word, _ in agreed], is_end=False)
         self._supposed = words
 
     def end(self, words: Sequence[Word]) -> None:
         """Take the final hypothesis; words that were written stay, and the others follow."""
-        self._append(self._new(words))
-        if self._until:
+        self._append(self._new(words), is_end=True)
+        if self._is_begun:
             self._write("\n")
-        self._supposed, self._until = (), 0.0
+        self._supposed, self._sure, self._until, self._is_begun = (), [], 0.0, False
 
     def _new(self, words: Sequence[Word]) -> list[Word]:
-        """Return the words of a hypothesis that follow what was written."""
+        """Return the words of a hypothesis that follow those that are sure."""
         return [word for word in words if (word.start + word.end) / 2 > self._until]
 
-    def _append(self, words: Sequence[Word]) -> None:
-        for word in words:
-            self._write(f" {word.word}" if self._until else word.word)
-            self._until = word.end
+    def _append(self, words: Sequence[Word], *, is_end: bool) -> None:
+        """Write words that are now sure, or of readable text those that others follow."""
+        spoken = [word.word for word in words]
+        self._sure += spoken
+        self._until = words[-1].end if words else self._until
+        written = self._readable.write(self._sure, is_end=is_end) if self._readable else spoken
+        for word in written:
+            self._write(f" {word}" if self._is_begun else word)
+            self._is_begun = True
 
 
 def _waveforms(stream: BinaryIO, from_hz: int, to_hz: int) -> Iterator[Waveform]:

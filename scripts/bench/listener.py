@@ -41,7 +41,7 @@ class _Asr:
         self.recognizer = load_model(model)
 
     def hear(self, wav: bytes) -> str:
-        return self.recognizer.transcribe(wav).text
+        return self.recognizer.transcribe(wav).spoken
 
 
 class _AsrGreedy(_Asr):

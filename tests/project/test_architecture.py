@@ -16,7 +16,7 @@ LAYERS = [
     "errors _atomic _folders _install _lock _progress _streams _numba _onnxruntime _json _regular",
     "config text manifest media audio scoring formats corpora",
     "features subsampling lstm model ctc mmi augment checkpoint distributed",
-    "lm lexicon data decode",
+    "lm lexicon data decode readable",
     "export inference segmentation options recognize evaluation training train objective "
     "streaming batch doctor serve",
     "cli",

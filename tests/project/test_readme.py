@@ -31,7 +31,7 @@ LINKING = [
     *ROOT.glob("recipes/*/*.md"),
     *ROOT.glob("scripts/bench/*.md"),
 ]
-SUBCOMMANDS = {"asr-lm", "asr-prepare"}  # commands whose options follow another word
+SUBCOMMANDS = {"asr-lm", "asr-prepare", "asr-text"}  # commands whose options follow another word
 PROGRAMS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 

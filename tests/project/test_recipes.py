@@ -53,9 +53,11 @@ def test_smoke_log_falls_and_is_whole(smoke: Path):
     assert lines[-1]["valid_error"] <= 0.05 < lines[0]["valid_error"]
 
 
-@pytest.mark.parametrize("recipe", ["smoke", "fsdd", "librispeech", "english", "speaker"])
+@pytest.mark.parametrize(
+    "recipe", ["smoke", "fsdd", "librispeech", "english", "speaker", "readable"]
+)
 def test_stages_can_all_be_left_out(recipe: str, tmp_path: Path):
-    needed = ("FSDD", "LIBRISPEECH", "TEXT", "CMUDICT")
+    needed = ("FSDD", "LIBRISPEECH", "TEXT", "CMUDICT", "TRAIN", "VALID", "TEST")
     environment = os.environ | dict.fromkeys(needed, str(tmp_path))
     command = [RECIPES / recipe / "run.sh", "--stage", "9", "train.epochs=1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
