@@ -78,8 +78,6 @@ class LiveSessions:
         except RequestError as error:
             self._metrics.rejections.labels(error.code).inc()
             await _close(socket, error)
-        except asyncio.CancelledError:
-            raise
         except Exception:
             await _close(socket, internal_error())
             raise  # into the log
