@@ -246,6 +246,16 @@ def test_a_server_that_is_stopped_finishes_what_runs_and_what_waits():
         wait_until(lambda: not children[0].exists())
 
 
+def test_ctrl_c_is_no_error():
+    with fake(workers=1) as server:
+        wait_until(lambda: server.metric("asr_workers_ready") == 1)
+        children = server.children()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(30) == 0
+        wait_until(lambda: not children[0].exists())
+    assert "error" not in "".join(server.log)
+
+
 def test_no_process_outlives_a_server_that_is_killed():
     with fake(workers=2) as server:
         wait_until(lambda: server.metric("asr_workers_ready") == 2)
