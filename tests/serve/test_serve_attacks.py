@@ -15,6 +15,11 @@ from serving import BOUNDARY, Served, form, serving, wait_until, wav
 pytest.importorskip("starlette")
 CONNECTIONS = 200
 IDLE_S = 3
+UPGRADE = (
+    b"GET /v1/listen HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -252,11 +257,7 @@ def test_half_closed_connections_end(server: Served):
 
 def upgrade(server: Served) -> socket.socket:
     connection = server.connect()
-    connection.sendall(
-        b"GET /v1/listen HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
+    connection.sendall(UPGRADE)
     assert b" 101 " in connection.recv(4096)
     connection.settimeout(4 * IDLE_S)
     return connection
@@ -298,6 +299,21 @@ def test_frames_out_of_protocol(server: Served, content: bytes):
             pass
         assert b"Traceback" not in received
     wait_until(lambda: server.metric("asr_live_sessions") == 0)
+
+
+def test_websockets_that_say_nothing_take_no_more_than_their_share(server: Served):
+    sockets = []
+    try:
+        sockets += (upgrade(server) for _ in range(8 + 32))
+        with server.connect() as connection:
+            connection.sendall(UPGRADE)
+            assert b" 429 " in connection.recv(4096)
+        assert server.post(wav())[0] == 200
+    finally:
+        for connection in sockets:
+            connection.close()
+    wait_until(lambda: server.metric("process_open_fds") < 50)
+    upgrade(server).close()
 
 
 def test_a_message_that_unpacks_to_much_is_not_agreed_on(server: Served):
