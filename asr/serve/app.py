@@ -1,5 +1,6 @@
 """The application: routes, errors, counts."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,16 @@ class Server:
         self._created = int(time.time())
 
     async def start(self) -> None:
-        """Start the worker processes; return when one of them has loaded the model.
+        """Start the worker processes; return when all have loaded the model.
 
         Raises:
             AsrError: the model cannot be loaded.
         """
         self.recordings.open()
         self.live.open()
-        self._transcriptions.model = (await self.recordings.loaded()).model
+        loaded, _ = await asyncio.gather(self.recordings.loaded(), self.live.loaded())
+        assert loaded  # there is at least one process
+        self._transcriptions.model = loaded.model
 
     @property
     def num_deaths(self) -> int:

@@ -30,6 +30,7 @@ from asr.serve.processes import Main, Process, Seat
 from asr.serve.worker import Load, serve_live, serve_recordings
 
 _RECALL_S = 5.0  # for a process to notice that nobody waits for its task
+_START_S = 10.0  # that a live session waits for a process to start
 _AHEAD_BYTES = 1 << 20  # of a session's sound that may wait for its process
 _LONGEST_RETRY_S = 120
 _USUAL_S = 5.0  # a guess at how long a recording takes, before the first
@@ -52,13 +53,14 @@ class _Desk:
         """Start the processes."""
         self._seats = [Seat(main, load, self._take, self._ready) for main, load in self._new_seats]
 
-    async def loaded(self) -> Loaded:
-        """Return what the first process says of its model.
+    async def loaded(self) -> Loaded | None:
+        """Wait until each process has its model; return what one says of it, None without any.
 
         Raises:
-            AsrError: it cannot load it.
+            AsrError: a process cannot load it.
         """
-        return await asyncio.shield(self._seats[0].process.loaded)
+        loads = [asyncio.shield(seat.process.loaded) for seat in self._seats]
+        return (await asyncio.gather(*loads))[0] if loads else None
 
     def close(self) -> None:
         """End all processes."""
@@ -248,6 +250,7 @@ class LiveDesk(_Desk):
         super().__init__(serve_live, load, workers)
         self._most = most
         self._numbers = count(1)
+        self._started = asyncio.Event()  # a process has its model
         self.sessions = dict[int, LiveCall]()
 
     async def call(
@@ -262,6 +265,7 @@ class LiveDesk(_Desk):
             raise RequestError(
                 503, "no_live_sessions", "this server takes none; start it with --live-workers 1"
             )
+        process = await self._process()
         if len(self.sessions) >= self._most:
             raise RequestError(
                 429,
@@ -270,16 +274,8 @@ class LiveDesk(_Desk):
                 "later",
                 retry_after=10,
             )
-        ready = [seat for seat in self._seats if seat.process.is_ready]
-        if not ready:
-            raise RequestError(
-                503, "not_ready", "no process is ready for live sessions; try again", retry_after=2
-            )
-        busy = [call.process for call in self.sessions.values()]
-        process = min((seat.process for seat in ready), key=busy.count)
         number = next(self._numbers)
-        session = LiveCall(self, process, number)
-        self.sessions[number] = session
+        self.sessions[number] = session = LiveCall(self, process, number)
         await process.send(Open(number, sample_rate_hz, encoding, hotwords))
         return session
 
@@ -291,8 +287,23 @@ class LiveDesk(_Desk):
         elif message.session in self.sessions:
             self.sessions[message.session].take(message)
 
+    async def _process(self) -> Process:
+        """Return the process with the fewest sessions; after a crash, wait until there is one."""
+        try:
+            async with asyncio.timeout(_START_S):
+                while not self.num_ready:
+                    self._started.clear()
+                    await self._started.wait()
+        except TimeoutError:
+            raise RequestError(
+                503, "not_ready", "no process is ready for live sessions; try again", retry_after=5
+            ) from None
+        busy = [call.process for call in self.sessions.values()]
+        ready = (seat.process for seat in self._seats if seat.process.is_ready)
+        return min(ready, key=busy.count)
+
     def _ready(self, process: Process) -> None:
-        pass  # no session waits for one
+        self._started.set()
 
 
 class LiveCall:

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from asr.errors import AsrError
 from asr.serve.answers import word_record
 from asr.serve.desks import LiveCall, LiveDesk
-from asr.serve.gate import is_token, may_use
+from asr.serve.gate import answer_to, is_token, may_use
 from asr.serve.messages import Closed, Event
 from asr.serve.metrics import Metrics
 from asr.serve.problems import RequestError, internal_error
@@ -22,6 +22,7 @@ from asr.streaming import EndOfSpeech, LiveEvent
 
 VERSION = 1  # of the messages
 MESSAGE_BYTES = 1 << 20  # of one message of a client
+_NOT_STARTED = 32  # WebSockets that may be open without a session; each holds a connection
 _MOST_HOTWORDS = 1000
 # Codes of closing a WebSocket: RFC 6455, section 7.4.1, and 1013 and 4000 and up of IANA's list.
 _CLOSE = {400: 1008, 401: 4401, 408: 4408, 429: 1013, 500: 1011, 503: 1013}
@@ -67,10 +68,24 @@ class LiveSessions:
         self._desk = desk
         self._settings = settings
         self._metrics = metrics
+        self._num_open = 0
 
     async def __call__(self, socket: WebSocket) -> None:
-        """Serve one session."""
-        await socket.accept()
+        """Serve one session, unless too many connections have begun one or might."""
+        if self._num_open >= self._settings.live_sessions + _NOT_STARTED:
+            error = RequestError(429, "too_many_sessions", "try again later", retry_after=10)
+            self._metrics.rejections.labels(error.code).inc()
+            await socket.send_denial_response(answer_to(error))
+            return
+        self._num_open += 1
+        try:
+            await socket.accept()
+            await self._answered(socket)
+        finally:
+            self._num_open -= 1
+
+    async def _answered(self, socket: WebSocket) -> None:
+        """Serve one session; tell the client if it cannot be served."""
         try:
             await self._session(socket)
         except WebSocketDisconnect:
@@ -78,8 +93,6 @@ class LiveSessions:
         except RequestError as error:
             self._metrics.rejections.labels(error.code).inc()
             await _close(socket, error)
-        except asyncio.CancelledError:
-            raise
         except Exception:
             await _close(socket, internal_error())
             raise  # into the log

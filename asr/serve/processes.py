@@ -165,7 +165,8 @@ class Seat:
                 await asyncio.shield(self.process.loaded)
             except (AsrError, ModuleNotFoundError) as error:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                print(f"asr-serve: error: {error}", file=sys.stderr)
+                if self.num_deaths:  # else the server does not even start, and says why
+                    print(f"asr-serve: error: {error}", file=sys.stderr)
             else:
                 pause_s = 0.1
                 self._ready(self.process)

@@ -34,7 +34,8 @@ def run_server(load: Load, settings: ServeSettings) -> None:
     """Serve what `load` loads in each worker process; errors as of `serve`."""
     _quieten()
     _allow_files(settings.connections + 2 * settings.queue + _FILES)
-    asyncio.run(_run(load, settings))
+    with suppress(KeyboardInterrupt):  # the usual way to stop it: no error
+        asyncio.run(_run(load, settings))
 
 
 async def _run(load: Load, settings: ServeSettings) -> None:

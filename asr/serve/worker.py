@@ -131,7 +131,7 @@ class _Recording:
         except AsrError as error:
             message = str(error).replace(str(self._path), self._task.name)
             self._server.send(Failed(_with_message(error, message)))
-        except OSError:
+        except ConnectionError:
             raise  # the server is gone
         except Exception:
             traceback.print_exc()  # a mistake of ours: for the log, not for the client
@@ -252,7 +252,7 @@ class _Sessions:
         except AsrError as error:
             self._server.send(Failed(error, number))
             self._forget(number)
-        except OSError:  # the server is gone
+        except ConnectionError:  # the server is gone
             raise
         except Exception:
             traceback.print_exc()
@@ -267,7 +267,8 @@ class _Sessions:
 
 def _begin(server: Connection, load: Load) -> Model | None:
     """Load the model and say so; None if it cannot be loaded."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends us
+    for number in (signal.SIGINT, signal.SIGTERM):  # for the server, which ends us in the end;
+        signal.signal(number, signal.SIG_IGN)  # terminals and systemd send them to all processes
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         model = load()

@@ -236,12 +236,24 @@ def test_a_server_that_is_stopped_finishes_what_runs_and_what_waits():
         answers = in_threads(3, lambda n: server.post(wav(BRIEF, RATE_HZ + n)))
         wait_until(lambda: server.metric("asr_admitted") == 3)
         children = server.children()
+        for child in children:  # as systemd does to all processes of a service
+            os.kill(int(child.name), signal.SIGTERM)
         server.process.terminate()
         texts = {json.loads(future.result()[2])["text"] for future in answers}
         assert texts == {str(RATE_HZ + n) for n in range(3)}
         server.process.wait(30)
         assert len(children) == 1
         wait_until(lambda: not children[0].exists())
+
+
+def test_ctrl_c_is_no_error():
+    with fake(workers=1) as server:
+        wait_until(lambda: server.metric("asr_workers_ready") == 1)
+        children = server.children()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(30) == 0
+        wait_until(lambda: not children[0].exists())
+    assert "error" not in "".join(server.log)
 
 
 def test_no_process_outlives_a_server_that_is_killed():
@@ -264,6 +276,19 @@ def test_an_address_that_is_taken():
         port = taken.getsockname()[1]
         with pytest.raises(AssertionError, match=f"port {port}"), fake(port=port):
             pass
+
+
+def test_a_large_upload_goes_to_the_disk():
+    with fake(upload_mb=100, idle_s=20) as server:
+        assert server.post(wav())[0] == 200
+        before = _most_memory_mb(server)
+        assert server.post(wav(num_samples=40_000_000))[0] == 200
+        assert _most_memory_mb(server) < before + 20
+
+
+def _most_memory_mb(server: Served) -> float:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def test_nothing_of_a_recording_is_left(server: Served):

@@ -148,7 +148,7 @@ export class Result {
     }
     this.text.contentEditable = "inherit";
     this.text.setAttribute("role", "group");
-    this.show(retimed(this.text.textContent, this.words));
+    this.show(retimed(this.text.innerText, this.words));
     this.makeWordsButtons();
   }
 
