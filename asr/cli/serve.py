@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from asr._install import install
-from asr.cli.decoding import add_options, chosen
+from asr.cli.decoding import add_options, add_readable, chosen
 from asr.cli.run import CommandParser, given_model, run
 from asr.errors import MissingDependencyError
 from asr.serve import ServeSettings, read_token
@@ -64,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             default=getattr(_DEFAULT, name),
             help=f"{described}; default: %(default)s",
         )
+    add_readable(parser)
     add_options(parser)
     return run("asr-serve", lambda: serve_as(parser.parse_args(argv)))
 

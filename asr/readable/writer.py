@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from asr.formats import Transcript, Word, WrittenWord
+from asr.formats import Segment, Transcript, Word, WrittenWord
 from asr.readable.numbers import Numeral, numerals
 from asr.readable.tagger import Tagger
 from asr.readable.written import (
@@ -237,3 +237,8 @@ class LiveWriter:
             self._pauses = [*self._pauses, *pauses][-_REMEMBERED:]
             self._num_written = 0
         return found
+
+    def rewrite(self, segment: Segment) -> Segment:
+        """Return a whole segment with a readable text; it must have its words."""
+        words = [word.word for word in segment.words]
+        return replace(segment, text=" ".join(self.write(words, is_end=True)))

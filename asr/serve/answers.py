@@ -62,7 +62,7 @@ def verbose(granularities: Sequence[str], finished: Finished) -> dict[str, Any]:
     if "segment" in granularities:
         record["segments"] = [_segment(*numbered) for numbered in enumerate(finished.segments)]
     if "word" in granularities:
-        record["words"] = [word_record(word) for word in transcript.words]
+        record["words"] = [word_record(word) for word in transcript.timed()]
     return record
 
 

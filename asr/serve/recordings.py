@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -173,14 +173,17 @@ async def _answer(wish: Wish, messages: AsyncIterator[OfRecording]) -> Response:
 async def _events(
     wish: Wish, first: OfRecording, messages: AsyncIterator[OfRecording]
 ) -> AsyncIterator[str]:
-    """Yield server-sent events: the text, piece by piece, and in the end the whole."""
-    said = False
+    """Yield server-sent events: the text, piece by piece, and in the end the same as a whole.
+
+    A readable text that is written piece by piece may differ a little from one that is not.
+    """
+    said = ""
     try:
         message: OfRecording | None = first
         while message is not None:
             if isinstance(message, Segment):
                 delta = f" {message.text}" if said else message.text
-                said = True
+                said += delta
                 yield event({"type": "transcript.text.delta", "delta": delta})
             elif isinstance(message, Progress):
                 if wish.progress:
@@ -188,7 +191,8 @@ async def _events(
                         {"type": "asr.progress", "done": message.done, "total": message.total}
                     )
             else:
-                yield event(_done(wish, message))
+                whole = replace(message.transcript, text=said)
+                yield event(_done(wish, replace(message, transcript=whole)))
             message = await anext(messages, None)
     except RequestError as error:
         yield event({"type": "error", **error.as_dict()})

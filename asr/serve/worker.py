@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import traceback
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -38,6 +38,7 @@ from asr.serve.problems import RequestError, internal_error
 if TYPE_CHECKING:
     from asr.formats import Segment
     from asr.options import Decoding
+    from asr.readable import Writer
     from asr.recognize import Recognizer
     from asr.serve.sound import LiveSound
     from asr.streaming import LiveSession
@@ -90,7 +91,9 @@ class Model:
         both = (*self._decoding.hotwords, *hotwords)
         decoding = replace(self._decoding, decoder="beam", hotwords=both)
         decoder = decoding.make_decoder(usual.acoustics.vocabulary, usual.acoustics.text)
-        return Recognizer(usual.acoustics, decoder, usual.calibration, words=usual.words)
+        return Recognizer(
+            usual.acoustics, decoder, usual.calibration, usual.writer, words=usual.words
+        )
 
 
 def serve_recordings(server: Connection, load: Load) -> None:
@@ -119,15 +122,18 @@ class _Recording:
 
     def recognise(self, model: Model) -> None:
         """Send each segment, the progress, and in the end Finished or Failed."""
+        from asr.readable import LiveWriter
+
         began, segments = time.monotonic(), list["Segment"]()
         self._server.send(Started())
         try:
             recognizer = model.recognizer(self._task.hotwords)
             self._check_length(self._promised_s(recognizer.acoustics.sample_rate_hz))
             found = recognizer.segments(self._path, words=self._task.words, progress=self._report)
+            writer = LiveWriter(recognizer.writer) if recognizer.writer else None
             for segment in found:
                 segments.append(segment)
-                self._server.send(segment)
+                self._server.send(writer.rewrite(segment) if writer else segment)
         except AsrError as error:
             message = str(error).replace(str(self._path), self._task.name)
             self._server.send(Failed(_with_message(error, message)))
@@ -138,16 +144,19 @@ class _Recording:
             self._server.send(Failed(internal_error()))
         else:
             seconds = time.monotonic() - began
-            transcript = self._transcript(segments)
-            self._server.send(Finished(transcript, tuple(segments), seconds, model.language))
+            transcript = self._transcript(segments, recognizer.writer)
+            readable = _readable(segments, transcript)
+            self._server.send(Finished(transcript, readable, seconds, model.language))
 
-    def _transcript(self, segments: Sequence["Segment"]) -> Transcript:
-        return Transcript(
+    def _transcript(self, segments: Sequence["Segment"], writer: "Writer | None") -> Transcript:
+        words = tuple(word for segment in segments for word in segment.words)
+        transcript = Transcript(
             path=self._task.name,
             text=" ".join(segment.text for segment in segments),
             duration=self._done,
-            words=tuple(word for segment in segments for word in segment.words),
+            words=words if self._task.words else (),
         )
+        return writer.rewrite(transcript, words) if writer else transcript
 
     def _promised_s(self, rate_hz: int) -> float:
         """Return the length that the header gives, or 0; so bombs are not even unpacked."""
@@ -294,6 +303,19 @@ def _end_with_parent() -> None:
     if parent:
         connection.wait([parent.sentinel])
     os._exit(1)
+
+
+def _readable(segments: Sequence["Segment"], transcript: Transcript) -> tuple["Segment", ...]:
+    """Return segments with their parts of a readable text."""
+    if not transcript.is_readable:
+        return tuple(segments)
+    found, stop, waiting = list["Segment"](), 0, deque(transcript.written)
+    for segment in segments:
+        stop, texts = stop + len(segment.words), list[str]()
+        while waiting and waiting[0].first < stop:
+            texts.append(waiting.popleft().text)
+        found.append(replace(segment, text=" ".join(texts)))
+    return tuple(found)
 
 
 def _with_message(error: AsrError, message: str) -> AsrError:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from asr.audio import Waveform
 from asr.decode import NBEST, BeamDecoder, Decoder, Hypothesis, spoken_words
 from asr.formats import Segment, Word
+from asr.readable import LiveWriter
 from asr.recognize import Recognizer
 from asr.streaming.live import STEP_S, Listener, check_rate
 from asr.text import BLANK
@@ -41,7 +42,10 @@ class LiveWords:
 
 @dataclass(frozen=True)
 class EndOfSpeech:
-    """The end of a segment, at a pause or at the end of the session, and its best text."""
+    """The end of a segment, at a pause or at the end of the session, and its best text.
+
+    The text is readable where the model has a tagger; the words stay as they were recognised.
+    """
 
     segment: Segment
 
@@ -71,6 +75,7 @@ class LiveSession(Listener):
         self._give = give
         self._guesses = _Guesses(self.guesser)
         self._calibration = recognizer.calibration
+        self._writer = LiveWriter(recognizer.writer) if recognizer.writer else None
         self._rate_hz = sample_rate_hz
         own_hz = self.acoustics.sample_rate_hz
         self._resampler = (
@@ -125,7 +130,8 @@ class LiveSession(Listener):
         self._frames_before += len(segment)
         if words:
             text = " ".join(word.word for word in words)
-            self._give(EndOfSpeech(Segment(text, words[0].start, words[-1].end, tuple(words))))
+            ended = Segment(text, words[0].start, words[-1].end, tuple(words))
+            self._give(EndOfSpeech(self._writer.rewrite(ended) if self._writer else ended))
 
     def _tell(self, final: Sequence[Word], partial: Sequence[Word]) -> None:
         """Give the words, unless there are none and there were none."""
