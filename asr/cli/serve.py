@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asr._install import install
 from asr.cli.decoding import add_options, chosen
-from asr.cli.run import CommandParser, given_model, run
+from asr.cli.run import CommandParser, run
 from asr.errors import MissingDependencyError
 from asr.serve import ServeSettings, read_token
 
@@ -106,8 +106,6 @@ def serve_as(arguments: argparse.Namespace) -> int:
     )
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the worker processes inherit them
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if arguments.model:
-        given_model("--model", arguments.model)
     decoding = chosen(arguments).resolve(arguments.model)
     try:
         from asr.serve import serve
