@@ -18,7 +18,7 @@ from asr.errors import CheckpointError
 from asr.export.wire import fields, integers
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from asr._onnxruntime import onnxruntime
 
 # Of the graphs that asr-export writes, for each [features] and [model].
 OPERATORS = {
@@ -58,7 +58,7 @@ def check_graph(graph: bytes) -> None:
             _check_nodes(_message(value))
 
 
-def open_graph(graph: bytes) -> "InferenceSession":
+def open_graph(graph: bytes) -> "onnxruntime.InferenceSession":
     """Check a graph, and prepare it to be run.
 
     Raises:

@@ -226,6 +226,8 @@ def test_a_model_is_examined_alone(tmp_path: Path, capsys):
     for words, message in (
         (["m.jsonl", "--model", str(ENGLISH)], "is a folder, which is examined alone; leave M.js"),
         (["--model", str(ENGLISH), "--fix", "x"], "leave --fix x out"),
+        (["--model", "english", "--language", "de"], "leave --language de out"),
+        (["--model", "smoke"], "no M.jsonl to examine"),  # a preset of this name, and no model
         (["--model", str(tmp_path / "none")], "none: does not exist"),
         ([], "no M.jsonl to examine; give a manifest, or --model FOLDER"),
     ):

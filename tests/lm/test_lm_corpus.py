@@ -113,7 +113,7 @@ def test_a_list_of_words(tmp_path: Path) -> None:
         read_words(write(tmp_path / "words", "\n"))
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
 def test_a_line_without_end(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = write(tmp_path / "bomb", pack(b"a line\n" + b"word " * 2**22))
     assert path.stat().st_size < 50_000
@@ -133,7 +133,7 @@ def test_a_text_of_many_lines_is_not_limited(tmp_path: Path) -> None:
 
 def test_packed_text_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("asr.lm.files.SMALL_BYTES", 10_000)
-    for module, name in ((gzip, "a.gz"), (lzma, "a.xz")):
+    for module, name in ((gzip, "a.gz"), (bz2, "a.bz2"), (lzma, "a.xz")):
         path = tmp_path / name
         path.write_bytes(module.compress(b"a b\n" * 500_000))
         with pytest.raises(LanguageModelError, match="unpacks to more than 100 times its size"):
@@ -150,6 +150,7 @@ def test_xz_that_asks_for_much_memory_is_refused(tmp_path: Path):
 def test_several_streams_in_a_packed_file_are_one_text(tmp_path: Path):
     several = {
         "a.xz": lzma.compress(b"a b\nc") + bytes(8) + lzma.compress(b"d\n"),
+        "a.bz2": bz2.compress(b"a b\nc") + bz2.compress(b"d\n"),
         "a.gz": gzip.compress(b"a b\nc") + gzip.compress(b"d\n"),
     }
     for name, content in several.items():
