@@ -39,6 +39,7 @@ class FakeRecognizer:
     """Does what the first sample of a recording says."""
 
     acoustics = _Acoustics()
+    writer = None  # texts stay as they are
 
     def __init__(self, hotwords: tuple[str, ...]) -> None:
         self.hotwords = hotwords
@@ -157,9 +158,12 @@ def wav(what: int = GOOD, num_samples: int = RATE_HZ) -> bytes:
 
 
 @contextmanager
-def serving(*options: object, fake: bool = False, token: str = "") -> Iterator[Served]:
+def serving(
+    *options: object, fake: bool = False, token: str = "", plain: bool = True
+) -> Iterator[Served]:
     """Run asr-serve with these options, or a server of the fake model; stop it in order."""
-    script = [__file__] if fake else ["-m", "asr.cli.serve", "--port", "0"]
+    real = ["-m", "asr.cli.serve", "--port", "0", *(["--plain"] if plain else [])]
+    script = [__file__] if fake else real
     process = subprocess.Popen(
         [sys.executable, *script, *map(str, options)], stderr=subprocess.PIPE, text=True
     )

@@ -175,7 +175,7 @@ sys.exit(main(["--port", "0"]))
 def test_the_command_says_what_is_wrong_in_one_line(capsys: pytest.CaptureFixture[str]):
     assert main(["--host", "0.0.0.0"]) == 2
     assert main(["--workers", "0"]) == 2
-    assert main(["--model", "absent"]) == 1
+    assert main(["--model", "absent"]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert all(line.startswith("asr-serve: error: ") for line in lines)

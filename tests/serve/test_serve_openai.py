@@ -29,7 +29,8 @@ def client(server: Served) -> "openai.OpenAI":
 @pytest.fixture(scope="module")
 def alone() -> asr.Transcript:
     """The transcript without a server."""
-    return asr.load_model().transcribe(SPEECH, words=True)
+    options = asr.DecodingOptions(plain=True)
+    return asr.load_model(options=options).transcribe(SPEECH, words=True)
 
 
 def transcribe(client: "openai.OpenAI", **options: object):
@@ -94,6 +95,21 @@ def test_prompt_and_keywords_are_hotwords(
     assert alone.text.endswith(" NIGHT")
     assert transcribe(client, **option).text.endswith(" MIGHT")
     assert transcribe(client).text == alone.text  # the next one is without them
+
+
+def test_readable_text_is_the_same_in_all_answers():
+    """The default, where the model has a tagger; the other servers of these tests are plain."""
+    with serving("--workers", 1, plain=False) as served:
+        client = openai.OpenAI(base_url=f"{served.url}/v1", api_key="none")
+        found = transcribe(
+            client, response_format="verbose_json", timestamp_granularities=["word", "segment"]
+        )
+        *deltas, done = transcribe(client, stream=True)
+    assert found.text.startswith("He said")
+    assert found.text.endswith(" night.")
+    assert " ".join(word.word for word in found.words) == found.text
+    assert " ".join(segment.text for segment in found.segments) == found.text
+    assert "".join(event.delta for event in deltas) == done.text
 
 
 def test_models(client: "openai.OpenAI"):
