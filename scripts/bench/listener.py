@@ -14,9 +14,10 @@ import time
 import wave
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
+
+from versions import version_of
 
 RATE_HZ = 16_000
 
@@ -91,7 +92,7 @@ def answer(name: str, model: Path, wavs: list[Path]) -> dict[str, Any]:
         started = time.process_time()
         texts.append(system.hear(content))
         seconds.append(time.process_time() - started)
-    versions = {package: version(package) for package in system.packages}
+    versions = {package: version_of(package) for package in system.packages}
     return {"texts": texts, "cpu_s": seconds, "versions": versions}
 
 

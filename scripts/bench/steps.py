@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from versions import version_of
 
 GEMM_SIZE, GEMM_TIMES = 1024, 40
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # features (N, T, F), frames, tokens, their numbers
@@ -173,7 +174,7 @@ def answer(name: str, setup: dict[str, Any]) -> dict[str, Any]:
     except ImportError as error:
         return {"not_available": f"{type(error).__name__}: {error}"}
     packages = (*SYSTEMS[name].packages, "torch")
-    return {"seconds": seconds, "versions": {package: version(package) for package in packages}}
+    return {"seconds": seconds, "versions": {package: version_of(package) for package in packages}}
 
 
 if __name__ == "__main__":
