@@ -156,7 +156,7 @@ def test_ours_hears_what_the_package_hears(system: str):
     recognizer = load_model(ENGLISH)
     if system == "asr-greedy":
         recognizer = Recognizer(open_acoustics(ENGLISH))
-    assert found["texts"] == [recognizer.transcribe(wav).text] * 2
+    assert found["texts"] == [recognizer.transcribe(wav).spoken] * 2
     assert all(seconds > 0 for seconds in found["cpu_s"])
     assert found["versions"]["numpy"] == np.__version__
 
