@@ -139,7 +139,8 @@ class Report:
         lines += [line for finding in self.findings for line in finding.lines()]
         lines += [f"model: {self.cost.line()}"] if self.cost else []
         lines += [f"self-test: {self.self_test.line()}"] if self.self_test else []
-        lines += recommendation(self.summaries[0].hours, self.cost)
+        if self.summaries:  # of a model folder there are none
+            lines += recommendation(self.summaries[0].hours, self.cost)
         lines += [f"left out: {n} {kind}" for kind, n in (self.left_out or {}).items()]
         counts = ", ".join(f"{count} {severity}s" for severity, count in self.counts.items())
         return [*lines, counts if self.findings else "nothing found"]
