@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from glob import glob
+from glob import escape, glob
 from pathlib import Path
 
 from asr._install import install
@@ -63,13 +63,36 @@ def _expand(argument: str, left_out: list[Path]) -> list[Path]:
     except OSError:  # no permission, or a name too long: reading it will say so
         return []
     found: dict[str, Path] = {}
-    for match in sorted(glob(argument, recursive=True)):  # noqa: PTH207
+    for match in sorted(_matches(argument)):
         # Through a link to a folder above it, a pattern finds a file again and again.
         kept = found.setdefault(os.path.realpath(match) if "**" in argument else match, Path(match))
         if len(kept.parts) > len(Path(match).parts):
             found[os.path.realpath(match)] = Path(match)
     matches = sorted(found.values())
     return [p for m in matches for p in (_recordings_below(m, left_out) if m.is_dir() else [m])]
+
+
+def _matches(pattern: str) -> list[str]:
+    """Return the files and folders that a glob pattern matches, where ** is any folders or none.
+
+    Each folder is searched once. `glob` with recursive=True searches it as often as links lead to
+    it, which takes for ever where two links lead back to a folder above them.
+    """
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return glob(pattern)  # noqa: PTH207
+    at = parts.index("**")
+    bases = glob(str(Path(*parts[:at]))) if at else ["."]  # noqa: PTH207
+    end = os.sep if pattern.endswith(("/", os.sep)) else ""
+    rest = parts[at + 1 :]
+    if end and not rest:
+        return bases
+    return [
+        str(Path(match))
+        for base in filter(os.path.isdir, bases)
+        for folder, _ in _walk(Path(base))
+        for match in _matches(str(Path(escape(str(folder)), *(rest or ("*",)))) + end)
+    ]
 
 
 def _recordings_below(folder: Path, left_out: list[Path]) -> list[Path]:
@@ -84,7 +107,13 @@ def _recordings_below(folder: Path, left_out: list[Path]) -> list[Path]:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, and the folders that may not be read; hidden ones never.
+    """Yield the files below a folder, and the folders that may not be read; hidden ones never."""
+    for place, files in _walk(folder):
+        yield from [place] if files is None else files
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[Path] | None]]:
+    """Yield each folder from this one on with its files, None if it may not be read; none hidden.
 
     Links to folders are followed last, and no folder is walked twice: a link may lead to a folder
     above itself, or to one that has been walked.
@@ -93,6 +122,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
     folders, links = [folder], list[Path]()
     while folders or links:
         place = folders.pop() if folders else links.pop(0)
+        files = list[Path]()
         try:
             status = place.stat()
             if (status.st_dev, status.st_ino) in walked:
@@ -106,9 +136,11 @@ def _files_below(folder: Path) -> Iterator[Path]:
                     if entry.is_dir():
                         (links if entry.is_symlink() else folders).append(path)
                     elif entry.is_file() or entry.is_symlink():
-                        yield path
+                        files.append(path)
         except OSError:
-            yield place
+            yield place, None
+        else:
+            yield place, files
 
 
 def read_list(source: str) -> list[Path]:
