@@ -97,7 +97,7 @@ def test_write_reads_a_text(trained: Path, tmp_path: Path, capsys: pytest.Captur
 
 def test_mistakes_are_said_in_one_line(trained: Path, capsys: pytest.CaptureFixture[str]):
     cases = [
-        (["export", f"{trained}/exp", f"{trained}/nowhere"], 2, "is no folder that exists"),
+        (["export", f"{trained}/exp", f"{trained}/nowhere"], 2, "does not exist"),
         (["export", f"{trained}/model", f"{trained}/model"], 1, "config.json"),
         (["judge", f"{trained}/exp", f"{trained}/test.txt"], 1, "not a tagger"),
         (
