@@ -62,13 +62,7 @@ def _expand(argument: str, left_out: list[Path]) -> list[Path]:
             return [path]
     except OSError:  # no permission, or a name too long: reading it will say so
         return []
-    found: dict[str, Path] = {}
-    for match in sorted(_matches(argument)):
-        # Through a link to a folder above it, a pattern finds a file again and again.
-        kept = found.setdefault(os.path.realpath(match) if "**" in argument else match, Path(match))
-        if len(kept.parts) > len(Path(match).parts):
-            found[os.path.realpath(match)] = Path(match)
-    matches = sorted(found.values())
+    matches = sorted(set(map(Path, _matches(argument))))
     return [p for m in matches for p in (_recordings_below(m, left_out) if m.is_dir() else [m])]
 
 

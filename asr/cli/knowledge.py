@@ -79,13 +79,13 @@ def pronunciations(
     from asr.lexicon import Pronunciations
 
     path = find_model(source)
-    if path.is_dir() and not has_phones(path):
+    is_model = path.is_dir()
+    if is_model and not has_phones(path):
         raise ConfigError(f"--lexicon {source}: the model has no pronunciations; give a dictionary")
-    read = path.is_file() or not path.is_dir()
-    spoken = Pronunciations.read(path, normalizer) if read else Pronunciations.load(path)
+    spoken = Pronunciations.load(path) if is_model else Pronunciations.read(path, normalizer)
     words = [word for text in texts for word in text.split()]
     lacking = [word for word in words if spoken.lacks(word)]
-    if words and len(lacking) == len(words) and not read:
+    if words and len(lacking) == len(words) and is_model:
         raise ConfigError(
             f"--lexicon {source}: lacks all {len(words)} words of the transcripts, such as "
             f"{lacking[0]!r}, and has {spoken.lexicon.words[0]!r}; give a dictionary, or let "

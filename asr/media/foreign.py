@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from asr._install import install
 from asr.errors import AudioError, MissingReaderError
-from asr.media.sound import UNKNOWN_FRAMES
+from asr.media.sound import LONGEST_SILENCE_S, UNKNOWN_FRAMES, with_channels
 
 # What a file of each kind begins with: (offset, bytes, FFmpeg's demultiplexer, name for people).
 _KINDS = (
@@ -48,7 +48,6 @@ _KINDS = (
 _NATIVE = ("wav", "aiff", "caf")
 _NOT_DECODED = re.compile(r"unimplemented|unsupported|not supported|unknown|not recognised", re.I)
 _JUMP_S = 0.1  # seconds that time stamps may jump without a finding
-_LONGEST_SILENCE_S = 60.0  # that stands for what is missing; a paused recorder may jump by hours
 
 # Where a folder has them, these are recordings if PyAV is installed.
 MEDIA_SUFFIXES = (
@@ -150,6 +149,7 @@ class ForeignReader:
             )
         self._blocks = self._decoded()
         self._done = 0  # frames
+        self._begin: float | None = None  # the first time stamp, in seconds
 
     def read(self, count: int) -> NDArray[np.float32]:
         """Return the next frames, float32 (n, C) of any length; none at the end."""
@@ -192,22 +192,20 @@ class ForeignReader:
     def _shaped(self, part: Any) -> NDArray[np.float32]:
         """Return frames (n, C), with the channels of the first one."""
         frames = part.to_ndarray().reshape(-1, len(part.layout.channels))
-        if frames.shape[1] != self.channels:
-            frames = np.tile(frames.mean(axis=1, keepdims=True), (1, self.channels))
-        return np.ascontiguousarray(frames, np.float32)
+        return np.ascontiguousarray(with_channels(frames, self.channels), np.float32)
 
     def _after_a_gap(self, frame: Any) -> Iterator[NDArray[np.float32]]:
         """Yield silence for the time that the frame's time stamp shows to be missing."""
         if frame.time is None:
             return
-        if not hasattr(self, "_begin"):
+        if self._begin is None:
             self._begin = frame.time
         missing = frame.time - self._begin - self._done / self.samplerate
         if missing <= _JUMP_S:
             return
         at = self._done / self.samplerate
         self.losses.append(f"{missing:.2f} s are missing after {at:.2f} s")
-        if missing > _LONGEST_SILENCE_S:
+        if missing > LONGEST_SILENCE_S:  # a paused recorder may jump by hours
             self._begin += missing
             return
         silence = np.zeros((round(missing * self.samplerate), self.channels), np.float32)

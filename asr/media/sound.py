@@ -28,7 +28,7 @@ _LOSSY = ("MP3", "OGG")
 _LOUDEST = 8.0  # full scale is 1.0; codecs overshoot it a little
 _MP3_FRAMES = 1152 * 8  # decoded at a time, so that the place of a fault is known
 _MOST_LOSSES = 8  # lines; a badly damaged file has hundreds of places
-_LONGEST_SILENCE_S = 60.0  # that stands for a hole: estimates of its length can be wrong
+LONGEST_SILENCE_S = 60.0  # that stands for a hole: its length may be a wrong estimate or a pause
 _FAULT = re.compile(r"error:|Illegal|missing bits", re.IGNORECASE)
 
 
@@ -306,7 +306,7 @@ class Sound:
             at, lost = self._made / self.samplerate, hole.seconds
             about = f", about {lost:.2f} s" if lost >= 0.01 else ""
             self._lose(f"{hole.what} after {at:.2f} s{about}: words may be missing there")
-        left = round(min(hole.seconds, _LONGEST_SILENCE_S) * self.samplerate)
+        left = round(min(hole.seconds, LONGEST_SILENCE_S) * self.samplerate)
         while left > 0:
             yield np.zeros((min(left, _STEP_FRAMES), self.channels), np.float32)
             left -= _STEP_FRAMES
@@ -325,8 +325,7 @@ class Sound:
             self._note_faults(part, reader, begin)
             if resampler:
                 frames = resampler.resample_chunk(frames, last=ended)
-            if part.channels < self.channels:
-                frames = np.tile(frames.mean(axis=1, keepdims=True), (1, self.channels))
+            frames = with_channels(frames, self.channels)
             if len(frames):
                 yield frames
 
@@ -351,6 +350,14 @@ class Sound:
                 ) from None
             self._lose(f"damaged after {at:.2f} s ({reason}): words may be missing there")
             return np.empty((0, part.channels), np.float32)
+
+
+def with_channels(frames: Frames, channels: int) -> Frames:
+    """Return frames with so many channels: as they are, or their mono mix in each channel."""
+    if frames.shape[1] == channels:
+        return frames
+    mixed: Frames = np.tile(frames.mean(axis=1, keepdims=True), (1, channels))
+    return mixed
 
 
 class _Part:

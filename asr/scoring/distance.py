@@ -6,7 +6,6 @@ a substitution costs neither one nor two insertions.
 """
 
 from collections.abc import Hashable, Sequence
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ def errors_and_substitutions(ref: Sequence[Hashable], hyp: Sequence[Hashable]) -
     Args:
         ref, hyp: words or characters, at most MOST_UNITS each.
     """
-    number = dict(zip(dict.fromkeys([*ref, *hyp]), count(), strict=False))
+    number = {unit: i for i, unit in enumerate(dict.fromkeys([*ref, *hyp]))}
     rows = [np.array([number[unit] for unit in text], np.uint32) for text in (ref, hyp)]
     diagonals = [np.zeros(len(ref) + 1, np.uint32) for _ in range(3)]
     cost = int(_fill(rows[0], np.ascontiguousarray(rows[1][::-1]), *diagonals))
