@@ -58,7 +58,8 @@ def mp3_links(data: mmap) -> list[Link]:
             hole, start, at = 0, after, after
             continue
         # Another file may begin within a last frame that was cut.
-        inside = _next_frames(data, link.last + 1, within=max(0, link.end - link.last - 1))
+        rest = max(0, link.end - link.last - 1)
+        inside = _next_frames(data, link.last + 1, within=rest, to_end=False)
         if inside is not None:
             after = link.end = link.last
             link.count -= 1
@@ -219,13 +220,17 @@ def _promised(data: mmap, tag_at: int) -> int | None:
     return int.from_bytes(tag[8:12], "big")
 
 
-def _next_frames(data: mmap, at: int, within: int | None = None) -> int | None:
-    """Return the next place at which three frames of one kind follow each other, or two to the end.
+def _next_frames(
+    data: mmap, at: int, within: int | None = None, *, to_end: bool = True
+) -> int | None:
+    """Return the next place at which three frames of one kind follow each other.
 
     Args:
         data: of the file.
         at: where the search begins.
         within: bytes to search; None: all.
+        to_end: whether fewer frames are enough where they reach to the end. Within the bytes of a
+            frame they are not: what looks like one header is found in them by chance.
     """
     end = len(data) if within is None else min(len(data), at + within)
     while (at := data.find(b"\xff", at, end)) >= 0:
@@ -237,7 +242,8 @@ def _next_frames(data: mmap, at: int, within: int | None = None) -> int | None:
             if place >= len(data):
                 break
             frame = _frame(data[place : place + 3])
-        if frames == 3 or (frames >= 1 and len(data) - 128 <= place <= len(data)):
+        at_end = to_end and frames >= 1 and len(data) - 128 <= place <= len(data)
+        if frames == 3 or at_end:
             return at
         at += 1
     return None

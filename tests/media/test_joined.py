@@ -161,6 +161,14 @@ def test_bytes_that_were_cut_out_of_an_mp3():
     assert "about 1." in found.quality.losses[0]
 
 
+def test_what_looks_like_a_header_in_the_last_frame_is_none():
+    """Compressed sound holds any bytes: here those of a header, 36 bytes before the end."""
+    whole = encode(talk(2), form="MP3")
+    found = read_audio(whole[:-40] + b"\xff\xf3\x18" + whole[-37:])
+    assert len(found.waveform) == len(read_audio(whole).waveform)
+    assert (found.quality.repairs, found.quality.losses) == ((), ())
+
+
 def test_half_an_mp3_before_a_whole_one():
     data = encode(talk(10), form="MP3")
     found = read_audio(data[: len(data) // 2] + data)
