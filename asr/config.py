@@ -177,7 +177,7 @@ class TaggerConfig:
     batch_words: int = 8192
     epoch_words: int = 2_000_000  # about so many words between two validations
     most_errors: float = 0.3  # share of words heard wrongly in the worst windows
-    bfloat16: bool = False  # products in 16 bits: twice as fast where the processor has them
+    bfloat16: bool = False  # products in 16 bits: faster where the processor has them
 
     def __post_init__(self) -> None:
         _limit(self, 2, 10**7, "rows")

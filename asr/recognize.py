@@ -98,7 +98,8 @@ class Recognizer:
         """Yield the speech between two pauses as a segment, in plain words, once it is decoded.
 
         Arguments and errors are those of `transcribe`. If the middle of a file is damaged, the
-        segments before the damage come first, then the error.
+        segments before the damage come first, then the error. With a writer, segments have words
+        even if these are not asked for; their confidences are not calibrated then.
         """
         return self._decoded(self._stream(source), words, progress)
 

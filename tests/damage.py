@@ -1,6 +1,7 @@
 """Damaged files, read one after the other in a child process: a crash there names the seed."""
 
 import importlib
+import io
 import os
 import resource
 import subprocess
@@ -62,6 +63,16 @@ def with_other_bytes(content: bytes, random: np.random.Generator) -> bytes:
     for place in random.integers(len(changed), size=random.integers(1, 6)):
         changed[place] = random.choice((0, 1, 127, 128, 255, random.integers(256)))
     return bytes(changed)
+
+
+def damaged_npz(content: bytes, random: np.random.Generator) -> bytes:
+    """Return an archive of arrays with other bytes, or with other values in one of the arrays."""
+    if random.random() < 0.3:
+        return with_other_bytes(content, random)
+    arrays, file = dict(np.load(io.BytesIO(content))), io.BytesIO()
+    name = str(random.choice(list(arrays)))
+    np.savez(file, **{**arrays, name: with_other_value(arrays[name], random)})
+    return file.getvalue()
 
 
 def with_other_value(array: np.ndarray, random: np.random.Generator) -> np.ndarray:

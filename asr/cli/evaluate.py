@@ -140,7 +140,7 @@ def keep(model: Path, found: "DecoderConfig", calibration: "Calibration") -> Non
     save_settings(model, found)
     save_calibration(model, calibration)
     if is_bundle(model):
-        reseal(model)
+        reseal(model, "decoder.json", "calibration.json")
 
 
 if __name__ == "__main__":

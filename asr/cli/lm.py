@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from asr._progress import say
 from asr._streams import put
 from asr.cli import train_lstm
-from asr.cli.run import CommandParser, check_out, run
+from asr.cli.run import CommandParser, check_out, run, run_command_of
 from asr.cli.texts import add_writing, normalizer_of, sentences
 from asr.decode import LSTM
 from asr.errors import ConfigError
@@ -26,15 +26,8 @@ OUT_HELP = "file to write; its name gives the format: .arpa, .arpa.gz, .arpa.xz 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    words = sys.argv[1:] if argv is None else argv
-    parser = CommandParser(
-        "asr-lm",
-        usage="asr-lm COMMAND ...",
-        description="Make, measure and convert language models.",
-        epilog="asr-lm COMMAND --help explains a command.",
-    )
-    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=", ".join(COMMANDS))
-    return run("asr-lm", lambda: COMMANDS[parser.parse_args(words[:1]).command](words[1:]))
+    description = "Make, measure and convert language models."
+    return run_command_of("asr-lm", description, COMMANDS, argv)
 
 
 def train(words: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -51,6 +51,24 @@ def run(program: str, body: Callable[[], int]) -> int:
         return ConfigError.exit_status
     finally:
         _flush_messages()
+
+
+def run_command_of(
+    program: str,
+    description: str,
+    commands: Mapping[str, Callable[[list[str]], int]],
+    argv: list[str] | None,
+) -> int:
+    """Run the command that the first argument names, with the others; return its exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    parser = CommandParser(
+        program,
+        usage=f"{program} COMMAND ...",
+        description=description,
+        epilog=f"{program} COMMAND --help explains a command.",
+    )
+    parser.add_argument("command", metavar="COMMAND", choices=commands, help=", ".join(commands))
+    return run(program, lambda: commands[parser.parse_args(words[:1]).command](words[1:]))
 
 
 def _completed(body: Callable[[], int]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from asr._progress import say
 from asr._streams import put
-from asr.cli.run import CommandParser, check_given, given_model, run
+from asr.cli.run import CommandParser, check_given, given_model, run, run_command_of
 from asr.cli.train import add_run, launch_training, run_trainer
 from asr.config import Config, load_config
 from asr.errors import ConfigError
@@ -23,15 +23,8 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    words = sys.argv[1:] if argv is None else argv
-    parser = CommandParser(
-        "asr-text",
-        usage="asr-text COMMAND ...",
-        description="Capitals, punctuation and digits for recognised words.",
-        epilog="asr-text COMMAND --help explains a command.",
-    )
-    parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=", ".join(COMMANDS))
-    return run("asr-text", lambda: COMMANDS[parser.parse_args(words[:1]).command](words[1:]))
+    description = "Capitals, punctuation and digits for recognised words."
+    return run_command_of("asr-text", description, COMMANDS, argv)
 
 
 def train(words: list[str]) -> int:
@@ -131,8 +124,8 @@ def export(words: list[str]) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    """Write the tagger; the index of a bundle is written anew."""
-    from asr.export import is_bundle, read_bundle, reseal
+    """Write the tagger, and its sha256 into the index of a bundle."""
+    from asr.export import is_bundle, reseal
     from asr.readable import TAGGER, load_tagger, tuned
 
     check_given("EXPERIMENT", arguments.experiment)
@@ -140,12 +133,9 @@ def _export(arguments: argparse.Namespace) -> int:
     tagger = load_tagger(arguments.experiment)
     if arguments.tune:
         tagger = tuned(tagger, _read(tagger, arguments.tune))
-    bundled = is_bundle(model)
-    if bundled and not (model / TAGGER).exists():
-        read_bundle(model)  # a damaged one must not get a new index
     tagger.save(model / TAGGER)
-    if bundled:
-        reseal(model)
+    if is_bundle(model):
+        reseal(model, TAGGER)
     say(f"{model / TAGGER}: {(model / TAGGER).stat().st_size / 1e6:.1f} MB")
     return 0
 
@@ -155,7 +145,7 @@ def judge(words: list[str]) -> int:
     parser = CommandParser(
         "asr-text judge",
         description="Print precision, recall and F1 of marks and capitals on written text, with "
-        "counts, beside a rule that knows nothing but pauses.",
+        "counts, beside a rule that knows nothing but pauses and the word I.",
     )
     parser.add_argument("model", help="folder with a tagger, or the name of a model")
     parser.add_argument("texts", nargs="+", metavar="TEXT", help="written text; .gz, .xz")
@@ -180,11 +170,7 @@ def _judge(arguments: argparse.Namespace) -> int:
         ("rule", judged_by_rule(text, arguments.pauses)),
     ):
         for tag, count in counts.items():
-            put(
-                f"{name:7}{tag:12} F1 {count.f1:.3f}  precision {count.precision:.3f}  "
-                f"recall {count.recall:.3f}  [ {count.right} right, {count.given} given, "
-                f"{count.reference} in the text ]"
-            )
+            put(f"{name:7}{tag:12} {count}")
     return 0
 
 

@@ -115,14 +115,20 @@ def write_bundle(folder: Path, info: BundleInfo, graph: bytes, copied: Mapping[s
         ) from error
 
 
-def reseal(folder: Path) -> None:
-    """Write the index of a bundle anew for the files that it has now, such as tuned weights.
+def reseal(folder: Path, *names: str) -> None:
+    """Write the index of a bundle anew after some of its files changed, such as tuned weights.
+
+    It vouches for no other file anew, so damage to one is still found.
+
+    Args:
+        folder: the bundle.
+        names: the files, in FILES.
 
     Raises:
         CheckpointError: the index cannot be read or written.
     """
     index = _read_index(folder / INDEX)
-    index["files"] = {name: _digest(folder / name) for name in FILES if (folder / name).exists()}
+    index["files"] |= {name: _digest(folder / name) for name in names}
     try:
         write_atomically(folder / INDEX, json.dumps(index, indent=1) + "\n")
     except OSError as error:

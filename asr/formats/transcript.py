@@ -35,7 +35,7 @@ class Segment:
     text: str
     start: float
     end: float
-    words: tuple[Word, ...] = ()  # where they are asked for
+    words: tuple[Word, ...] = ()  # where they are asked for, or a tagger needs their times
 
 
 @dataclass(frozen=True)

@@ -24,3 +24,10 @@ from .npz import read_npz as read_npz
 from .pruning import prune as prune
 from .trie import Level as Level
 from .vocabulary import BOUNDARY as BOUNDARY, LmVocabulary as LmVocabulary
+from .weights import (
+    cell_step as cell_step,
+    check_weights as check_weights,
+    packed_rows as packed_rows,
+    packed_weights as packed_weights,
+    unpacked_weights as unpacked_weights,
+)

@@ -21,15 +21,10 @@ from asr.errors import LanguageModelError
 from asr.lm.files import created
 from asr.lm.npz import read_npz
 from asr.lm.vocabulary import LmVocabulary
+from asr.lm.weights import Floats, cell_step, check_weights, packed_weights, unpacked_weights
 
 if TYPE_CHECKING:
     from asr.lm.neural import LstmLanguageModel
-
-Floats = NDArray[np.floating[Any]]  # 32 bits each
-
-_LARGEST = 127  # code of 8 bits
-_LARGEST_WEIGHT = 1e4  # so that no sum of products leaves float32
-_SCALE = ".scale"  # suffix of a matrix's name: the weight that code 1 stands for, in each row
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +50,7 @@ class LstmArrays:
             with open_regular(path) as file:
                 content = file.read()
             arrays = cls._unpacked(read_npz(content, len(content)))  # `save` does not pack
-            arrays._check()
+            check_weights(arrays.weights, arrays._shapes())
         except Exception as error:  # a damaged archive raises many kinds, of no common class
             raise LanguageModelError(
                 f"{path}: not an LSTM language model ({error}); give the --out folder of asr-lm "
@@ -72,27 +67,7 @@ class LstmArrays:
     def _unpacked(cls, stored: dict[str, NDArray[Any]]) -> "LstmArrays":
         """Return the model whose arrays, in 8 bits, a file holds."""
         tokens, unit = (stored.pop(name).tobytes().decode() for name in ("tokens", "unit"))
-        scales = {name: stored.pop(name) for name in list(stored) if name.endswith(_SCALE)}
-        weights = dict[str, Floats]()
-        for name, codes in stored.items():
-            scale = scales.get(name + _SCALE, np.ones((), np.float32))
-            if scale.shape not in ((), (len(codes), 1)):
-                raise ValueError(f"{name} has scales of shape {scale.shape}")
-            weights[name] = codes.astype(np.float32) * scale.astype(np.float32)
-        return cls(LmVocabulary(tuple(tokens.split("\n")), unit), weights)
-
-    def _check(self) -> None:
-        """Check that all weights are there, fit together, and are numbers of a usual size.
-
-        Raises:
-            Exception: of many kinds, if they are not.
-        """
-        shapes = {name: weight.shape for name, weight in self.weights.items()}
-        if shapes != self._shapes():
-            raise ValueError("its parts do not fit together")
-        for name, weight in self.weights.items():
-            if not np.abs(weight).max(initial=0.0) <= _LARGEST_WEIGHT:  # true for NaN, too
-                raise ValueError(f"{name} has a weight that is not within {_LARGEST_WEIGHT:g}")
+        return cls(LmVocabulary(tuple(tokens.split("\n")), unit), unpacked_weights(stored))
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape that each weight must have, given the sizes of a few."""
@@ -123,12 +98,7 @@ class LstmArrays:
             "tokens": np.frombuffer("\n".join(self.vocabulary.tokens).encode(), np.uint8),
             "unit": np.frombuffer(self.vocabulary.unit.encode(), np.uint8),
         }
-        for name, weight in self.weights.items():
-            stored[name] = weight
-            if weight.ndim == 2:
-                scale = np.abs(weight).max(axis=1, keepdims=True).clip(min=1e-20) / _LARGEST
-                stored[name] = np.rint(weight / scale).astype(np.int8)
-                stored[name + _SCALE] = scale
+        stored |= packed_weights(self.weights)
         with created(path) as file:
             np.savez(file, **stored)
 
@@ -147,9 +117,8 @@ class LstmArrays:
             sums = inputs @ weights[f"network.weight_ih_l{layer}"].T
             sums += hidden @ weights[f"network.weight_hh_l{layer}"].T
             sums += weights[f"network.bias_ih_l{layer}"] + weights[f"network.bias_hh_l{layer}"]
-            i, f, g, o = np.split(sums, 4, axis=1)
-            cell[:] = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
-            inputs = hidden[:] = _sigmoid(o) * np.tanh(cell)
+            inputs, cell[:] = cell_step(sums, cell)
+            hidden[:] = inputs
         return state
 
     def log_probs(self, hidden: Floats, tokens: NDArray[np.int64]) -> Floats:
@@ -171,10 +140,6 @@ class LstmArrays:
         tails = [len(w) for name, w in self.weights.items() if name.endswith(".1.weight")]
         first = len(self.weights["softmax.head.weight"]) - len(tails)
         return np.cumsum([first, *tails])
-
-
-def _sigmoid(values: Floats) -> Floats:
-    return (1 + np.tanh(values / 2)) / 2  # tanh, unlike exp, does not overflow
 
 
 def _log_softmax(values: Floats) -> Floats:

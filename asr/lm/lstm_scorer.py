@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asr.lm.lstm_arrays import Floats, LstmArrays
+from asr.lm.lstm_arrays import LstmArrays
 from asr.lm.vocabulary import BOUNDARY, UNKNOWN
+from asr.lm.weights import Floats
 
 History = tuple[int, ...]  # the last tokens before a token
 Continuation = tuple[History, int]  # a history and the token after it

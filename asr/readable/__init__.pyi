@@ -7,6 +7,7 @@ from .judgement import (
     judged as judged,
     judged_by_rule as judged_by_rule,
     mean_f1 as mean_f1,
+    rule_tags as rule_tags,
     tuned as tuned,
 )
 from .network import (
@@ -14,7 +15,7 @@ from .network import (
     TaggerNetwork as TaggerNetwork,
     load_tagger as load_tagger,
 )
-from .numbers import Numeral as Numeral, numerals as numerals
+from .numbers import numerals as numerals
 from .simulation import (
     Alike as Alike,
     Tagged as Tagged,
@@ -23,7 +24,12 @@ from .simulation import (
     misheard as misheard,
 )
 from .tagger import TAGGER as TAGGER, Tagger as Tagger, TaggerInfo as TaggerInfo
-from .writer import LiveWriter as LiveWriter, Writer as Writer, text_of as text_of
+from .writer import (
+    LiveWriter as LiveWriter,
+    Writer as Writer,
+    pauses_of as pauses_of,
+    text_of as text_of,
+)
 from .written import (
     PERIOD as PERIOD,
     WrittenForms as WrittenForms,

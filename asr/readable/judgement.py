@@ -1,12 +1,13 @@
 """Judge tags: precision, recall and F1 of capitals and marks, with their counts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.readable.simulation import draw_lengths
-from asr.readable.tagger import Tagger
+from asr.readable.tagger import Silences, Tagger
 from asr.readable.written import (
     CAPITAL,
     CASES,
@@ -70,6 +71,12 @@ class TagCounts:
         both = self.reference + self.given
         return 2 * self.right / both if both else 0.0
 
+    def __str__(self) -> str:
+        return (
+            f"F1 {self.f1:.3f}  precision {self.precision:.3f}  recall {self.recall:.3f}  "
+            f"[ {self.right} right, {self.given} given, {self.reference} in the text ]"
+        )
+
 
 def count_tags(reference: tuple[Tags, Tags], given: tuple[Tags, Tags]) -> dict[str, TagCounts]:
     """Count tags, by name: each mark, and `capital`, any form that is not lower case.
@@ -132,15 +139,23 @@ def tuned(tagger: Tagger, text: WrittenText) -> Tagger:
 
 
 def judged_by_rule(text: WrittenText, pauses: str) -> dict[str, TagCounts]:
-    """Count the tags that a rule gives: a period at each long pause, a capital after it.
+    """Count the tags that `rule_tags` gives to the words of a written text; as `judged`."""
+    words = [text.words[word] for word in text.ids.tolist()]
+    return count_tags((text.cases, text.marks), rule_tags(words, _lengths(text, pauses)))
+
+
+def rule_tags(words: Sequence[str], pauses: Silences) -> tuple[Tags, Tags]:
+    """Return capital forms and marks by a rule: a period at each long pause, a capital after it.
 
     The pronoun I is a capital, too. Pauses that are not known count as none.
+
+    Args:
+        words: in lower case.
+        pauses: the seconds of silence after each word; NaN where that is not known.
     """
-    long = np.nan_to_num(_lengths(text, pauses)) >= RULE_PAUSE_S
-    marks = np.where(long, PERIOD, NONE)
-    pronouns = [place for place, word in enumerate(text.words) if word.split("'")[0] == "i"]
-    cases = np.where(np.isin(text.ids, pronouns), CAPITAL, LOWER)
-    return count_tags((text.cases, text.marks), (capitals(cases, marks), marks))
+    marks = np.where(np.nan_to_num(pauses) >= RULE_PAUSE_S, PERIOD, NONE)
+    pronouns = np.array([word.split("'")[0] == "i" for word in words])
+    return capitals(np.where(pronouns, CAPITAL, LOWER), marks), marks
 
 
 def _lengths(text: WrittenText, pauses: str) -> NDArray[np.float64]:

@@ -85,7 +85,6 @@ class _Count(NamedTuple):
 
     value: int
     stop: int
-    is_round: bool = False  # ends with a magnitude, as two million
     is_hundreds: bool = False  # counts hundreds, as nineteen hundred
 
 
@@ -115,16 +114,19 @@ class _NumberWords:
         return self.at(place - 1) if place > 0 and not self._breaks[place - 1] else ""
 
 
-def numerals(words: Sequence[str], breaks: Sequence[bool] | None = None) -> list[Numeral]:
+def numerals(
+    words: Sequence[str], breaks: Sequence[bool] | None = None, first: int = 0
+) -> list[Numeral]:
     """Return the numbers that are to be written in digits, in order.
 
     Args:
         words: in lower case.
         breaks: whether a mark or pause after a word ends a number; None: never.
+        first: the first word that can be part of a number; those before it are context.
     """
     text = _NumberWords(words, breaks if breaks is not None else [False] * len(words))
     found: list[Numeral] = []
-    at = 0
+    at = first
     while at < len(words):
         numeral, at = _first(text, at)
         if numeral:
@@ -186,7 +188,7 @@ def _group(text: _NumberWords, at: int) -> _Count | None:
         rest = None
     many = small.value >= 10
     return _Count(
-        100 * small.value + (rest.value if rest else 0), rest.stop if rest else stop, False, many
+        100 * small.value + (rest.value if rest else 0), rest.stop if rest else stop, many
     )
 
 
@@ -194,7 +196,7 @@ def _count(text: _NumberWords, at: int) -> _Count | None:
     """Read a whole number of any size, such as two million three hundred thousand and five."""
     if text.at(at) == "zero":
         return _Count(0, at + 1)
-    value, stop, largest, is_round, hundreds = 0, at, 10**15, False, False
+    value, stop, largest, hundreds = 0, at, 10**15, False
     while True:
         start = stop
         if value and text.next(stop) == "and":
@@ -211,10 +213,10 @@ def _count(text: _NumberWords, at: int) -> _Count | None:
             break
         value += group.value * magnitude
         stop = group.stop + (magnitude > 1)
-        largest, is_round, hundreds = magnitude, magnitude > 1, group.is_hundreds and magnitude == 1
+        largest, hundreds = magnitude, group.is_hundreds and magnitude == 1
         if magnitude == 1:
             break
-    return _Count(value, stop, is_round, hundreds) if stop > at else None
+    return _Count(value, stop, hundreds) if stop > at else None
 
 
 def _written(value: int) -> str:

@@ -18,8 +18,16 @@ from numpy.typing import NDArray
 
 from asr._atomic import created_atomically
 from asr._json import parse_json, typed
+from asr._regular import open_regular
 from asr.errors import CheckpointError
-from asr.lm import read_npz
+from asr.lm import (
+    cell_step,
+    check_weights,
+    packed_rows,
+    packed_weights,
+    read_npz,
+    unpacked_weights,
+)
 from asr.readable.features import PAUSES, PIECES, pause_kinds, word_rows
 from asr.readable.written import CASES, MARKS
 
@@ -29,11 +37,9 @@ if TYPE_CHECKING:
 TAGGER = "tagger.npz"  # in a model's folder
 WINDOW = 128  # words
 CONTEXT = 24  # words of a window, on each side, whose tags another window decides
+_AT_ONCE = 64  # windows in memory, so that it does not grow with the text
 _MOST_BYTES = 2**26  # of the file
 _MOST_LAYERS = 16
-_LARGEST = 127  # code of 8 bits
-_LARGEST_WEIGHT = 1e4  # so that no sum of products leaves float32
-_SCALE = ".scale"  # suffix of a matrix's name: the weight that code 1 stands for, in each row
 _EPSILON = 1e-5  # of layer normalisation, as in torch
 
 Floats = NDArray[np.floating[Any]]
@@ -83,18 +89,21 @@ class Tagger:
         """
         stored = read_npz(content, len(content))  # `save` does not pack
         info = typed(parse_json(stored.pop("info").tobytes()), TaggerInfo)
-        table, scales = stored.pop("words.weight"), stored.pop("words.weight" + _SCALE)
-        if table.dtype != np.int8 or scales.shape != (len(table), 1):
+        table, scales = stored.pop("words.weight"), stored.pop("words.weight.scale")
+        if table.dtype != np.int8 or not len(table) or scales.shape != (len(table), 1):
             raise ValueError("its table of words has no 8 bits a weight, with a scale a row")
-        tagger = cls(info, _unpacked(stored), table, scales.astype(np.float32))
-        tagger._check()
+        tagger = cls(info, unpacked_weights(stored), table, scales.astype(np.float32))
+        check_weights(
+            {**tagger.weights, "words.weight": 128 * tagger.scales},
+            {**tagger._shapes(), "words.weight": scales.shape},
+        )
         return tagger
 
     @classmethod
     def of(cls, network: "TaggerNetwork", info: TaggerInfo) -> "Tagger":
         """Return the tagger of a trained network; its table of words is rounded to 8 bits."""
         weights = {name: w.numpy().copy() for name, w in network.state_dict().items()}
-        table, scales = _packed(weights.pop("words.weight"))
+        table, scales = packed_rows(weights.pop("words.weight"))
         return cls(info, weights, table, scales)
 
     def save(self, path: Path) -> None:
@@ -105,27 +114,10 @@ class Tagger:
         """
         info = json.dumps(asdict(self.info))
         stored: dict[str, Any] = {"info": np.frombuffer(info.encode(), np.uint8)}
-        stored |= {"words.weight": self.table, "words.weight" + _SCALE: self.scales}
-        for name, weight in self.weights.items():
-            stored[name] = weight
-            if weight.ndim == 2:
-                stored[name], stored[name + _SCALE] = _packed(weight)
+        stored |= {"words.weight": self.table, "words.weight.scale": self.scales}
+        stored |= packed_weights(self.weights)
         with created_atomically(path) as file:
             np.savez(file, **stored)
-
-    def _check(self) -> None:
-        """Check that all weights are there, fit together, and are numbers of a usual size.
-
-        Raises:
-            ValueError: they are not.
-        """
-        shapes = {name: weight.shape for name, weight in self.weights.items()}
-        if shapes != self._shapes() or not len(self.table):
-            raise ValueError("its parts do not fit together")
-        largest = [np.abs(weight).max(initial=0.0) for weight in self.weights.values()]
-        largest.append(np.abs(self.scales).max(initial=0.0) * 128)
-        if not all(size <= _LARGEST_WEIGHT for size in largest):  # true for NaN, too
-            raise ValueError(f"it has a weight that is not within {_LARGEST_WEIGHT:g}")
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape that each weight must have, given the sizes of a few."""
@@ -168,14 +160,15 @@ class Tagger:
         num_words = len(words)
         if not num_words:
             return np.zeros((0, len(CASES))), np.zeros((0, len(MARKS)))
-        inputs = self._inputs(words, pauses)
         length = min(WINDOW, num_words)
-        starts = _starts(num_words, length)
-        scores = self._scores(np.stack([inputs[start : start + length] for start in starts]))
-        found = np.empty((num_words, scores.shape[2]), np.float32)
-        for start, window in zip(starts, scores, strict=True):
-            first = CONTEXT if start else 0  # later windows overwrite the end of earlier ones
-            found[start + first : start + length] = window[first:]
+        parts = [slice(start, start + length) for start in _starts(num_words, length)]
+        found = np.empty((num_words, len(CASES) + len(MARKS)), np.float32)
+        for at in range(0, len(parts), _AT_ONCE):
+            some = parts[at : at + _AT_ONCE]
+            inputs = np.stack([self._inputs(words[part], pauses[part]) for part in some])
+            for part, window in zip(some, self._scores(inputs), strict=True):
+                first = CONTEXT if part.start else 0  # later windows overwrite the end of earlier
+                found[part][first:] = window[first:]
         return found[:, : len(CASES)], found[:, len(CASES) :]
 
     def _inputs(self, words: Sequence[str], pauses: Silences) -> Floats:
@@ -211,9 +204,8 @@ class Tagger:
         cell: Floats = np.zeros((num_windows, hidden), np.float32)
         states = np.empty((num_windows, length, hidden), np.float32)
         for time in range(length):
-            i, f, g, o = np.split(sums[:, time] + state @ recurrent, 4, axis=1)
-            cell = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
-            states[:, time] = state = _sigmoid(o) * np.tanh(cell)
+            state, cell = cell_step(sums[:, time] + state @ recurrent, cell)
+            states[:, time] = state
         return states
 
 
@@ -227,36 +219,14 @@ def _content(path: Path) -> bytes:
     """Return the bytes of a regular file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no file, or larger than any tagger.
+        OSError: it cannot be read, or is no file.
+        ValueError: it is larger than any tagger.
     """
-    if path.exists() and not path.is_file():  # a pipe would never end
-        raise ValueError("it is no regular file")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise ValueError(f"it has more than {_MOST_BYTES} bytes")
     return content
-
-
-def _packed(weight: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Return a matrix in 8 bits, and the weight that code 1 stands for in each row."""
-    scale = np.abs(weight).max(axis=1, keepdims=True).clip(min=1e-20) / _LARGEST
-    return np.rint(weight / scale).astype(np.int8), scale.astype(np.float32)
-
-
-def _unpacked(stored: dict[str, NDArray[Any]]) -> dict[str, Floats]:
-    """Return the weights that a file holds, in 32 bits."""
-    scales = {name: stored.pop(name) for name in list(stored) if name.endswith(_SCALE)}
-    weights = dict[str, Floats]()
-    for name, codes in stored.items():
-        scale = scales.pop(name + _SCALE, np.ones((), np.float32))
-        if scale.shape not in ((), (len(codes), 1)):
-            raise ValueError(f"{name} has scales of shape {scale.shape}")
-        weights[name] = codes.astype(np.float32) * scale.astype(np.float32)
-    if scales:
-        raise ValueError(f"{', '.join(scales)}: scales of no weight")
-    return weights
 
 
 def _normalized(hidden: Floats) -> Floats:
@@ -265,7 +235,3 @@ def _normalized(hidden: Floats) -> Floats:
     variance = np.square(centred).mean(axis=-1, keepdims=True)
     result: Floats = centred / np.sqrt(variance + np.float32(_EPSILON))
     return result
-
-
-def _sigmoid(values: Floats) -> Floats:
-    return (1 + np.tanh(values / 2)) / 2  # tanh, unlike exp, does not overflow

@@ -60,7 +60,6 @@ class Writer:
 
     def __init__(self, tagger: Tagger, numbers: Numbers = "digits") -> None:
         self.tagger = tagger
-        self.numbers = numbers
         self._digits = numbers == "digits" and tagger.info.english
 
     def rewrite(self, transcript: Transcript, words: Sequence[Word]) -> Transcript:
@@ -130,8 +129,7 @@ class Writer:
         if self._digits:
             breaks = [mark not in (NONE, HYPHEN) for mark in plan.marks]
             lowered = [word.lower() for word in plan.words]
-            in_digits = numerals(lowered[at:], breaks[at:])
-            found = {n.first + at: Numeral(n.first + at, n.stop + at, n.text) for n in in_digits}
+            found = {numeral.first: numeral for numeral in numerals(lowered, breaks, at)}
         while at < len(plan.words):
             if at in found:
                 yield self._capitalised(found[at], plan)

@@ -15,7 +15,7 @@ import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -172,12 +172,7 @@ class Parser:
 
     def __init__(self, normalizer: Normalizer) -> None:
         self.abbreviations = ENGLISH if normalizer.numbers == "en" else {}
-        self._normalized = Normalizer(
-            case="keep",
-            numbers=normalizer.numbers,
-            strip_accents=normalizer.strip_accents,
-            keep=normalizer.keep,
-        )
+        self._normalized = replace(normalizer, case="keep")
         self._known: dict[str, tuple[tuple[Piece, ...], int]] = {}
 
     def pieces(self, line: str) -> list[Piece]:

@@ -174,6 +174,8 @@ class Line:
 
     def _append(self, words: Sequence[Word], *, is_end: bool) -> None:
         """Write words that are now sure, or of readable text those that others follow."""
+        if not (words or is_end):
+            return  # nothing that a tagger has not read
         spoken = [word.word for word in words]
         self._sure += spoken
         self._until = words[-1].end if words else self._until

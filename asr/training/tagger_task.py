@@ -123,7 +123,8 @@ class TaggerTask:
         starts = np.arange(0, len(text) - window + 1, window)
         own = starts[self._own(range(len(starts)))]
         total = torch.zeros(2, dtype=torch.float64, device=self.device)
-        counts: dict[str, TagCounts] = {}
+        none = np.zeros(0, np.int64)
+        counts = count_tags((none, none), (none, none))  # a process may have no window
         for at in range(0, len(own), 64):
             windows = [
                 self.valid.window(start, window, np.random.default_rng([start]), mode)
@@ -133,14 +134,15 @@ class TaggerTask:
             ]
             batch = self.valid.batch(windows).to(self.device)
             cases, marks = model(batch.rows, batch.pauses, batch.num_words)
-            total += torch.tensor([_loss(cases, marks, batch).item(), batch.num_words.sum()])
+            total[0] += _loss(cases, marks, batch)
+            total[1] += batch.num_words.sum()
             given = (cases.argmax(2).cpu().numpy(), marks.argmax(2).cpu().numpy())
             for row, tagged in enumerate(windows):
                 found = count_tags(
                     (tagged.cases, tagged.marks),
                     (capitals(given[0][row], given[1][row]), given[1][row]),
                 )
-                counts = {name: counts.get(name, TagCounts()) + found[name] for name in found}
+                counts = {name: counts[name] + found[name] for name in found}
         return self._figures(total, counts)
 
     def _figures(self, total: Tensor, counts: dict[str, TagCounts]) -> dict[str, float]:

@@ -14,19 +14,27 @@ rule that puts a period at each pause of 0.45 s and a capital after it.
 
 import json
 import sys
-from itertools import pairwise
 from math import nan
 from pathlib import Path
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from asr.readable import TAGGER, TagCounts, Tagger, WrittenText, capitals, count_tags
+from asr.formats import Word
+from asr.readable import (
+    TAGGER,
+    TagCounts,
+    Tagger,
+    WrittenText,
+    capitals,
+    count_tags,
+    pauses_of,
+    rule_tags,
+)
 from asr.text import Normalizer
 
 RUN = 8  # words in a row that a stretch of a book and the recording have in common
 MOST_DELETED = 3  # words that were not recognised; more of them were not read
-RULE_PAUSE_S = 0.45
 
 
 def stretch(words: list[str], book: list[str]) -> slice:
@@ -64,18 +72,15 @@ def main() -> int:
     num_words = 0
     for path in sorted(transcripts.glob("*.json")):
         book = books / f"{path.stem}.txt"
-        spoken = json.loads(path.read_text(encoding="utf-8"))["words"]
-        words = [word["word"].lower() for word in spoken]
-        pauses = [max(0.0, b["start"] - a["end"]) for a, b in pairwise(spoken)] + [nan]
+        spoken = [Word(**word) for word in json.loads(path.read_text(encoding="utf-8"))["words"]]
+        words, pauses = [word.word.lower() for word in spoken], pauses_of(spoken)
         cases, marks, known = carried(words, WrittenText.read([str(book)], Normalizer()))
         num_words += int(known.sum())
         found = {
             "tagger": [scores.argmax(axis=1) for scores in tagger.tag(words, pauses)],
             "no pauses": [s.argmax(axis=1) for s in tagger.tag(words, [nan] * len(words))],
+            "rule": rule_tags(words, pauses),
         }
-        long = np.nan_to_num(np.array(pauses)) >= RULE_PAUSE_S
-        pronoun = np.array([word.split("'")[0] == "i" for word in words])
-        found["rule"] = [pronoun.astype(int), np.where(long, 2, 0)]
         for name, (own_cases, own_marks) in found.items():
             own = (capitals(own_cases, own_marks)[known], own_marks[known])
             counts = count_tags((cases[known], marks[known]), own)
@@ -84,11 +89,7 @@ def main() -> int:
     print(f"{num_words} recognised words")
     for name, counts in totals.items():
         for tag, count in counts.items():
-            print(
-                f"{name:10}{tag:12} F1 {count.f1:.3f}  precision {count.precision:.3f}  "
-                f"recall {count.recall:.3f}  [ {count.right} right, {count.given} given, "
-                f"{count.reference} in the text ]"
-            )
+            print(f"{name:10}{tag:12} {count}")
     return 0
 
 

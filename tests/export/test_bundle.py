@@ -362,13 +362,20 @@ def test_phones_that_do_not_fit_the_model(spoken_bundle: Path, spoken_experiment
     for folder in (spoken_bundle, spoken_experiment):
         tokens = (folder / "phones.txt").read_text().splitlines()
         (folder / "phones.txt").write_text("\n".join(tokens[:-1]) + "\n")
-    reseal(spoken_bundle)
+    reseal(spoken_bundle, "phones.txt")
     open_acoustics(spoken_bundle)
     assert "gives (5,) log-probabilities a frame, for 4 tokens" in refusal(
         spoken_bundle, phones=True
     )
     for phones in (False, True):
         assert "does not fit config.json" in refusal(spoken_experiment, phones=phones)
+
+
+def test_a_new_index_vouches_for_the_named_files_alone(spoken_bundle: Path):
+    with (spoken_bundle / "tokens.txt").open("a") as file:
+        file.write("more\n")
+    reseal(spoken_bundle, "phones.txt")
+    assert "tokens.txt: its sha256 is not the one in bundle.json" in refusal(spoken_bundle)
 
 
 # What a stranger's model may not do.

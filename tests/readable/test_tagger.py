@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damage import outcomes, with_other_bytes, with_other_value
+from damage import damaged_npz, outcomes
 
 from asr.errors import CheckpointError
 from asr.readable import Tagger
@@ -82,13 +82,8 @@ def stored(path: Path) -> dict[str, np.ndarray]:
 def attempt(seed: int, folder: Path) -> bool:
     """Read a damaged tagger and tag with it, unless it is refused."""
     random = np.random.default_rng(seed)
-    content, path = (folder / "whole.npz").read_bytes(), folder / "tagger.npz"
-    if random.random() < 0.3:
-        path.write_bytes(with_other_bytes(content, random))
-    else:
-        arrays = dict(np.load(io.BytesIO(content)))
-        name = str(random.choice(list(arrays)))
-        np.savez(path, **{**arrays, name: with_other_value(arrays[name], random)})
+    path = folder / "tagger.npz"
+    path.write_bytes(damaged_npz((folder / "whole.npz").read_bytes(), random))
     try:
         with np.errstate(all="ignore"):
             tagger = Tagger.load(path)
@@ -127,9 +122,9 @@ def test_arrays_that_break_a_rule(tmp_path: Path):
 def test_what_is_no_file_is_refused(tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"none\.npz: not a tagger"):
         Tagger.load(tmp_path / "none.npz")
-    with pytest.raises(CheckpointError, match="no regular file"):
+    with pytest.raises(CheckpointError, match="Is a directory"):
         Tagger.load(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(CheckpointError, match="no regular file"):
+        with pytest.raises(CheckpointError, match="is a pipe, socket or device, not a file"):
             Tagger.load(tmp_path / "pipe")

@@ -104,6 +104,16 @@ def test_live_text_is_the_same_in_pieces_and_each_word_is_written_once():
     assert writer.write(["NEXT"], is_end=True) == ["Next"]
 
 
+def test_live_numbers_know_the_word_that_was_written_before_them():
+    writer, words = Writer(ScriptedTagger({})), said("LOOK AT PAGE FIVE AND THEN GO ON AND ON")
+    live, found = LiveWriter(writer), list[str]()
+    for count in range(len(words)):
+        found += live.write(words[:count], is_end=False)
+    found += live.write(words, is_end=True)
+    assert found[:4] == ["Look", "at", "page", "5"]
+    assert text_of(writer.write(words)) == " ".join(found) + "."
+
+
 WORDS = tuple(
     Word(word, float(at), at + 0.5, 0.9)
     for at, word in enumerate(said("THEN MISTER MCFEE PAID TWENTY DOLLARS HERE NOW"))

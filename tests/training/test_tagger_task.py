@@ -5,18 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from asr.cli import text
+from asr.config import load_config
+from asr.distributed import ProcessGroup
 from asr.readable import (
     TAGGER,
     Alike,
     Tagged,
     Tagger,
     Writer,
+    WrittenText,
     draw_lengths,
     misheard,
     text_of,
 )
+from asr.text import Normalizer
+from asr.training import TaggerTask
 
 NAMES = ["Anna", "Otto", "Mia"]
 VERBS = ["sees", "hears", "likes"]
@@ -132,3 +138,33 @@ def test_speakers_pause_where_sentences_end():
     assert np.isnan(draw_lengths(marks, np.random.default_rng(0), "none")).all()
     long = draw_lengths(marks, np.random.default_rng(0), "long")
     assert np.nanmin(long) > 0.3 and np.isnan(long).mean() > 0.5
+
+
+def make_task(trained: Path, valid: Path, *options: str, **group: object) -> TaggerTask:
+    torch.manual_seed(0)
+    config = load_config("conf/tagger.toml", [*SMALL, *options])
+    texts = [WrittenText.read([str(path)], Normalizer()) for path in (trained / "train.txt", valid)]
+    return TaggerTask(config, *texts, group=ProcessGroup(**group), device="cpu")
+
+
+def test_a_process_without_windows_sums_as_many_figures(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "short.txt").write_text("Now Anna sees Otto.\n" * 4)  # one window
+    shapes = []
+    monkeypatch.setattr(
+        ProcessGroup, "sum", lambda _, tensors: shapes.append([tensor.shape for tensor in tensors])
+    )
+    for rank in (0, 1):
+        task = make_task(trained, tmp_path / "short.txt", rank=rank, size=2)
+        task.validate(task.model.eval())
+    assert shapes[0] == shapes[1]
+
+
+def test_16_bits_change_the_loss_a_little(trained: Path):
+    losses = []
+    for value in ("false", "true"):
+        task = make_task(trained, trained / "valid.txt", f"tagger.bfloat16={value}")
+        batch = next(iter(task.batches(0)))
+        losses.append(task.loss(batch, torch.Generator())[0].item())
+    assert losses[0] != losses[1] == pytest.approx(losses[0], rel=0.02)
