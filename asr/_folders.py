@@ -7,6 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 CONFS = PACKAGE / "conf"  # the configurations that come with the package
 MODELS_VARIABLE = "ASR_MODELS"  # folders of models, separated as in PATH
+INDEXES = ("config.json", "bundle.json")  # of asr-train and asr-export; a model has one, or both
 
 
 def model_folders() -> list[Path]:
@@ -34,7 +35,8 @@ def named_models() -> dict[str, Path]:
 
 def _folders_in(folder: Path) -> Iterator[Path]:
     try:
-        yield from sorted(path for path in folder.iterdir() if (path / "config.json").exists())
+        paths = sorted(folder.iterdir())
+        yield from (path for path in paths if any((path / name).exists() for name in INDEXES))
     except OSError:  # not there, or not to be read
         return
 

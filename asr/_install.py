@@ -5,7 +5,6 @@ public index, and `pip install asr` would bring that one.
 """
 
 from functools import cache
-from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 PACKAGE = "asr"
@@ -15,12 +14,16 @@ ROOT = Path(__file__).resolve().parents[1]
 @cache
 def distribution_name() -> str | None:
     """Return the name that this package was installed under; None if it was not installed."""
+    from importlib.metadata import packages_distributions  # late: a third of a command's start
+
     named = sorted(packages_distributions().get(PACKAGE, []), key=lambda name: name == PACKAGE)
     return next((name for name in named if _holds_this(name)), None)
 
 
 def _holds_this(name: str) -> bool:
     """Return whether a distribution holds the files of this package, or links to them."""
+    from importlib.metadata import distribution
+
     installed = distribution(name)
     own = any(str(file) == "asr/_install.py" for file in installed.files or [])
     return own or ROOT.as_uri() in (installed.read_text("direct_url.json") or "")

@@ -14,7 +14,8 @@ Numbers in digits become English words:
 Fractions, times and ranges are read as their numbers: 1/2 is "one two", 10:30 is "ten thirty".
 
 Other languages are presets of the settings (`language_settings`). Their numbers become words by the
-package num2words, which is optional: 1.234,5 is read as one number, and 1905 as a year.
+package num2words, which is optional: 1.234,5 is read as one number, and 1905 as a year where the
+language says nineteen hundred (YEARS).
 """
 
 import io

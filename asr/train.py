@@ -374,7 +374,8 @@ class Trainer:
     def _say_epoch(self, figures: dict[str, float]) -> None:
         done, epochs = self.epoch + 1, self.config.epochs
         left_min = self.spent_s / done * (epochs - done) / 60
-        say("\n".join(epoch_lines(done, epochs, figures, left_min, self.best)))
+        for line in epoch_lines(done, epochs, figures, left_min, self.best):
+            say(line)
 
 
 def chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -207,3 +207,7 @@ def test_every_number_has_finite_limits():
                 huge = {section.name: {key: type(default)(1e30)}}
                 with pytest.raises(ConfigError, match=rf"{section.name}\.{key} is .*allowed"):
                     config_from_dict(huge)
+
+
+def test_the_preset_for_five_hours_is_the_recipe():
+    assert load_config("five-hours") == load_config("blstm_ctc")

@@ -9,7 +9,6 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ SHARES = "75/10/15"
 LEAST_S = 60.0  # of speech: less says nothing about a model
 WORK = "adaptation"  # the folder in NEW for the sets and the training run
 WARPS = ("0.96", "1.04")  # as the English model has them: each recording is heard twice
-LEFT_BEHIND = ("last", "events.out.*", LOCK)  # of the training run: they only serve to resume it
+LEFT_BEHIND = ("last", "events.out.*", LOCK, WORK)  # they only serve to resume a training run
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -76,6 +75,7 @@ def _adapt(
     say(before.nist_lines()[0])
 
     from asr.cli import export, train
+    from asr.export import is_bundle
 
     exp = work / "exp"
     sets = ["--train", str(work / "train.jsonl"), "--valid", str(work / "valid.jsonl")]
@@ -83,7 +83,7 @@ def _adapt(
     status = train.main([*words, *(["--resume"] if arguments.resume else [])])
     if status:
         return status
-    warps = ["--warps", *WARPS] if (base / "bundle.json").exists() else []
+    warps = ["--warps", *WARPS] if is_bundle(base) else []
     if status := export.main([str(exp), str(exp), "--int8", *warps]):
         return status
     after = _score(exp, test, work / "after")
@@ -134,20 +134,15 @@ def _sets(
             f"{', '.join(known[:5])}: the model has learned from speakers of this name already; if "
             "they are the same people, the figures before and after flatter it"
         )
-    made = split([replace(item, speaker=None) for item in utterances], shares, arguments.seed)
-    speaker = {item.id: item.speaker for item in utterances}
-    parts = {
-        name: [replace(item, speaker=speaker[item.id]) for item in part]
-        for name, part in made.parts.items()
-    }
-    for name, part in parts.items():
+    made = split(utterances, shares, arguments.seed, by_speaker=False)
+    for name, part in made.parts.items():
         write_manifest(work / f"{name}.jsonl", part)
-    minutes = {name: sum(i.duration for i in part) / 60 for name, part in parts.items()}
+    minutes = {name: sum(i.duration for i in part) / 60 for name, part in made.parts.items()}
     say(
         f"split by {made.by}: {minutes['train']:.1f} minutes to learn from, "
         f"{minutes['valid']:.1f} to choose the epoch by, {minutes['test']:.1f} to compare on"
     )
-    return parts["test"]
+    return made.parts["test"]
 
 
 def _score(model: Path, utterances: "list[Utterance]", out: Path) -> "System":

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from asr._streams import put
 from asr.cli.run import CommandParser, check_given, run
 from asr.config import Config, TextConfig, load_config
 from asr.errors import ConfigError, ManifestError
-from asr.manifest import language_of, read_manifest
+from asr.manifest import language_of, manifest_lines, parse_line
 from asr.text import language_settings
 
 if TYPE_CHECKING:
@@ -137,11 +138,13 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 
 def _language_of(manifest: Path) -> str | None:
-    """Return the language that a manifest names, if it can be read: the doctor says if not."""
-    try:
-        return language_of(read_manifest(manifest))
-    except ManifestError:
-        return None
+    """Return the language that a manifest names; faulty lines do not count, as in `examine`."""
+    utterances = []
+    with suppress(ManifestError):  # it cannot be read: the doctor says so
+        for _, line in manifest_lines(manifest):
+            with suppress(ValueError):
+                utterances.append(parse_line(line, manifest.parent))
+    return language_of(utterances)
 
 
 def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None, SelfTest | None]":

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING
 
 from asr._folders import find_model
 from asr._progress import say
-from asr.decode import LM, LSTM, has_phones
+from asr.decode import LM, LSTM, SETTINGS, has_phones
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr.lexicon import Pronunciations
     from asr.text import Normalizer
 
-SETTINGS = "decoder.json"  # weights of the search, which belong to the language models
-HANDED_ON = (LM, LSTM, SETTINGS)
+HANDED_ON = (LM, LSTM, SETTINGS)  # the weights of the search belong to the language models
 MOST_UNSPOKEN = 0.5  # share of the transcripts' words that a lexicon of this language may lack
 
 
 @dataclass(frozen=True)
 class LanguageModels:
-    """Files of language models to put into an experiment's folder, by their names there."""
+    """Files of language models, and a tagger, to put into an experiment's folder, by name there."""
 
     files: Mapping[str, Path] = field(default_factory=dict)
 

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -67,17 +67,18 @@ def _lexicon(arguments: argparse.Namespace) -> int:
         raise ConfigError("no SOURCE; give a manifest, a language model or a text with the words")
     _check_names(arguments.sources, arguments.out)
     check_out(arguments.out)  # an error now, not after all the work
-    normalizer = normalizer_of(arguments) or _by_manifests(arguments.sources)
+    manifests = _manifests(arguments.sources)
+    normalizer = normalizer_of(arguments) or _by_manifests(manifests.values())
     lost: Counter[str] = Counter()
     words = dict.fromkeys(
-        chain.from_iterable(_words(source, normalizer, lost) for source in arguments.sources)
+        word for source in arguments.sources for word in _words(source, manifests, normalizer, lost)
     )
     if lost:
         _warn_of_lost_letters(lost)
     dictionary = {} if arguments.graphemes else read_dictionary(arguments.dictionary)
     found = spelled(words) if arguments.graphemes else pronounce(words, dictionary)
     if arguments.out.endswith(_MANIFEST):
-        _write_manifest(arguments.sources[0], arguments.out, found, normalizer)
+        _write_manifest(manifests[arguments.sources[0]], arguments.out, found, normalizer)
     else:
         _write_lexicon(arguments.out, found)
     _report(arguments.out, found)
@@ -100,23 +101,33 @@ def _check_names(sources: Sequence[str], out: str) -> None:
         )
 
 
-def _by_manifests(sources: Sequence[str]) -> "Normalizer":
+def _manifests(sources: Sequence[str]) -> "dict[str, list[Utterance]]":
+    """Read the manifests among the sources."""
+    from asr.manifest import read_manifest
+
+    return {source: read_manifest(source) for source in sources if source.endswith(_MANIFEST)}
+
+
+def _by_manifests(manifests: "Iterable[list[Utterance]]") -> "Normalizer":
     """Return the normaliser of the language that the manifests name, or else of English."""
-    from asr.manifest import language_of, read_manifest
+    from asr.manifest import language_of
     from asr.text import Normalizer, language_settings
 
-    manifests = [read_manifest(source) for source in sources if source.endswith(_MANIFEST)]
     language = language_of(chain.from_iterable(manifests))
     return Normalizer(**language_settings(language or "en"))
 
 
-def _words(source: str, normalizer: "Normalizer", lost: Counter[str]) -> Iterator[str]:
+def _words(
+    source: str,
+    manifests: "Mapping[str, list[Utterance]]",
+    normalizer: "Normalizer",
+    lost: Counter[str],
+) -> Iterator[str]:
     """Yield the words of a source; transcripts and texts are normalised as in training.
 
     Letters that this loses are counted in `lost`.
     """
     from asr.lm import load_lm, read_sentences
-    from asr.manifest import read_manifest
     from asr.text import lost_letters
 
     if source.endswith(_MODELS):
@@ -125,8 +136,8 @@ def _words(source: str, normalizer: "Normalizer", lost: Counter[str]) -> Iterato
         yield from (word for index, word in enumerate(lm.words) if index not in special)
         return
     texts: Iterable[str]
-    if source.endswith(_MANIFEST):
-        texts = (utterance.text for utterance in read_manifest(source))
+    if source in manifests:
+        texts = (utterance.text for utterance in manifests[source])
     else:
         texts = (" ".join(_without_count(words)) for words in read_sentences([source]))
     for text in texts:
@@ -139,10 +150,7 @@ def _warn_of_lost_letters(lost: Counter[str]) -> None:
     from asr._progress import say
 
     shown = " ".join(letter for letter, _ in lost.most_common(8))
-    say(
-        f"{lost.total()} texts lose letters such as {shown} by the normalisation for English; "
-        f"write words {HOW}"
-    )
+    say(f"texts lose letters such as {shown} by normalisation; write words {HOW}")
 
 
 def _without_count(words: list[str]) -> list[str]:
@@ -161,13 +169,12 @@ def _write_lexicon(path: str, found: "PronouncedWords") -> None:
 
 
 def _write_manifest(
-    source: str, path: str, found: "PronouncedWords", normalizer: "Normalizer"
+    utterances: "Sequence[Utterance]", path: str, found: "PronouncedWords", normalizer: "Normalizer"
 ) -> None:
     """Write the utterances whose words all have a pronunciation."""
     from asr._progress import say
-    from asr.manifest import read_manifest, write_manifest
+    from asr.manifest import write_manifest
 
-    utterances = read_manifest(source)
     spoken = [*filter(None, (_in_phones(utterance, found, normalizer) for utterance in utterances))]
     write_manifest(path, spoken)
     if left_out := len(utterances) - len(spoken):

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr import corpora
 from asr._atomic import check_file
 from asr._lock import locked_folder
 from asr._streams import put
@@ -33,7 +34,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     """Do what the chosen corpus needs, while no other run writes to the same folders."""
     arguments.shares = _shares(arguments) if "split" in arguments else None
     with ExitStack() as held:
-        if arguments.shares or arguments.metavar == "DIR":
+        if arguments.shares or arguments.into_folder:
             held.enter_context(locked_folder(arguments.out, "--out"))
         else:
             check_file(arguments.out)  # an error now, not after all the work
@@ -45,45 +46,48 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="asr-prepare", description="Turn a corpus into JSONL manifests.")
-    corpora = parser.add_subparsers(metavar="CORPUS", required=True)
+    commands = parser.add_subparsers(metavar="CORPUS", required=True)
 
-    table = corpora.add_parser("csv", help="a table with the columns audio and text")
+    table = commands.add_parser("csv", help="a table with the columns audio and text")
     table.add_argument("table", type=Path, metavar="FILE.csv", help="or LJSpeech's metadata.csv")
-    _add_own(table, lambda arguments, left_out: _read_csv(arguments.table, left_out))
+    _add_own(table, lambda given, left_out: corpora.read_csv(given.table, left_out))
 
-    folder = corpora.add_parser(
+    folder = commands.add_parser(
         "folder", help="recordings with a .txt, .lab or .TextGrid of the same name beside each"
     )
     folder.add_argument("folder", type=Path, help="a folder in it stands for a speaker")
-    _add_own(folder, lambda arguments, left_out: _read_folder(arguments.folder, left_out))
+    _add_own(folder, lambda given, left_out: corpora.read_folder(given.folder, left_out))
 
-    labels = corpora.add_parser("audacity", help="labels that Audacity exported, or a TextGrid")
+    labels = commands.add_parser("audacity", help="labels that Audacity exported, or a TextGrid")
     labels.add_argument("labels", type=Path, metavar="LABELS.txt")
     labels.add_argument("--audio", type=Path, required=True, help="the recording")
-    _add_own(labels, _read_labelled)
+    _add_own(
+        labels,
+        lambda given, left_out: corpora.read_labelled(given.labels, given.audio, left_out),
+    )
 
-    voice = corpora.add_parser("commonvoice", help="Common Voice, as downloaded and unpacked")
+    voice = commands.add_parser("commonvoice", help="Common Voice, as downloaded and unpacked")
     voice.add_argument("folder", type=Path, help="of one language, with clips/ and train.tsv")
     _add_own(voice, None, "validated.tsv instead of the official train, dev and test")
 
-    kaldi = corpora.add_parser("kaldi", help="a Kaldi data folder")
+    kaldi = commands.add_parser("kaldi", help="a Kaldi data folder")
     kaldi.add_argument("folder", type=Path, help="the folder that holds wav.scp and text")
-    _add_own(kaldi, lambda arguments, left_out: _read_kaldi(arguments.folder, left_out))
+    _add_own(kaldi, lambda given, left_out: corpora.read_kaldi(given.folder, left_out))
 
-    _add_published(corpora)
+    _add_published(commands)
     for name, write, metavar, meaning in (
         ("to-csv", _to_csv, "FILE.csv", "the table"),
         ("to-kaldi", _to_kaldi, "DIR", "the Kaldi data folder"),
     ):
-        back = corpora.add_parser(name, help=f"the other way: a manifest to {meaning[4:]}")
+        back = commands.add_parser(name, help=f"the other way: a manifest to {meaning[4:]}")
         back.add_argument("manifest", type=Path, metavar="FILE.jsonl")
         _add_out(back, metavar, meaning, write)
     return parser
 
 
-def _add_published(corpora: "Subparsers") -> None:
+def _add_published(commands: "Subparsers") -> None:
     """Add the corpora that have sets of their own."""
-    librispeech = corpora.add_parser("librispeech", help="LibriSpeech, Mini LibriSpeech")
+    librispeech = commands.add_parser("librispeech", help="LibriSpeech, Mini LibriSpeech")
     librispeech.add_argument("root", type=Path, help="the LibriSpeech folder, or its parent")
     librispeech.add_argument(
         "--subsets", nargs="+", metavar="NAME", help="folders in it (default: all)"
@@ -99,13 +103,13 @@ def _add_published(corpora: "Subparsers") -> None:
     _add_strict(librispeech)
     _add_out(librispeech, "DIR", "folder for SUBSET.jsonl", _librispeech)
 
-    fsdd = corpora.add_parser("fsdd", help="Free Spoken Digit Dataset")
+    fsdd = commands.add_parser("fsdd", help="Free Spoken Digit Dataset")
     fsdd.add_argument("root", type=Path, help="the folder that holds recordings/")
     fsdd.add_argument("--test-speaker", metavar="NAME", default="theo", help="default: theo")
     fsdd.add_argument("--valid-speaker", metavar="NAME", help="default: the first of the others")
     _add_out(fsdd, "DIR", "folder for all.jsonl and the splits", _fsdd)
 
-    tones = corpora.add_parser("tones", help="generated tones as words, for a first try")
+    tones = commands.add_parser("tones", help="generated tones as words, for a first try")
     _add_out(tones, "DIR", "folder for the recordings and manifests", _tones)
 
 
@@ -150,7 +154,7 @@ def _add_out(
     prepare: Callable[[argparse.Namespace], int],
 ) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar=metavar, help=meaning)
-    parser.set_defaults(prepare=prepare, metavar=metavar)
+    parser.set_defaults(prepare=prepare, into_folder=metavar == "DIR")
 
 
 def _own(arguments: argparse.Namespace, read: "Read") -> int:
@@ -203,30 +207,6 @@ def _report(left_out: list[str] | None) -> int:
         f"{len(left_out)} left out in all{more}; --strict writes nothing in such a case",
     )
     return 1
-
-
-def _read_csv(table: Path, left_out: list[str] | None) -> "list[Utterance]":
-    from asr.corpora import read_csv
-
-    return read_csv(table, left_out)
-
-
-def _read_folder(folder: Path, left_out: list[str] | None) -> "list[Utterance]":
-    from asr.corpora import read_folder
-
-    return read_folder(folder, left_out)
-
-
-def _read_labelled(arguments: argparse.Namespace, left_out: list[str] | None) -> "list[Utterance]":
-    from asr.corpora import read_labelled
-
-    return read_labelled(arguments.labels, arguments.audio, left_out)
-
-
-def _read_kaldi(folder: Path, left_out: list[str] | None) -> "list[Utterance]":
-    from asr.corpora import read_kaldi
-
-    return read_kaldi(folder, left_out)
 
 
 def _common_voice(arguments: argparse.Namespace) -> int:

@@ -7,13 +7,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from asr._folders import find_model
+from asr._folders import INDEXES, find_model
 from asr._json import read_json
 from asr._progress import say
 from asr.config import config_from_dict, load_config
 from asr.errors import CheckpointError, ConfigError
 from asr.lm import UNITS, read_sentences
-from asr.text import LANGUAGES, SPACE_TOKEN, Normalizer, check_language, language_settings
+from asr.text import LANGUAGES, SPACE_TOKEN, Normalizer, language_settings
 
 SAMPLE = 1000  # sentences by which a text is judged
 UNKNOWN = "<unk>"  # the word for unknown words, which texts may hold
@@ -45,15 +45,15 @@ def normalizer_of(arguments: argparse.Namespace) -> Normalizer | None:
     if arguments.text:
         return Normalizer(**vars(load_config(arguments.text).text))
     if arguments.language:
-        check_language(arguments.language)
         return Normalizer(**language_settings(arguments.language))
     return None
 
 
 def _text_of(folder: Path) -> dict[str, Any]:
-    """Return the settings by which the texts of a model were normalised."""
+    """Return the settings by which the texts of a model were normalised; a bundle has them, too."""
+    paths = [folder / name for name in INDEXES]
     try:
-        given: dict[str, Any] = read_json(folder / "config.json")
+        given: dict[str, Any] = read_json(next(filter(Path.exists, paths), paths[0]))
         return vars(config_from_dict({"text": given.get("text", {})}, str(folder)).text)
     except (OSError, ValueError, ConfigError) as error:
         raise CheckpointError(f"--model {folder}: is no model of asr-train ({error})") from error

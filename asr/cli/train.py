@@ -20,6 +20,7 @@ from asr.config import PRESETS, Config, changed_config, load_config
 from asr.decode import included_lm
 from asr.errors import CheckpointError, ConfigError
 from asr.manifest import language_of, read_manifest
+from asr.readable import TAGGER
 from asr.text import PHONES, Normalizer, Vocabulary
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
         help="language model of asr-lm, or a model whose language models are taken: kept in the "
         "experiment, to judge and to recognise with",
     )
+    parser.set_defaults(utterances=None)  # of --train, once they are read
     return parser
 
 
@@ -89,6 +91,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     """Read and check the configuration, then train."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before the plan, which imports torch
     arguments.init = given_model("--init", arguments.init) if arguments.init else None
     config = _planned(arguments)
     return launch_training(
@@ -97,7 +100,10 @@ def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
 
 def _planned(arguments: argparse.Namespace) -> Config:
-    """Return the configuration that was given, or the one that fits speech and decoder."""
+    """Return the configuration that was given, or the one that fits speech and decoder.
+
+    The utterances that are read for this are kept in arguments.utterances.
+    """
     from asr.training import check_preset, plan_training
 
     if arguments.conf and "=" in arguments.conf:
@@ -113,7 +119,7 @@ def _planned(arguments: argparse.Namespace) -> Config:
         from asr.checkpoint import load_experiment
 
         return changed_config(load_experiment(arguments.out)[0], arguments.overrides)
-    utterances = read_manifest(arguments.train)
+    utterances = arguments.utterances = read_manifest(arguments.train)
     arguments.language = arguments.language or language_of(utterances)
     decoded = any((arguments.lm, arguments.lexicon))
     plan = plan_training(
@@ -234,7 +240,8 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
     from asr.data import make_examples, trainable
     from asr.training import Source, check_sources, extended_vocabulary
 
-    train_set, valid_set = read_manifest(arguments.train), read_manifest(arguments.valid)
+    train_set = arguments.utterances or read_manifest(arguments.train)
+    valid_set = read_manifest(arguments.valid)
     sources = {
         "train": Source.of_manifest(arguments.train, train_set),
         "valid": Source.of_manifest(arguments.valid, valid_set),
@@ -257,13 +264,10 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
         vocabulary = Vocabulary.from_texts(texts, config.model.unit)
     kept = _hands_on(arguments, init, config, texts)
     spoken = _pronunciations(arguments, init if kept else None, normalizer, texts)
-    knowledge = (
-        LanguageModels()
-        if arguments.resume
-        else language_models(
-            arguments.lm or (init if init and kept and included_lm(init) else None)
-        )
-    )
+    handed_on = init if init and kept and included_lm(init) else None
+    knowledge = language_models(None if arguments.resume else arguments.lm or handed_on)
+    if init and kept and (init / TAGGER).exists():
+        knowledge = LanguageModels({**knowledge.files, TAGGER: init / TAGGER})
     examples = make_examples(train_set, normalizer, vocabulary, spoken)
     examples, left_out = trainable(examples, config)
     valid_examples = make_examples(valid_set, normalizer, vocabulary, spoken)
@@ -365,8 +369,8 @@ def train(
     )
     if status == 0 and group.rank == 0:
         with_lm = included_lm(folder) is not None
-        closing = closing_lines(folder, with_lm=with_lm, with_phones=bool(spoken), hours=hours)
-        say("\n".join(closing))
+        for line in closing_lines(folder, with_lm=with_lm, with_phones=bool(spoken), hours=hours):
+            say(line)
     return status
 
 

@@ -1,5 +1,13 @@
 from . import common_voice as common_voice, fsdd as fsdd, librispeech as librispeech
 from .archives import unpack as unpack
+from .columns import (
+    DELIMITERS as DELIMITERS,
+    NAMES as NAMES,
+    SEPARATOR_LINE as SEPARATOR_LINE,
+    is_quoted as is_quoted,
+    our_columns as our_columns,
+    unquoted as unquoted,
+)
 from .folder import read_folder as read_folder, read_labelled as read_labelled
 from .kaldi import read_kaldi as read_kaldi, write_kaldi as write_kaldi
 from .librispeech import (

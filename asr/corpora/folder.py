@@ -34,14 +34,9 @@ def read_folder(folder: Path, left_out: list[str] | None = None) -> list[Utteran
         raise CorpusError(f"{folder}: no such folder; give the folder of the recordings")
     entries: list[CorpusEntry] = []
     problems: list[str] = []
-    used: set[str] = set()
-    for audio in _recordings(folder):
-        name = audio.relative_to(folder).with_suffix("")
-        if str(name) in used:  # a copy in another format
-            continue
-        used.add(str(name))
+    for audio, files in _recordings(folder):
         try:
-            entries += _entries(folder, audio)
+            entries += _entries(folder, audio, files)
         except CorpusError as error:
             problems.append(str(error))
     leave_out(folder, problems, left_out)
@@ -63,27 +58,27 @@ def read_labelled(labels: Path, audio: Path, left_out: list[str] | None = None) 
     return to_utterances(labels, list(_named(audio, audio.stem, None, found)), left_out)
 
 
-def _recordings(folder: Path) -> list[Path]:
-    """Return the recordings below a folder, sorted; of copies, the lossless one comes first."""
-    paths = (
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    return sorted(
-        paths, key=lambda p: (str(p.with_suffix("")), AUDIO_SUFFIXES.index(p.suffix.lower()))
-    )
+def _recordings(folder: Path) -> Iterator[tuple[Path, dict[str, Path]]]:
+    """Yield the recordings below a folder, sorted, with all files of the same name by suffix.
+
+    Of copies, the lossless one is the recording.
+    """
+    named: dict[Path, dict[str, Path]] = {}
+    for path in folder.rglob("*"):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            named.setdefault(path.with_suffix(""), {})[path.suffix.lower()] = path
+    for _, files in sorted(named.items(), key=lambda item: str(item[0])):
+        if audio := next((files[suffix] for suffix in AUDIO_SUFFIXES if suffix in files), None):
+            yield audio, files
 
 
-def _entries(folder: Path, audio: Path) -> list[CorpusEntry]:
-    """Return the utterances of a recording.
+def _entries(folder: Path, audio: Path, files: dict[str, Path]) -> list[CorpusEntry]:
+    """Return the utterances of a recording, of whose name there are these files by suffix.
 
     Raises:
         CorpusError: it has no text.
     """
-    beside = {path.suffix.lower(): path for path in audio.parent.glob(f"{_plain(audio.stem)}.*")}
-    texts = [beside[suffix] for suffix in TEXT_SUFFIXES if suffix in beside]
+    texts = [files[suffix] for suffix in TEXT_SUFFIXES if suffix in files]
     if not texts:
         raise CorpusError(f"{audio}: no text beside it; write {audio.stem}.txt")
     inside = audio.relative_to(folder)
@@ -96,11 +91,6 @@ def _entries(folder: Path, audio: Path) -> list[CorpusEntry]:
     if not text:
         raise CorpusError(f"{texts[0]}: the text is empty")
     return [CorpusEntry(id=name, audio=audio, text=text, speaker=speaker)]
-
-
-def _plain(name: str) -> str:
-    """Return a name as a pattern that matches it alone."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _labels(path: Path) -> list[Label] | None:

@@ -57,10 +57,10 @@ def read_kaldi(folder: Path, left_out: list[str] | None = None) -> list[Utteranc
                 start=segments[name][1],
                 duration=segments[name][2],
                 text=text,
-                speaker=speakers.get(name) or None if speakers else None,
+                speaker=speakers[name] if speakers else None,
             )
             for name, text in texts.items()
-            if text and name in segments
+            if text and name in segments and (speakers is None or speakers.get(name))
         ],
         left_out,
     )

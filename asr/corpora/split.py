@@ -51,13 +51,20 @@ def parse_shares(text: str) -> tuple[float, ...]:
     return tuple(number / sum(numbers) for number in numbers)
 
 
-def split(utterances: Sequence[Utterance], shares: Sequence[float], seed: int = 1) -> Split:
+def split(
+    utterances: Sequence[Utterance],
+    shares: Sequence[float],
+    seed: int = 1,
+    *,
+    by_speaker: bool = True,
+) -> Split:
     """Split utterances by speaker, or else by recording, or else by utterance.
 
     Args:
         utterances: the corpus.
         shares: of train, valid and perhaps test, in seconds of speech, as parts of 1.
         seed: of the random choice.
+        by_speaker: whether speakers are kept apart, where there are enough.
 
     Raises:
         ConfigError: there are fewer utterances than sets.
@@ -72,7 +79,8 @@ def split(utterances: Sequence[Utterance], shares: Sequence[float], seed: int = 
         groups: dict[Hashable, list[Utterance]] = {}
         for utterance in utterances:
             groups.setdefault(key(utterance), []).append(utterance)
-        if len(groups) >= len(wanted) and (by != "speaker" or "" not in groups):
+        named = by != "speaker" or (by_speaker and "" not in groups)
+        if len(groups) >= len(wanted) and named:
             role = _roles({key: _seconds(group) for key, group in groups.items()}, wanted, seed)
             parts = {
                 name: [item for item in utterances if role[key(item)] == name] for name in wanted
@@ -98,11 +106,11 @@ def _roles(
     random.Random(seed).shuffle(order)
     role: dict[Hashable, str] = {}
     held_out = [name for name in shares if name != "train"]
-    for name in held_out:
+    for done, name in enumerate(held_out):
         target, got = shares[name] * total, 0.0
-        free = [group for group in order if group not in role]
-        free = free[: len(free) - (len(held_out) - held_out.index(name))]  # one for each other set
-        for group in free or [next(group for group in order if group not in role)]:
+        others = len(held_out) - done  # sets that need a group, too; there are as many groups
+        free = [group for group in order if group not in role][:-others]
+        for group in free:
             if abs(got + seconds[group] - target) < abs(got - target):
                 role[group] = name
                 got += seconds[group]

@@ -17,6 +17,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from asr.corpora.columns import (
+    DELIMITERS,
+    NAMES,
+    QUOTED,
+    SEPARATOR_LINE,
+    is_quoted,
+    our_columns,
+    unquoted,
+)
 from asr.corpora.entries import (
     CorpusEntry,
     Recordings,
@@ -31,30 +40,7 @@ from asr.manifest import Utterance
 from asr.media import AUDIO_SUFFIXES
 
 COLUMNS = ("id", "audio", "start", "duration", "text", "speaker")
-NAMES = {  # column -> other names that people give it, the likeliest first
-    "id": ("utterance_id", "utt_id", "uttid", "utt", "segment_id", "key"),
-    "audio": (
-        "path", "file", "filename", "file_name", "filepath", "file_path", "wav", "audio_path",
-        "audio_file", "audio_filename", "audio_filepath", "wav_filename", "wav_path", "wav_file",
-        "recording", "clip", "sound",
-    ),
-    "text": (
-        "sentence", "transcript", "transcription", "transcripts", "utterance", "raw_text",
-        "normalized_text", "normalised_text", "target_text", "label", "words", "prompt",
-    ),
-    "speaker": (
-        "speaker_id", "speaker_name", "client_id", "spk", "spk_id", "spkid", "reader",
-        "reader_id", "voice", "user_id",
-    ),
-    "start": ("start_time", "begin", "offset", "start_s", "onset"),
-    "duration": ("duration_s", "length", "dur", "duration_seconds"),
-    "end": ("end_time", "stop", "end_s"),
-}  # fmt: skip
-DELIMITERS = ",;\t|"
-QUOTED = ",;"
 _LINE_END = re.compile("\r\n|\r|\n")
-_SEP = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
-_QUOTED_CELL = re.compile(r'"((?:[^"]|"")*)"')
 
 
 @dataclass(frozen=True)
@@ -84,13 +70,14 @@ def read_csv(path: Path, left_out: list[str] | None = None) -> list[Utterance]:
     recordings = Recordings(path.parent)
     layout = _layout(content, recordings)
     if layout.is_ljspeech:
-        return to_utterances(path, _ljspeech_entries(path, content, layout, left_out), left_out)
+        spoken = _ljspeech_entries(path, content, layout, recordings, left_out)
+        return to_utterances(path, spoken, left_out)
     for column in ("audio", "text"):
         if column not in layout.columns:
             raise CorpusError(f"{path}: no column {column!r}; {_hint(column, layout.columns)}")
     entries, problems = [], []
     for number, cells in _rows(path, content, layout)[layout.skipped :]:
-        row = cells if layout.quoted else list(map(_unquoted, cells))
+        row = cells if layout.quoted else list(map(unquoted, cells))
         try:
             entries.append(_entry(recordings, layout.columns, row))
         except ValueError as error:
@@ -119,13 +106,13 @@ def write_csv(path: Path, utterances: Iterable[Utterance]) -> None:
 def _layout(content: str, recordings: Recordings) -> _Layout:
     """Find out how a table is written, from its first lines."""
     lines = [line for line in _LINE_END.split(content, 2)[:2] if line.strip()] or [""]
-    said = _SEP.fullmatch(lines[0])
+    said = SEPARATOR_LINE.fullmatch(lines[0])
     header = lines[min(1, len(lines) - 1)] if said else lines[0]
     delimiter = said[1] if said else max(DELIMITERS, key=lambda mark: _score(header, mark))
-    if "|" in header and not said and not {"id", "audio"} & set(_columns(header, "|")):
+    if "|" in header and not said and not {"id", "audio"} & set(our_columns(header, "|")):
         return _Layout("|", [], quoted=False, skipped=0, is_ljspeech=True)
-    quoted = delimiter in QUOTED or all(map(_QUOTED_CELL.fullmatch, header.split(delimiter)))
-    columns = _columns(header, delimiter)
+    quoted = is_quoted(header, delimiter)
+    columns = our_columns(header, delimiter)
     if not {"audio", "text"} & set(columns):
         for mark in DELIMITERS:
             first, *others = header.split(mark)
@@ -141,20 +128,8 @@ def _is_recording(path: str, recordings: Recordings) -> bool:
         return False
 
 
-def _columns(header: str, delimiter: str) -> list[str]:
-    """Return the columns by our names. A name of ours wins over another name of the column."""
-    given = [field.strip(' "\r').lower() for field in header.split(delimiter)]
-    columns = list(given)
-    for column, names in NAMES.items():
-        spelled = [re.sub(r"[ -]", "_", name) for name in given]
-        other = next((name for name in names if name in spelled), None)
-        if column not in given and other:
-            columns[spelled.index(other)] = column
-    return columns
-
-
 def _score(header: str, delimiter: str) -> tuple[int, int]:
-    columns = _columns(header, delimiter)
+    columns = our_columns(header, delimiter)
     return len(set(columns) & {*COLUMNS, "end"}), len(columns)
 
 
@@ -205,12 +180,6 @@ def _entry(recordings: Recordings, columns: list[str], row: list[str]) -> Corpus
     )
 
 
-def _unquoted(cell: str) -> str:
-    """Return a cell without the quotes that Excel puts around some cells between tabs."""
-    quoted = _QUOTED_CELL.fullmatch(cell.strip())
-    return quoted[1].replace('""', '"') if quoted else cell
-
-
 def _seconds(cells: dict[str, str], column: str) -> float | None:
     try:
         return float(cells[column]) if cells.get(column) else None
@@ -234,13 +203,12 @@ def _with_ids(folder: Path, entries: list[CorpusEntry]) -> list[CorpusEntry]:
 
 
 def _ljspeech_entries(
-    path: Path, content: str, layout: _Layout, left_out: list[str] | None
+    path: Path, content: str, layout: _Layout, recordings: Recordings, left_out: list[str] | None
 ) -> list[CorpusEntry]:
     """Read `ID|text|text with numbers as words`; recordings lie in wavs/, or beside the table.
 
     The names may have an audio extension and, as in the lists of VITS, a folder.
     """
-    recordings = Recordings(path.parent)
     entries, problems = [], []
     for number, row in _rows(path, content, layout):
         name, text = row[0].strip(), row[-1].strip()
@@ -250,12 +218,10 @@ def _ljspeech_entries(
         try:
             audio = recordings.find(name)
         except ValueError:
-            problems.append(f"line {number}: no recording {name!r} in {_home(path.parent)}")
+            wavs = path.parent / "wavs"
+            home = wavs if wavs.is_dir() else path.parent
+            problems.append(f"line {number}: no recording {name!r} in {home}")
             continue
         entries.append(CorpusEntry(id=Path(name).stem, audio=audio, text=text))
     leave_out(path, problems, left_out)
     return entries
-
-
-def _home(folder: Path) -> Path:
-    return folder / "wavs" if (folder / "wavs").is_dir() else folder

@@ -19,6 +19,7 @@ from .rescore import Rescorer as Rescorer, Scorer as Scorer, rescored as rescore
 from .settings import (
     LM as LM,
     LSTM as LSTM,
+    SETTINGS as SETTINGS,
     DecoderConfig as DecoderConfig,
     has_phones as has_phones,
     included_lm as included_lm,

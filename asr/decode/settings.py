@@ -16,7 +16,7 @@ from asr.text import PHONES
 
 LM = "lm.bin"  # the language model in a model's folder
 LSTM = "lstm.npz"  # the LSTM language model there, for rescoring
-_FILE = "decoder.json"
+SETTINGS = "decoder.json"
 _MOST_BOOST = 1000.0
 _FOREIGN = re.compile(r"[\[\]{}<>|;=^*\"/\\\t,]")
 _STRESSED = re.compile(r"\b[A-Z]{2}[012]\b")  # a vowel in a pronunciation
@@ -148,7 +148,7 @@ def load_settings(model: Path) -> DecoderConfig:
     Raises:
         DecoderError: decoder.json is damaged, or holds a value that is not allowed.
     """
-    path = model / _FILE
+    path = model / SETTINGS
     if not path.exists():
         return DecoderConfig()
     try:
@@ -165,6 +165,6 @@ def save_settings(model: Path, config: DecoderConfig) -> None:
         DecoderError: its folder cannot be written.
     """
     try:
-        write_atomically(model / _FILE, json.dumps(asdict(config), indent=1) + "\n")
+        write_atomically(model / SETTINGS, json.dumps(asdict(config), indent=1) + "\n")
     except OSError as error:
-        raise DecoderError(f"{model / _FILE}: cannot be written ({error.strerror})") from error
+        raise DecoderError(f"{model / SETTINGS}: cannot be written ({error.strerror})") from error

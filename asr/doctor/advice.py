@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from asr.training import preset_for
-
 if TYPE_CHECKING:  # so that a model is examined without torch
     from asr.doctor.cost import Cost
 
@@ -17,7 +15,6 @@ EXPECTED = {
     "five-hundred-hours": ("5 to 10", "10 to 20"),
 }
 MINUTES_A_HOUR = 0.8  # of one core, for each epoch: 50 minutes for 13 epochs of five hours
-EPOCHS = {"half-hour": 20, "five-hours": 13, "fifty-hours": 12, "five-hundred-hours": 8}
 
 
 def recommendation(hours: float, cost: "Cost | None") -> list[str]:
@@ -27,12 +24,15 @@ def recommendation(hours: float, cost: "Cost | None") -> list[str]:
         hours: of the training set.
         cost: measured for the configuration that was given, if one was.
     """
+    from asr.training import plan_training, preset_for  # late: torch
+
     name = preset_for(hours)
     with_lm, greedy = EXPECTED[name]
     if cost:
         time = f"the configuration given takes about {_duration(60 * cost.run_hours)} here"
     else:
-        minutes = MINUTES_A_HOUR * EPOCHS[name] * hours
+        plan = plan_training(conf=None, overrides=(), hours=hours, decoded=True)
+        minutes = MINUTES_A_HOUR * plan.config.train.epochs * hours
         time = f"about {_duration(minutes)} of one core with --lm, thrice that without"
     return [
         f"recommended: asr-train --preset {name}, with --lm and --lexicon if you have them; {time}",

@@ -30,13 +30,12 @@ def check_writing(dataset: Dataset, places: Sequence[int], config: TextConfig) -
     losing, spoken, left = dict[int, str](), dict[int, str](), dict[int, str]()
     for place in places:
         raw, text = dataset.utterances[place].text, dataset.texts[place]
-        letters = lost_letters(raw, text)
+        letters, digits = lost_letters(raw, text), any(map(str.isdecimal, raw))
         lost.update(letters)
-        change = before_and_after(raw, text)
         if letters:
-            losing[place] = change
-        if any(map(str.isdecimal, raw)):
-            (left if config.numbers == "keep" else spoken)[place] = change
+            losing[place] = before_and_after(raw, text)
+        if digits:
+            (left if config.numbers == "keep" else spoken)[place] = before_and_after(raw, text)
     findings = []
     if losing and not (english and len(losing) <= FEW * len(places)):
         why = " ".join(letter for letter, _ in lost.most_common(8))

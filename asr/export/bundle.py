@@ -30,7 +30,7 @@ from asr._atomic import created_atomically, write_atomically
 from asr._json import read_json, typed
 from asr._regular import open_regular
 from asr.config import TextConfig, config_from_dict
-from asr.decode import LM, LSTM
+from asr.decode import LM, LSTM, SETTINGS
 from asr.errors import CheckpointError, ConfigError, VocabularyError
 from asr.readable import TAGGER
 from asr.text import PHONES, SPEAKERS, TOKENS, Vocabulary
@@ -39,7 +39,7 @@ INDEX = "bundle.json"
 GRAPH = "model.onnx"
 CARD = "MODEL_CARD.md"  # not verified, so that people can edit it
 NEEDED = (GRAPH, TOKENS)
-FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, TAGGER, "decoder.json", "calibration.json")
+FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, TAGGER, SETTINGS, "calibration.json")
 COPIED = (*FILES[1:], CARD, SPEAKERS)  # from an experiment folder, where they have the same names
 FORMAT = 1
 _CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder

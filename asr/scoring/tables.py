@@ -1,31 +1,23 @@
 """Read tables of transcripts: CSV or TSV whose first line names the columns, and LJSpeech's.
 
 The delimiter is one of `, ; tab |`, or the one that a first line `sep=;` gives. Names of columns
-are read without case and quotes:
-
-    id         id, utterance_id, utt_id, utt, audio, path, file, ... (ID_COLUMNS)
-    text       text, sentence, transcript, transcription (TEXT_COLUMNS)
-    speaker    speaker
+and quotes are read as asr-prepare reads them (asr/corpora/columns.py): text, id or, in its place,
+audio, and perhaps speaker.
 
 LJSpeech's metadata.csv, `ID|text|text with numbers as words`, has no names; its last column counts.
 """
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from asr.corpora import DELIMITERS, NAMES, SEPARATOR_LINE, is_quoted, our_columns, unquoted
 from asr.errors import TextError
 
-ID_COLUMNS = (
-    *("id", "utterance_id", "utt_id", "utt", "audio", "path", "file", "filename", "file_name"),
-    *("wav", "audio_path", "audio_filepath"),
-)
-TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
-_DELIMITERS = ",;\t|"
-_SEPARATOR = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
+ID_COLUMNS = ("id", *NAMES["id"], "audio", *NAMES["audio"])  # in JSON, too
+TEXT_COLUMNS = ("text", *NAMES["text"])
 
 
 class TextEntry(NamedTuple):
@@ -46,6 +38,7 @@ class TableLayout:
     text: int
     speaker: int | None = None
     columns: int | None = None  # number of them; None: a row may have any
+    quoted: bool = False  # whether a quote is no plain character
     header: int = 0  # lines before the rows
 
 
@@ -58,17 +51,17 @@ def find_table(lines: Sequence[str]) -> TableLayout | None:
     filled = [number for number, line in enumerate(lines) if line.strip()]
     if not filled:
         return None
-    told = _SEPARATOR.fullmatch(lines[filled[0]])
+    told = SEPARATOR_LINE.fullmatch(lines[filled[0]])
     if told and len(filled) < 2:
         return None
     at = filled[1] if told else filled[0]
-    delimiters = told[1] if told else _DELIMITERS
+    delimiters = told[1] if told else DELIMITERS
     found = [layout for mark in delimiters if (layout := _named(lines[at], mark, at + 1))]
     if found:
         return max(found, key=lambda layout: layout.columns or 0)
     for mark in delimiters:
-        names = _names(lines[at], mark)
-        if len(names) > 1 and set(names) & set(TEXT_COLUMNS) and _has_columns(lines, mark):
+        names = our_columns(lines[at], mark)
+        if len(names) > 1 and "text" in names and _has_columns(lines, mark):
             raise TextError(
                 f"line {at + 1} names a column of texts, but none of ids ({', '.join(names)}); "
                 "name it id, audio or path"
@@ -98,7 +91,7 @@ def table_entries(text: str, layout: TableLayout) -> Iterator[TextEntry]:
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=layout.delimiter,
-        quoting=csv.QUOTE_NONE if layout.columns is None else csv.QUOTE_MINIMAL,
+        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
         strict=True,
     )
     try:
@@ -110,30 +103,29 @@ def table_entries(text: str, layout: TableLayout) -> Iterator[TextEntry]:
                     f"line {reader.line_num} has {len(row)} columns, the header {layout.columns}; "
                     f"quote a text that holds a {layout.delimiter!r}"
                 )
+            if layout.columns and not layout.quoted:
+                row = list(map(unquoted, row))  # noqa: PLW2901
             speaker = None if layout.speaker is None else row[layout.speaker].strip() or None
             yield TextEntry(reader.line_num, row[layout.id].strip(), row[layout.text], speaker)
     except csv.Error as error:
         raise TextError(f"line {reader.line_num}: {error}") from error
 
 
-def named(names: Sequence[str], wanted: Sequence[str]) -> int | None:
-    """Return the place among names of the first wanted one that is there."""
-    return next((names.index(name) for name in wanted if name in names), None)
-
-
 def _named(header: str, delimiter: str, lines: int) -> TableLayout | None:
     """Return the layout of a table by its first line; None if that is no such line."""
-    names = _names(header, delimiter)
-    name_at, text_at = named(names, ID_COLUMNS), named(names, TEXT_COLUMNS)
-    if name_at is None or text_at is None:
+    names = our_columns(header, delimiter)
+    at = {name: names.index(name) for name in ("id", "audio", "text", "speaker") if name in names}
+    if "text" not in at or not at.keys() & {"id", "audio"}:
         return None
     return TableLayout(
-        delimiter, name_at, text_at, named(names, ["speaker"]), len(names), header=lines
+        delimiter,
+        at["id"] if "id" in at else at["audio"],
+        at["text"],
+        at.get("speaker"),
+        len(names),
+        is_quoted(header, delimiter),
+        header=lines,
     )
-
-
-def _names(header: str, delimiter: str) -> list[str]:
-    return [name.strip(' "').lower() for name in header.split(delimiter)]
 
 
 def _has_columns(lines: Sequence[str], delimiter: str) -> bool:

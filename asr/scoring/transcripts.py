@@ -11,7 +11,9 @@
     path<TAB>text  what asr-transcribe prints for several recordings; the path is the id
 
 The first line that is not blank decides, and the others have to follow it. Files are UTF-8 with
-or without a byte order mark, X"""
+or without a byte order mark, with any line ends. Kaldi's `id text` cannot be told from plain text:
+where every line opens with what looks like an id, a remark says so.
+"""
 
 import json
 import re

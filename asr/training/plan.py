@@ -6,7 +6,6 @@ language model will help is best trained by CTC alone, for longer: MMI makes gre
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from math import inf
 from pathlib import Path
 
 from asr.checkpoint import load_experiment
@@ -34,7 +33,7 @@ class Plan:
 
 def preset_for(hours: float) -> str:
     """Return the name of the preset for so many hours of speech."""
-    return next(name for name, most in PRESETS.items() if hours < most or most == inf)
+    return next(name for name, most in PRESETS.items() if hours < most)
 
 
 def plan_training(

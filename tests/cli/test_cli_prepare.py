@@ -270,6 +270,15 @@ def test_split_into_sets(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {item.language for part in sets for item in part} == {"de"}
 
 
+def test_another_seed_makes_other_sets(own: Path) -> None:
+    heard = set()
+    for seed in "12345":
+        out = own.parent / seed
+        main(["csv", str(own), "--split", "60/20/20", "--seed", seed, "--out", str(out)])
+        heard.add(read_manifest(out / "test.jsonl")[0].speaker)
+    assert len(heard) > 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

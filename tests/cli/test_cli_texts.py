@@ -43,6 +43,8 @@ def test_texts_are_written_as_a_model_or_a_configuration_says(text: str) -> None
     assert estimate(text, "--text", str(folder / "a.toml")) == {
         "zwolf", "apfel", "bitte", "die", "kuhe",
     }  # fmt: skip
+    (folder / "exp" / "config.json").rename(folder / "exp" / "bundle.json")
+    assert estimate(text, "--model", str(folder / "exp")) == {word.upper() for word in kept}
     assert estimate(text, "--model", "english") == {"ZWOLF", "APFEL", "BITTE", "DIE", "KUHE"}
     characters = estimate(text, "--language", "any", "--unit", "character")
     assert {"z", "ö", "<space>"} <= characters and "Z" not in characters

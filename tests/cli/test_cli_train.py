@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from speech import write_conf
 
+import asr.cli.train
 import asr.distributed
 from asr._lock import LOCK, locked_folder
 from asr.checkpoint import TRIGRAM, load_acoustic_model
@@ -52,6 +53,7 @@ def test_trains_into_a_folder(conf: Path, tones: Path, tmp_path: Path, capsys):
     assert "training on 24 utterances, 0.01 hours" in captured.err
     assert "left out: 0 longer than data.max_utterance_s" in captured.err
     assert "epoch 2/2" in captured.err
+    assert "\\u000a" not in captured.err  # an epoch has two lines, and the end four
 
 
 def test_an_experiment_is_not_overwritten_and_can_be_resumed(
@@ -106,6 +108,24 @@ def test_what_mmi_takes_for_probable_goes_with_the_weights(conf: Path, tones: Pa
     assert (tmp_path / "new" / TRIGRAM).read_bytes() != of_all
     assert asr_train(conf, few, tmp_path / "none") == 0
     assert not (tmp_path / "none" / TRIGRAM).exists()
+
+
+def test_a_preset_is_another_network(tones: Path, tmp_path: Path):
+    """`--preset` by itself, without training: those networks are large."""
+    words = ["--train", str(tones), "--valid", str(tones), "--out", str(tmp_path / "exp")]
+    layers = {}
+    for name in ("half-hour", "fifty-hours"):
+        arguments = asr.cli.train.parser().parse_intermixed_args([*words, "--preset", name])
+        layers[name] = asr.cli.train._planned(arguments).model.layers
+    assert layers == {"half-hour": 3, "fifty-hours": 4}
+    assert main([*words, "--preset", "nope"]) == 2
+
+
+def test_the_tagger_of_a_model_is_handed_on(conf: Path, tones: Path, tmp_path: Path):
+    assert asr_train(conf, tones, tmp_path / "first") == 0
+    (tmp_path / "first" / "tagger.npz").write_bytes(b"tagger")
+    assert asr_train(conf, tones, tmp_path / "second", "--init", str(tmp_path / "first")) == 0
+    assert (tmp_path / "second" / "tagger.npz").read_bytes() == b"tagger"
 
 
 def test_a_run_is_resumed_with_the_data_that_it_began_with(

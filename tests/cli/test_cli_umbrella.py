@@ -70,7 +70,7 @@ def test_models_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for folder in ("one/mine", "two/mine", "two/other", "two/none"):
         (tmp_path / folder).mkdir(parents=True)
         if folder != "two/none":
-            (tmp_path / folder / "config.json").touch()
+            (tmp_path / folder / ("bundle.json" if "other" in folder else "config.json")).touch()
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("ASR_MODELS", os.pathsep.join(str(tmp_path / n) for n in ("one", "two")))
     monkeypatch.chdir(tmp_path)

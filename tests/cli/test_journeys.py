@@ -179,6 +179,8 @@ def test_adaptation_keeps_the_language_model_and_the_better_model(
     )
     assert "is the model before, as the new one is no better" in capsys.readouterr().out
     assert (again / "model.onnx").read_bytes() == (new / "model.onnx").read_bytes()  # fmt: skip
+    tried = json.loads((again / "adaptation/exp/config.json").read_text())
+    assert tried["train"]["epochs"] == 1  # the work of this run, not of the one before
 
 
 def test_what_adaptation_refuses(

@@ -144,6 +144,11 @@ class TestFolder:
         assert next(item.audio.name for item in read_folder(corpus)) == "one.flac"
         assert len(read_folder(corpus)) == 4
 
+    def test_a_longer_name_is_another_recording(self, corpus: Path) -> None:
+        for name in ("one.1", "one.bak"):
+            (corpus / "ann" / f"{name}.txt").write_text("wrong")
+        assert read_folder(corpus)[0].text == "Hello, there!"
+
     def test_labels_of_one_recording(self, corpus: Path) -> None:
         audio = corpus / "ann" / "one.wav"
         assert [item.id for item in read_labelled(corpus / "bob" / "one.txt", audio)] == [

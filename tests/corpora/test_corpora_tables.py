@@ -190,6 +190,14 @@ class TestKaldi:
         with pytest.raises(CorpusError, match=complaint):
             read_kaldi(folder)
 
+    def test_what_is_said_to_be_left_out_is_left_out(self, folder: Path) -> None:
+        (folder / "wav.scp").write_text("rec1 rec one.wav\nrec2 rec one.wav\n")
+        (folder / "text").write_text("rec1 ONE\nrec2 TWO\n")
+        (folder / "utt2spk").write_text("rec1 ann\n")
+        left_out: list[str] = []
+        assert [item.id for item in read_kaldi(folder, left_out)] == ["rec1"]
+        assert left_out == ["rec2 is not in utt2spk"]
+
     def test_missing_file(self, folder: Path) -> None:
         (folder / "text").unlink()
         with pytest.raises(CorpusError, match="text: No such file"):

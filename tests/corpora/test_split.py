@@ -1,5 +1,6 @@
 """Splits of a corpus: nobody in two sets, the shares, the same sets for the same seed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_no_group_is_in_two_sets(made: list[Utterance], by: str, key: str) -> No
     assert sorted(item.id for part in found.parts.values() for item in part) == sorted(
         item.id for item in made
     )
+
+
+def test_speakers_may_be_in_several_sets() -> None:
+    made = corpus(10, 20)
+    found = split(made, SHARES, by_speaker=False)
+    unnamed = split([replace(item, speaker=None) for item in made], SHARES)
+    assert found.by == unnamed.by == "recording"
+    ids = [[[i.id for i in part] for part in way.parts.values()] for way in (found, unnamed)]
+    assert ids[0] == ids[1]
 
 
 def test_shares_are_of_the_seconds() -> None:

@@ -64,6 +64,15 @@ def test_a_language_that_is_named(tmp_path: Path, capsys) -> None:
     assert diagnosed(tmp_path, written(tmp_path, GERMAN, language="de"), capsys) == {}
 
 
+def test_faulty_lines_do_not_hide_the_language(tmp_path: Path, capsys) -> None:
+    write_manifest(tmp_path / "m.jsonl", written(tmp_path, GERMAN, language="any"))
+    lines = (tmp_path / "m.jsonl").read_text().splitlines()
+    (tmp_path / "bad.jsonl").write_text("\n".join([*lines, lines[0], "no JSON"]))
+    main([str(tmp_path / "bad.jsonl"), "--json"])
+    found = {finding["kind"] for finding in json.loads(capsys.readouterr().out)["findings"]}
+    assert {"malformed-line", "duplicate-id"} <= found and "lost-letters" not in found
+
+
 def test_english_with_digits_and_a_few_foreign_words_is_fine(tmp_path: Path, capsys) -> None:
     members = written(tmp_path, ENGLISH)
     assert diagnosed(tmp_path, members, capsys) == {}

@@ -68,6 +68,11 @@ def test_experiment_folder_says_what_is_missing(tmp_path: Path):
     assert install("train") in done.stderr
 
 
+def test_doctor_examines_a_bundle():
+    done = asr("doctor", "--model", "english")
+    assert done.returncode == 0, done.stderr
+
+
 def test_score_and_language_model(tmp_path: Path):
     (tmp_path / "text").write_text("one two\ntwo one two\n" * 10)
     assert asr("score", tmp_path / "text", tmp_path / "text").returncode == 0

@@ -45,6 +45,13 @@ def test_tables_and_json(tmp_path: Path, content: str) -> None:
     assert not found.remarks
 
 
+def test_tables_of_common_voice(tmp_path: Path) -> None:
+    content = 'client_id\tpath\tsentence\ns1\tu1\t"Hallo", sagte er.\ns2\tu2\tJa, "so.\n'
+    found = read(tmp_path, content)
+    assert found.texts == {"u1": '"Hallo", sagte er.', "u2": 'Ja, "so.'}
+    assert found.speakers == {"u1": "s1", "u2": "s2"}
+
+
 def test_speakers_of_a_table_with_other_names(tmp_path: Path) -> None:
     assert read(tmp_path, "ID;Speaker;Text\nu1;s1;hi\n").speakers == {"u1": "s1"}
 
