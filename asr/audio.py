@@ -145,7 +145,7 @@ class AudioStream:
         """Yield mono at the wanted rate, in arrays of any length; then set the quality."""
         with open_sound(self._source) as sound:
             meter, mixer = Meter(sound.samplerate), Mixer(sound.samplerate, sound.channels)
-            resample = _resampler(sound.samplerate, self._sample_rate_hz)
+            resample = resampler(sound.samplerate, self._sample_rate_hz)
             gain = self._gain(sound)
             for frames in self._decode(sound):
                 mono = mixer.mix(frames)
@@ -242,7 +242,7 @@ class AudioStream:
         )
 
 
-def _resampler(from_hz: int, to_hz: int) -> Callable[[Waveform, bool], Waveform]:
+def resampler(from_hz: int, to_hz: int) -> Callable[[Waveform, bool], Waveform]:
     """Return a function of (waveform, whether it is the last) that resamples to [-1, 1].
 
     Resampling can overshoot full scale, so the result is clipped.

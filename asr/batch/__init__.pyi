@@ -12,6 +12,7 @@ from .jobs import (
     default_workers as default_workers,
     in_order as in_order,
     list_jobs as list_jobs,
+    most_workers as most_workers,
     run_here as run_here,
 )
 from .naming import (
@@ -21,4 +22,4 @@ from .naming import (
 )
 from .outputs import OutputFolder as OutputFolder, Printer as Printer, Sink as Sink
 from .ray import run_on_ray as run_on_ray
-from .workers import run_in_processes as run_in_processes
+from .workers import end_with_parent as end_with_parent, run_in_processes as run_in_processes

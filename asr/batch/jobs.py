@@ -118,8 +118,13 @@ def in_order(outcomes: Outcomes) -> Outcomes:
 def default_workers(jobs: Iterable[Job]) -> int:
     """Return the number of processes that is worth starting for jobs on this machine."""
     sizes = [job.num_bytes for job in jobs]
+    return min(most_workers(), len(sizes), 1 + sum(sizes) // WORTH_BYTES)
+
+
+def most_workers() -> int:
+    """Return the number of processes by default, where there is work for all: one a core, to 8."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, MOST_WORKERS, len(sizes), 1 + sum(sizes) // WORTH_BYTES)
+    return min(cores or 1, MOST_WORKERS)
 
 
 def list_jobs(

@@ -126,7 +126,7 @@ class _Worker:
 
 def _work(driver: Connection, transcriber: Transcriber) -> None:
     """Load the model, then do jobs until there are no more: the main function of a process."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         _ = transcriber.recognizer
     except (AsrError, ModuleNotFoundError) as error:
@@ -138,7 +138,12 @@ def _work(driver: Connection, transcriber: Transcriber) -> None:
             driver.send(transcriber.run(driver.recv()))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """From now on, end as soon as the process that started this one has ended, however it did."""
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
+
+
+def _exit_after_parent() -> None:
     parent = parent_process()
     if parent:
         connection.wait([parent.sentinel])

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 from asr._install import install
+from asr.batch import most_workers
 from asr.cli.decoding import add_options, add_readable, chosen
 from asr.cli.run import CommandParser, given_model, run
 from asr.errors import MissingDependencyError
 from asr.serve import ServeSettings, read_token
 
 _PACKAGES = {"starlette", "uvicorn", "h11", "python_multipart", "websockets", "prometheus_client"}
-_MOST_WORKERS = 8  # by default: each holds a model in memory
 _DEFAULT = ServeSettings()
 _LIMITS = {
     "upload_mb": "megabytes of an upload",
@@ -98,7 +98,7 @@ def serve_as(arguments: argparse.Namespace) -> int:
     settings = ServeSettings(
         host=arguments.host,
         port=arguments.port,
-        workers=_default_workers() if arguments.workers is None else arguments.workers,
+        workers=most_workers() if arguments.workers is None else arguments.workers,
         live_workers=arguments.live_workers,
         token=read_token(arguments.token_file) if arguments.token_file else None,
         open=arguments.open,
@@ -120,11 +120,6 @@ def serve_as(arguments: argparse.Namespace) -> int:
         ) from error
     serve(decoding, settings)
     return 0
-
-
-def _default_workers() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, _MOST_WORKERS)
 
 
 if __name__ == "__main__":

@@ -56,11 +56,6 @@ class Server:
         assert loaded  # there is at least one process
         self._transcriptions.model = loaded.model
 
-    @property
-    def num_deaths(self) -> int:
-        """The number of worker processes that have died."""
-        return self.recordings.num_deaths + self.live.num_deaths
-
     def stop(self) -> None:
         """End the worker processes."""
         self.recordings.close()

@@ -9,21 +9,19 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from asr.errors import AsrError
 from asr.serve.answers import word_record
 from asr.serve.desks import LiveCall, LiveDesk
-from asr.serve.gate import answer_to, is_token, may_use
+from asr.serve.gate import answer_to, may_use
 from asr.serve.messages import Closed, Event
 from asr.serve.metrics import Metrics
 from asr.serve.problems import RequestError, internal_error
-from asr.serve.settings import ServeSettings
+from asr.serve.settings import MOST_HOTWORDS, ServeSettings
 from asr.serve.sound import ENCODINGS
 from asr.streaming import EndOfSpeech, LiveEvent
 
 VERSION = 1  # of the messages
 MESSAGE_BYTES = 1 << 20  # of one message of a client
 _NOT_STARTED = 32  # WebSockets that may be open without a session; each holds a connection
-_MOST_HOTWORDS = 1000
 # Codes of closing a WebSocket: RFC 6455, section 7.4.1, and 1013 and 4000 and up of IANA's list.
 _CLOSE = {400: 1008, 401: 4401, 408: 4408, 429: 1013, 500: 1011, 503: 1013}
 
@@ -56,8 +54,8 @@ class _Start:
         if encoding not in ENCODINGS:
             raise _bad(f"encoding is {encoding!r:.100}; allowed: {', '.join(ENCODINGS)}")
         are_words = isinstance(hotwords, list) and all(isinstance(word, str) for word in hotwords)
-        if not are_words or len(hotwords) > _MOST_HOTWORDS:
-            raise _bad(f"hotwords must be a list of at most {_MOST_HOTWORDS} words and phrases")
+        if not are_words or len(hotwords) > MOST_HOTWORDS:
+            raise _bad(f"hotwords must be a list of at most {MOST_HOTWORDS} words and phrases")
         return cls(rate_hz, encoding, tuple(hotwords))
 
 
@@ -123,7 +121,7 @@ class LiveSessions:
         if record.get("type") != "start":
             raise _bad("""the first message must be {"type": "start", ...}""")
         token = str(record.pop("token", ""))
-        if not (may_use(self._settings, socket) or is_token(self._settings, token)):
+        if not may_use(self._settings, socket, token):
             raise RequestError(401, "invalid_api_key", "the token is missing or wrong")
         return _Start.of(record)
 
@@ -200,9 +198,8 @@ def _bad(message: str) -> RequestError:
     return RequestError(400, "invalid_message", message)
 
 
-async def _close(socket: WebSocket, error: AsrError) -> None:
+async def _close(socket: WebSocket, error: RequestError) -> None:
     """Tell the client what was wrong, and close."""
-    assert isinstance(error, RequestError)
     with suppress(WebSocketDisconnect, RuntimeError):  # it is closed already
         await socket.send_json({"type": "error", **error.as_dict()})
         await socket.close(_CLOSE.get(error.status, 1008), error.code)

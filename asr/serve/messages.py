@@ -19,6 +19,7 @@ class Assignment:
 
     name: str  # of the recording, for messages to the client
     words: bool  # whether segments need words with times
+    stream: bool  # whether each segment is sent as soon as it is decoded
     hotwords: tuple[str, ...]
     longest_s: float  # a longer recording is refused
 
@@ -110,5 +111,4 @@ class Closed:
     duration: float  # seconds that were heard
 
 
-OfTask = Progress | Segment | Finished | Failed
 OfSession = Event | Heard | Closed | Failed

@@ -7,7 +7,6 @@ are sent by another thread, because a pipe that is full makes the sender wait.
 import asyncio
 import os
 import socket
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +15,7 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
+from asr._progress import say
 from asr.errors import AsrError, WorkerError
 from asr.serve.messages import Failed, Loaded
 from asr.serve.worker import Load, run_worker
@@ -166,7 +166,7 @@ class Seat:
             except (AsrError, ModuleNotFoundError) as error:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 if self.num_deaths:  # else the server does not even start, and says why
-                    print(f"asr-serve: error: {error}", file=sys.stderr)
+                    say(f"asr-serve: error: {error}")
             else:
                 pause_s = 0.1
                 self._ready(self.process)

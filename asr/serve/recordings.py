@@ -25,11 +25,10 @@ from asr.serve.desks import RecordingDesk
 from asr.serve.messages import Assignment, Finished, Progress
 from asr.serve.metrics import Metrics
 from asr.serve.problems import RequestError
-from asr.serve.settings import ServeSettings
+from asr.serve.settings import MOST_HOTWORDS, ServeSettings
 from asr.serve.uploads import Form, received_form
 
 ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
-_MOST_HOTWORDS = 1000
 _TRUE, _FALSE = ("true", "1"), ("", "false", "0")
 
 OfRecording = Progress | Segment | Finished
@@ -129,7 +128,7 @@ class Transcriptions:
             RequestError: as `recognise` does, and 504 at the deadline.
         """
         words = needs_words(wish.response_format)
-        task = Assignment(form.name, words, wish.hotwords, self._settings.audio_s)
+        task = Assignment(form.name, words, wish.stream, wish.hotwords, self._settings.audio_s)
         inbox = asyncio.Queue[OfRecording | None]()
         work = asyncio.create_task(self._desk.recognise(task, form.descriptor, inbox.put_nowait))
         work.add_done_callback(lambda _: inbox.put_nowait(None))
@@ -233,11 +232,11 @@ def _hotwords(form: Form) -> tuple[str, ...]:
     """Return `keywords` and the phrases of `prompt`, between commas, semicolons and lines."""
     phrases = re.split(r"[,;\n]", form.text("prompt")) + form.texts("keywords")
     found = tuple(dict.fromkeys(phrase.strip() for phrase in phrases if phrase.strip()))
-    if len(found) > _MOST_HOTWORDS:
+    if len(found) > MOST_HOTWORDS:
         raise RequestError(
             400,
             "too_many_hotwords",
-            f"prompt has {len(found)} phrases; allowed: {_MOST_HOTWORDS}",
+            f"prompt has {len(found)} phrases; allowed: {MOST_HOTWORDS}",
             param="prompt",
         )
     return found

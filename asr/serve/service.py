@@ -4,12 +4,12 @@ import asyncio
 import logging
 import resource
 import socket
-import sys
 from contextlib import suppress
 from functools import partial
 
 import uvicorn
 
+from asr._progress import say
 from asr.errors import ConfigError
 from asr.options import Decoding
 from asr.serve.app import Server
@@ -62,7 +62,7 @@ class _Uvicorn(uvicorn.Server):
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
-            print(f"asr-serve: listening on http://{shown}:{port}/", file=sys.stderr, flush=True)
+            say(f"asr-serve: listening on http://{shown}:{port}/")
 
 
 def _config(server: Server, settings: ServeSettings) -> uvicorn.Config:

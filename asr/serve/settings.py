@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from asr.errors import ConfigError
 
+MOST_HOTWORDS = 1000  # of a recording or a live session
 _SHORTEST_TOKEN = 16
 
 

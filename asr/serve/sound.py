@@ -7,10 +7,9 @@ import numpy as np
 from asr._install import install
 from asr.audio import Waveform
 from asr.errors import AudioError, MissingDependencyError
+from asr.streaming import Pcm16
 
 ENCODINGS = ("pcm16", "opus")
-_SAMPLE = np.dtype("<i2")
-_FULL_SCALE = np.float32(32768)
 OPUS_RATE_HZ = 48_000  # that Opus decodes to, whatever the rate of its input was
 
 
@@ -32,7 +31,7 @@ class LiveSound:
             raise AudioError(f"encoding is {encoding!r}; allowed: {', '.join(ENCODINGS)}")
         if encoding == "opus" and sample_rate_hz != OPUS_RATE_HZ:
             raise AudioError(f"sample_rate is {sample_rate_hz}; for opus allowed: {OPUS_RATE_HZ}")
-        self._left_over = b""
+        self._pcm = Pcm16()
         self._opus = _OpusPackets() if encoding == "opus" else None
 
     def decode(self, contents: Sequence[bytes]) -> Waveform:
@@ -43,10 +42,7 @@ class LiveSound:
         """
         if self._opus:
             return self._opus.decode(contents)
-        content = self._left_over + b"".join(contents)
-        whole = len(content) // _SAMPLE.itemsize * _SAMPLE.itemsize
-        self._left_over = content[whole:]
-        return np.frombuffer(content[:whole], _SAMPLE).astype(np.float32) / _FULL_SCALE
+        return self._pcm.decode(b"".join(contents))
 
 
 class _OpusPackets:

@@ -4,7 +4,7 @@ The file vanishes with the last process that has it open, whatever happens to th
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
@@ -29,7 +29,7 @@ class Form:
     name: str  # of the recording, for messages
     descriptor: int  # of its file
 
-    def text(self, name: str, allowed: Mapping[str, str] | None = None) -> str:
+    def text(self, name: str) -> str:
         """Return a field, "" if it is not given.
 
         Raises:
@@ -141,8 +141,8 @@ def _checked(fields: FormData) -> Form:
         raise RequestError(
             400, "missing_file", "the form has no file in its field `file`", param="file"
         )
-    file.file.fileno()  # an empty one would still be in memory
-    return Form(fields, _shown_name(file.filename or ""), file.file.fileno())
+    descriptor = file.file.fileno()  # an empty one was still in memory
+    return Form(fields, _shown_name(file.filename or ""), descriptor)
 
 
 def _shown_name(name: str) -> str:

@@ -3,21 +3,20 @@
 import os
 import signal
 import socket
-import threading
 import time
 import traceback
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr.audio import AudioStream
+from asr.batch import end_with_parent
 from asr.errors import AsrError
 from asr.formats import Transcript
+from asr.media import UNKNOWN_FRAMES, open_sound
 from asr.serve.messages import (
     Assignment,
     Cancel,
@@ -121,19 +120,20 @@ class _Recording:
         self._done = 0.0
 
     def recognise(self, model: Model) -> None:
-        """Send each segment, the progress, and in the end Finished or Failed."""
+        """Send the progress, segments if they are wanted, and in the end Finished or Failed."""
         from asr.readable import LiveWriter
 
         began, segments = time.monotonic(), list["Segment"]()
         self._server.send(Started())
         try:
             recognizer = model.recognizer(self._task.hotwords)
-            self._check_length(self._promised_s(recognizer.acoustics.sample_rate_hz))
+            self._check_length(self._promised_s())
             found = recognizer.segments(self._path, words=self._task.words, progress=self._report)
             writer = LiveWriter(recognizer.writer) if recognizer.writer else None
             for segment in found:
                 segments.append(segment)
-                self._server.send(writer.rewrite(segment) if writer else segment)
+                if self._task.stream:
+                    self._server.send(writer.rewrite(segment) if writer else segment)
         except AsrError as error:
             message = str(error).replace(str(self._path), self._task.name)
             self._server.send(Failed(_with_message(error, message)))
@@ -158,11 +158,10 @@ class _Recording:
         )
         return writer.rewrite(transcript, words) if writer else transcript
 
-    def _promised_s(self, rate_hz: int) -> float:
+    def _promised_s(self) -> float:
         """Return the length that the header gives, or 0; so bombs are not even unpacked."""
-        stream = AudioStream(self._path, sample_rate_hz=rate_hz, block_s=0.1)
-        next(iter(stream), None)
-        return stream.promised_s or 0.0
+        with open_sound(self._path) as sound:
+            return sound.frames / sound.samplerate if sound.frames < UNKNOWN_FRAMES else 0.0
 
     def _report(self, done: float, total: float | None) -> None:
         self._done = done
@@ -278,7 +277,7 @@ def _begin(server: Connection, load: Load) -> Model | None:
     """Load the model and say so; None if it cannot be loaded."""
     for number in (signal.SIGINT, signal.SIGTERM):  # for the server, which ends us in the end;
         signal.signal(number, signal.SIG_IGN)  # terminals and systemd send them to all processes
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         model = load()
     except (AsrError, ModuleNotFoundError) as error:
@@ -296,13 +295,6 @@ def run_worker(
     """Run a main function until the server closes the connection."""
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         main(server, load)
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent:
-        connection.wait([parent.sentinel])
-    os._exit(1)
 
 
 def _readable(segments: Sequence["Segment"], transcript: Transcript) -> tuple["Segment", ...]:

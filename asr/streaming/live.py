@@ -14,24 +14,22 @@ from itertools import takewhile
 from typing import BinaryIO
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
-from asr.audio import Waveform
+from asr.audio import Waveform, resampler
 from asr.decode import Decoder, Rescorer, spoken_words
 from asr.errors import AudioError
 from asr.formats import Word
 from asr.readable import LiveWriter, Writer
 from asr.recognize import Recognizer
 from asr.segmentation import Segmenter, frame_samples_of, speech_log_probs
+from asr.streaming.pcm import SAMPLE, Pcm16
 from asr.text import BLANK
 
 # Chosen with scripts/bench/long.py --live.
 STEP_S = 0.5
 LEFT_S = 10.0  # context before the frames of a step
 RIGHT_S = 0.6  # context after them
-_SAMPLE = np.dtype("<i2")
-_FULL_SCALE = np.float32(32768)
 _RATES_HZ = range(1000, 768_001)
 
 
@@ -156,21 +154,16 @@ class Line:
 
     def suppose(self, words: Sequence[Word]) -> None:
         """Take a hypothesis of the segment so far; its last word may be half a word."""
-        pairs = zip(self._new(words[:-1]), self._new(self._supposed), strict=False)
-        agreed = takewhile(lambda pair: pair[0].word == pair[1].word, pairs)
-        self._append([word for word, _ in agreed], is_end=False)
+        new, supposed = (words_behind(self._until, some) for some in (words[:-1], self._supposed))
+        self._append(agreed(new, supposed), is_end=False)
         self._supposed = words
 
     def end(self, words: Sequence[Word]) -> None:
         """Take the final hypothesis; words that were written stay, and the others follow."""
-        self._append(self._new(words), is_end=True)
+        self._append(words_behind(self._until, words), is_end=True)
         if self._is_begun:
             self._write("\n")
         self._supposed, self._sure, self._until, self._is_begun = (), [], 0.0, False
-
-    def _new(self, words: Sequence[Word]) -> list[Word]:
-        """Return the words of a hypothesis that follow those that are sure."""
-        return [word for word in words if (word.start + word.end) / 2 > self._until]
 
     def _append(self, words: Sequence[Word], *, is_end: bool) -> None:
         """Write words that are now sure, or of readable text those that others follow."""
@@ -185,15 +178,21 @@ class Line:
             self._is_begun = True
 
 
+def words_behind(until: float, words: Sequence[Word]) -> list[Word]:
+    """Return the words of a hypothesis whose middle is behind a time, in seconds."""
+    return [word for word in words if (word.start + word.end) / 2 > until]
+
+
+def agreed(words: Sequence[Word], supposed: Sequence[Word]) -> list[Word]:
+    """Return the first words, as far as the hypothesis before had the same ones."""
+    pairs = zip(words, supposed, strict=False)
+    return [word for word, _ in takewhile(lambda pair: pair[0].word == pair[1].word, pairs)]
+
+
 def _waveforms(stream: BinaryIO, from_hz: int, to_hz: int) -> Iterator[Waveform]:
     """Yield the samples of a stream at the wanted rate, float32 (L,), STEP_S each."""
-    resampler = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
-    left_over = b""
-    while content := stream.read(round(STEP_S * from_hz) * _SAMPLE.itemsize):
-        content = left_over + content
-        whole = len(content) // _SAMPLE.itemsize * _SAMPLE.itemsize
-        left_over = content[whole:]
-        waveform = np.frombuffer(content[:whole], _SAMPLE).astype(np.float32) / _FULL_SCALE
-        yield waveform if from_hz == to_hz else resampler.resample_chunk(waveform)
+    samples, resample = Pcm16(), resampler(from_hz, to_hz)
+    while content := stream.read(round(STEP_S * from_hz) * SAMPLE.itemsize):
+        yield resample(samples.decode(content), False)
     if from_hz != to_hz:
-        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+        yield resample(np.empty(0, np.float32), True)

@@ -9,48 +9,23 @@ more, with rescoring: that is the best text of the segment, and it may differ fr
 
 from collections.abc import Callable, Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import takewhile
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
-from asr.audio import Waveform
+from asr.audio import Waveform, resampler
 from asr.decode import NBEST, BeamDecoder, Decoder, Hypothesis, spoken_words
 from asr.formats import Segment, Word
 from asr.readable import LiveWriter
 from asr.recognize import Recognizer
-from asr.streaming.live import STEP_S, Listener, check_rate
+from asr.streaming.events import EndOfSpeech, LiveEvent, LiveWords
+from asr.streaming.live import STEP_S, Listener, agreed, check_rate, words_behind
 from asr.text import BLANK
 
 _SETTLED_S = 0.3  # of final frames after the last word: as long as a breath
 
-
-@dataclass(frozen=True)
-class LiveWords:
-    """The words of the segment so far; times are seconds since the session began.
-
-    `final` are new and stay. `partial` follow all final words and replace the partial words of the
-    event before.
-    """
-
-    final: tuple[Word, ...]
-    partial: tuple[Word, ...]
-
-
-@dataclass(frozen=True)
-class EndOfSpeech:
-    """The end of a segment, at a pause or at the end of the session, and its best text.
-
-    The text is readable where the model has a tagger; the words stay as they were recognised.
-    """
-
-    segment: Segment
-
-
-LiveEvent = LiveWords | EndOfSpeech
 _Decode = Callable[[NDArray[np.float32]], Sequence[Hypothesis]]
 
 
@@ -77,12 +52,7 @@ class LiveSession(Listener):
         self._calibration = recognizer.calibration
         self._writer = LiveWriter(recognizer.writer) if recognizer.writer else None
         self._rate_hz = sample_rate_hz
-        own_hz = self.acoustics.sample_rate_hz
-        self._resampler = (
-            None
-            if own_hz == sample_rate_hz
-            else soxr.ResampleStream(sample_rate_hz, own_hz, 1, dtype="float32", quality="HQ")
-        )
+        self._resample = resampler(sample_rate_hz, self.acoustics.sample_rate_hz)
         self._waiting = list[Waveform]()  # at the model's rate, less than a step in all
         self._frames_before = 0  # in the segments that have ended
         self._behind = 0.0  # the end of the last final word of the session, in seconds
@@ -91,22 +61,18 @@ class LiveSession(Listener):
     def add(self, waveform: Waveform) -> None:
         """Add samples, float32 (L,) within [-1, 1]; give the events that follow from them."""
         self.duration += len(waveform) / self._rate_hz
-        self._waiting.append(
-            self._resampler.resample_chunk(waveform) if self._resampler else waveform
-        )
+        self._waiting.append(self._resample(waveform, False))
         if sum(map(len, self._waiting)) >= STEP_S * self.acoustics.sample_rate_hz:
             self._hear_waiting()
 
     def close(self) -> None:
         """Give the events that are left; the end of the last segment is one of them."""
-        if self._resampler:
-            rest = self._resampler.resample_chunk(np.empty(0, np.float32), last=True)
-            self._waiting.append(rest)
+        self._waiting.append(self._resample(np.empty(0, np.float32), True))
         self._hear_waiting()
         super().close()
 
     def _hear_waiting(self) -> None:
-        waveform = np.concatenate([np.empty(0, np.float32), *self._waiting])
+        waveform = np.concatenate(self._waiting)
         self._waiting.clear()
         if len(waveform):
             self.hear(waveform)
@@ -115,18 +81,17 @@ class LiveSession(Listener):
         held = self.segmenter.held
         heard = np.concatenate((held, tentative))
         words = self._timed_words(heard, partial(self._guesses.hypotheses, len(held)))
-        found = [word for word in words if self._is_new(word)]
+        found = words_behind(self._behind, words)
         settled = self._seconds(len(held))
         limits = [settled] * (len(found) - 1) + [settled - _SETTLED_S]  # nothing follows the last
         ended = [word for word, limit in zip(found, limits, strict=False) if word.end <= limit]
-        agreed = takewhile(_are_alike, zip(ended, self._partial, strict=False))
-        count = sum(1 for _ in agreed)
+        count = len(agreed(ended, self._partial))
         self._tell(found[:count], found[count:])
 
     def _end_line(self, segment: NDArray[np.float32]) -> None:
         words = self._timed_words(segment, partial(self.decoder.decode, nbest=NBEST))
         self._guesses = _Guesses(self.guesser)
-        self._tell([word for word in words if self._is_new(word)], [])
+        self._tell(words_behind(self._behind, words), [])
         self._frames_before += len(segment)
         if words:
             text = " ".join(word.word for word in words)
@@ -140,10 +105,6 @@ class LiveSession(Listener):
         self._partial = tuple(partial)
         if final:
             self._behind = final[-1].end
-
-    def _is_new(self, word: Word) -> bool:
-        """Return whether a word lies behind the final ones: whether its middle does."""
-        return (word.start + word.end) / 2 > self._behind
 
     def _timed_words(self, log_probs: NDArray[np.float32], decode: _Decode) -> list[Word]:
         """Decode the frames (T, V) of the segment; times count from the start of the session."""
@@ -179,7 +140,3 @@ class _Guesses:
         ahead.state = deepcopy(self._search.state)
         ahead.advance(log_probs[num_final:])
         return ahead.hypotheses(NBEST)
-
-
-def _are_alike(pair: tuple[Word, Word]) -> bool:
-    return pair[0].word == pair[1].word

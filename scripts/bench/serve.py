@@ -5,11 +5,10 @@ python scripts/bench/serve.py MANIFEST [--files 64] [--parallel 1 8 64] [--live 
 It starts a server with --workers processes on loopback. Each answer is compared with the text that
 `asr-transcribe` gives for the recording alone, and the throughput with that of `asr-transcribe`
 with as many workers on the same files. `--soak` sends recordings for so many minutes at 90 % of the
-throughput that was measured, and live speech beside them, and watches memory and file handles.
+throughput that was measured, and watches memory and file handles.
 """
 
 import argparse
-import http.client
 import json
 import random
 import subprocess
@@ -17,8 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,13 +33,12 @@ from asr.scoring import score
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "serve"), str(ROOT / "tests")]
-from serving import Served, form, serving, wait_until  # noqa: E402
+from serving import Served, serving  # noqa: E402
 
 RATE_HZ = 16_000
 BLOCK_S = 0.1
 _MOST_WAITING = 32  # recordings of the soak that wait for their answers
-PATH = "/v1/audio/transcriptions"
-KIND = {"Content-Type": "multipart/form-data; boundary=frontier"}
+_TIMEOUT_S = 600.0  # for an answer
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def compare(arguments: argparse.Namespace) -> int:
     found: dict[str, Any] = {"offline_audio_s_per_s": material.offline}
     options = ("--workers", arguments.workers, "--queue", 64, "--live-sessions", 64)
     with serving(*options) as server:
-        wait_until(lambda: server.metric("asr_workers_ready") == arguments.workers, 120)
+        server.timeout_s = _TIMEOUT_S
         found["uploads"] = [uploads(server, material, count) for count in arguments.parallel]
         found["live"] = [
             live(server, utterances, count, arguments.live_s) for count in arguments.live
@@ -122,14 +119,8 @@ def offline(utterances: Sequence[Utterance], workers: int) -> Material:
 def ask(server: Served, file: Path) -> tuple[int, str, float]:
     """Send a recording; return the status, the text and the seconds that it took."""
     began = time.monotonic()
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
-    try:
-        connection.request("POST", PATH, form(file.read_bytes(), file.name), KIND)
-        answer = connection.getresponse()
-        record = json.loads(answer.read())
-        return answer.status, record.get("text", ""), time.monotonic() - began
-    finally:
-        connection.close()
+    status, _, answer = server.post(file.read_bytes(), file.name)
+    return status, json.loads(answer).get("text", ""), time.monotonic() - began
 
 
 def uploads(server: Served, material: Material, parallel: int) -> dict[str, Any]:
@@ -253,7 +244,7 @@ def partial_delays(session: Session) -> Iterator[float]:
 def overload(material: Material, workers: int) -> dict[str, Any]:
     """Send all at once to a server with a short queue."""
     with serving("--workers", workers, "--queue", 4, "--live-workers", 0) as server:
-        wait_until(lambda: server.metric("asr_workers_ready") == workers, 120)
+        server.timeout_s = _TIMEOUT_S
         with ThreadPoolExecutor(len(material.files)) as pool:
             answers = list(pool.map(lambda file: ask(server, file), material.files))
     pairs = list(zip(answers, material.texts, strict=True))
@@ -274,7 +265,7 @@ def idle(server: Served, material: Material, count: int) -> dict[str, Any]:
     sockets, answers = [], []
     for number in range(count):
         sockets.append(server.connect())
-        if number % 1000 == 999:
+        if number % 1000 == 999 or number == count - 1:
             answers.append(ask(server, material.files[0]))
     row = {
         "idle_connections": count,
@@ -290,18 +281,11 @@ def idle(server: Served, material: Material, count: int) -> dict[str, Any]:
 
 def soak(server: Served, material: Material, speed: float, seconds: float) -> dict[str, Any]:
     """Send recordings at a speed, in seconds of audio a second; watch memory and file handles."""
-    rng, wrong, sent = random.Random(0), [0], 0
-    samples: list[tuple[float, float]] = []
+    rng, samples = random.Random(0), list[tuple[float, float]]()
+    answers = list[tuple[Future[tuple[int, str, float]], str]]()
     began = due = time.monotonic()
     looked = began - 60
-
     room = threading.Semaphore(_MOST_WAITING)  # a machine with other work falls behind, but not far
-
-    def one(number: int) -> None:
-        with room_given_back(room):
-            status, text, _ = ask(server, material.files[number])
-            wrong[0] += (status, text) != (200, material.texts[number])
-
     with ThreadPoolExecutor(_MOST_WAITING) as pool:
         while time.monotonic() < began + seconds:
             if time.monotonic() > looked + 10:
@@ -309,8 +293,9 @@ def soak(server: Served, material: Material, speed: float, seconds: float) -> di
                 samples.append((memory_mb(server), open_files(server)))
             number = rng.randrange(len(material.files))
             room.acquire()
-            pool.submit(one, number)
-            sent += 1
+            answer = pool.submit(ask, server, material.files[number])
+            answer.add_done_callback(lambda _: room.release())
+            answers.append((answer, material.texts[number]))
             due += material.seconds[number] / speed
             time.sleep(max(0.0, due - time.monotonic()))
     quarter = max(1, len(samples) // 4)
@@ -319,9 +304,12 @@ def soak(server: Served, material: Material, speed: float, seconds: float) -> di
     )
     row = {
         "minutes": seconds / 60,
-        "sent": sent,
+        "sent": len(answers),
         "of_the_speed": (due - began) / seconds,
-        "wrong": wrong[0],
+        "wrong": sum(
+            answer.exception() is not None or answer.result()[:2] != (200, text)
+            for answer, text in answers
+        ),
         "memory_mb_second_quarter": float(early[0]),
         "memory_mb_last_quarter": float(late[0]),
         "files_second_quarter": float(early[1]),
@@ -329,15 +317,6 @@ def soak(server: Served, material: Material, speed: float, seconds: float) -> di
     }
     show(row)
     return row
-
-
-@contextmanager
-def room_given_back(room: threading.Semaphore) -> Iterator[None]:
-    """Release a semaphore in the end."""
-    try:
-        yield
-    finally:
-        room.release()
 
 
 def processes(server: Served) -> list[Path]:

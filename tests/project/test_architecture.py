@@ -138,6 +138,12 @@ def test_commands_start_without_numba():
     assert not {"torch", "numba", "onnxruntime"} & loaded_by(commands())
 
 
+def test_the_server_starts_without_the_model():
+    """Its worker processes load it."""
+    pytest.importorskip("starlette")
+    assert not {"torch", "numba", "onnxruntime"} & loaded_by(["asr.serve.service"])
+
+
 def test_recipes_are_thin():
     for script in ROOT.glob("recipes/*/*.sh"):
         assert len(script.read_text().splitlines()) <= 40, script

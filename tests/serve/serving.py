@@ -28,17 +28,14 @@ from asr.formats import Segment, Word
 RATE_HZ = 16_000
 GOOD, DIE, SLOW, BUG, STUBBORN, BRIEF = 0, 1, 2, 3, 4, 5
 BOUNDARY = "frontier"
+FORM = f"multipart/form-data; boundary={BOUNDARY}"
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
 LOOPBACK = "127.0.0.1"
-
-
-class _Acoustics:
-    sample_rate_hz = RATE_HZ
 
 
 class FakeRecognizer:
     """Does what the first sample of a recording says."""
 
-    acoustics = _Acoustics()
     writer = None  # texts stay as they are
 
     def __init__(self, hotwords: tuple[str, ...]) -> None:
@@ -88,6 +85,7 @@ class Served:
     port: int
     token: str = ""
     log: list[str] = field(default_factory=list)
+    timeout_s: float = 60.0  # for an answer
 
     @property
     def url(self) -> str:
@@ -100,13 +98,13 @@ class Served:
         self, wav: bytes, name: str = "a.wav", **fields: str | list[str]
     ) -> tuple[int, dict[str, str], str]:
         """Send a recording as a form."""
-        kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-        return self.ask("POST", "/v1/audio/transcriptions", form(wav, name, **fields), kind)
+        body = form(wav, name, **fields)
+        return self.ask("POST", TRANSCRIPTIONS, body, {"Content-Type": FORM})
 
     def ask(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
     ) -> tuple[int, dict[str, str], str]:
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=60)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=self.timeout_s)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -145,6 +143,14 @@ def form(content: bytes, name: str = "a.wav", **fields: str | list[str]) -> byte
     head = f'Content-Disposition: form-data; name="file"; filename="{name}"'
     parts.append(f"--{BOUNDARY}\r\n{head}\r\n\r\n".encode() + content + b"\r\n")
     return b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
+
+
+def head_of(body: bytes, host: str = "localhost") -> bytes:
+    """The head of a request that sends a form."""
+    return (
+        f"POST {TRANSCRIPTIONS} HTTP/1.1\r\nHost: {host}\r\n"
+        f"Content-Length: {len(body)}\r\nContent-Type: {FORM}\r\n\r\n"
+    ).encode()
 
 
 def wav(what: int = GOOD, num_samples: int = RATE_HZ) -> bytes:

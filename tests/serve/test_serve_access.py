@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import BOUNDARY, Served, form, serving, wav
+from serving import FORM, TRANSCRIPTIONS, Served, form, serving, wav
 
 from asr._install import install
 from asr.cli.serve import main
@@ -17,8 +17,6 @@ from asr.serve import ServeSettings, read_token
 client = pytest.importorskip("websockets.sync.client")
 exceptions = pytest.importorskip("websockets.exceptions")
 TOKEN = "a-token-of-some-length"
-FORM = f"multipart/form-data; boundary={BOUNDARY}"
-TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,7 @@ def test_the_page_and_the_probes_need_no_token(guarded: Served, path: str):
     assert guarded.get(path)[0] == 200
 
 
-@pytest.mark.parametrize("start", [{}, {"token": ""}, {"token": "wrong"}, {"token": 1}])
+@pytest.mark.parametrize("start", [{}, *({"token": token} for token in ("", "wrong", "\ud800", 1))])
 def test_a_live_session_needs_the_token(guarded: Served, start: dict[str, object]):
     with client.connect(f"ws://127.0.0.1:{guarded.port}/v1/listen", proxy=None) as socket:
         socket.send(json.dumps({"type": "start", **start}))

@@ -10,7 +10,17 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import soundfile
-from serving import BOUNDARY, Served, form, serving, wait_until, wav
+from serving import (
+    BOUNDARY,
+    FORM,
+    TRANSCRIPTIONS,
+    Served,
+    form,
+    head_of,
+    serving,
+    wait_until,
+    wav,
+)
 
 pytest.importorskip("starlette")
 CONNECTIONS = 200
@@ -110,37 +120,33 @@ def test_paths_outside_the_page(server: Served, path: str):
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "TRACE", "CONNECT", "FOO", "GET"])
 def test_other_methods(server: Served, method: str):
-    status, _, text = server.ask(method, "/v1/audio/transcriptions", b"", {})
+    status, _, text = server.ask(method, TRANSCRIPTIONS, b"", {})
     assert status in (400, 403, 404, 405)
     assert not text or "Traceback" not in text
-
-
-def send_form(server: Served, body: bytes, kind: str = f"multipart/form-data; boundary={BOUNDARY}"):
-    return server.ask("POST", "/v1/audio/transcriptions", body, {"Content-Type": kind})
 
 
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        (b"", f"multipart/form-data; boundary={BOUNDARY}"),
+        (b"", FORM),
         (b"{}", "application/json"),
         (b"a=b", "application/x-www-form-urlencoded"),
         (form(wav()), "multipart/form-data"),
         (form(wav()), "multipart/form-data; boundary=" + "x" * 5000),
         (form(wav()), "multipart/form-data; boundary=other"),
-        (form(wav())[:-30], f"multipart/form-data; boundary={BOUNDARY}"),
-        (form(wav()).replace(b'name="file"', b'nome="file"'), None),
-        (form(wav()).replace(b"; filename", b"; felename"), None),
-        (form(wav(), **{f"f{n}": "x" for n in range(200)}), None),
-        (form(wav(), prompt="x" * 200_000), None),
-        (form(wav()).replace(b"\r\n\r\n", b"\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 1), None),
-        (form(wav())[: -len(BOUNDARY) - 6] + b"\r\n" + form(wav()), None),
-        (b"\0" * 100_000, None),
+        (form(wav())[:-30], FORM),
+        (form(wav()).replace(b'name="file"', b'nome="file"'), FORM),
+        (form(wav()).replace(b"; filename", b"; felename"), FORM),
+        (form(wav(), **{f"f{n}": "x" for n in range(200)}), FORM),
+        (form(wav(), prompt="x" * 200_000), FORM),
+        (form(wav()).replace(b"\r\n\r\n", b"\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 1), FORM),
+        (form(wav())[: -len(BOUNDARY) - 6] + b"\r\n" + form(wav()), FORM),
+        (b"\0" * 100_000, FORM),
     ],
     ids=range(14),
 )
-def test_forms_that_are_none(server: Served, body: bytes, kind: str | None):
-    status, _, text = send_form(server, body, kind or f"multipart/form-data; boundary={BOUNDARY}")
+def test_forms_that_are_none(server: Served, body: bytes, kind: str):
+    status, _, text = server.ask("POST", TRANSCRIPTIONS, body, {"Content-Type": kind})
     assert status in (400, 413, 415)
     assert json.loads(text)["error"]["type"] == "invalid_request_error"
     assert "Traceback" not in text
@@ -214,13 +220,8 @@ def assert_dropped(connection: socket.socket, drop: bytes) -> None:
 
 def test_a_body_that_drips_is_dropped(server: Served):
     body = form(wav())
-    head = (
-        "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
-    )
     with server.connect() as connection:
-        connection.sendall(head.encode())
+        connection.sendall(head_of(body))
         began = time.monotonic()
         connection.settimeout(0.5)
         answer = b""
@@ -236,13 +237,8 @@ def test_a_body_that_drips_is_dropped(server: Served):
 
 
 def test_a_body_that_is_not_wanted_is_not_waited_for(server: Served):
-    body = form(wav())
-    head = (
-        "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: evil\r\n"
-        f"Content-Length: {len(body)}\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n"
-    )
     with server.connect() as connection:
-        connection.sendall(head.encode())
+        connection.sendall(head_of(form(wav()), host="evil"))
         assert b" 403 " in connection.recv(65536)
         assert_dropped(connection, b"x")
 

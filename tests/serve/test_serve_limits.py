@@ -13,15 +13,16 @@ from tempfile import gettempdir
 
 import pytest
 from serving import (
-    BOUNDARY,
     BRIEF,
     BUG,
     DIE,
+    FORM,
     RATE_HZ,
     SLOW,
     STUBBORN,
     Served,
     form,
+    head_of,
     serving,
     wait_until,
     wav,
@@ -79,10 +80,9 @@ def test_an_upload_that_is_too_large(server: Served):
 
 def test_an_upload_that_is_too_large_and_does_not_say_so(server: Served):
     with server.connect() as connection:
-        head = f"multipart/form-data; boundary={BOUNDARY}"
         connection.sendall(
             b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n"
-            b"Transfer-Encoding: chunked\r\nContent-Type: " + head.encode() + b"\r\n\r\n"
+            b"Transfer-Encoding: chunked\r\nContent-Type: " + FORM.encode() + b"\r\n\r\n"
         )
         body = form(wav(num_samples=600_000))
         connection.sendall(f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
@@ -168,7 +168,7 @@ def test_names_are_shown_without_folders_and_never_used(server: Served):
 def test_an_upload_that_stalls(server: Served):
     body = form(wav())
     with server.connect() as connection:
-        connection.sendall(_head(len(body)) + body[:1000])
+        connection.sendall(head_of(body) + body[:1000])
         began = time.monotonic()
         answer = connection.recv(10_000)
         assert 1 < time.monotonic() - began < 10
@@ -179,24 +179,16 @@ def test_an_upload_that_stalls(server: Served):
 def test_an_upload_that_is_cut_off(server: Served):
     body = form(wav())
     with server.connect() as connection:
-        connection.sendall(_head(len(body)) + body[:1000])
+        connection.sendall(head_of(body) + body[:1000])
     wait_until(lambda: server.metric("asr_admitted") == 0)
     assert server.post(wav())[0] == 200
-
-
-def _head(num_bytes: int) -> bytes:
-    return (
-        "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n"
-        f"Content-Length: {num_bytes}\r\n"
-        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
-    ).encode()
 
 
 def test_a_client_that_leaves_frees_its_process():
     with fake(workers=1, queue=0) as server:
         body = form(wav(SLOW))
         with server.connect() as connection:
-            connection.sendall(_head(len(body)) + body)
+            connection.sendall(head_of(body) + body)
             wait_until(lambda: server.metric("asr_admitted") == 1)
         wait_until(lambda: server.metric("asr_admitted") == 0)
         assert server.post(wav())[0] == 200
@@ -307,3 +299,11 @@ def test_nothing_of_a_recording_is_left(server: Served):
 
 def _is_sound(file: Path) -> bool:
     return file.is_file() and file.read_bytes()[:4] == b"RIFF"
+
+
+def test_what_still_runs_after_the_grace_is_ended():
+    with fake(workers=1, grace_s=1) as server:
+        in_threads(1, lambda _: server.post(wav(SLOW)))
+        wait_until(lambda: server.metric("asr_admitted") == 1)
+        server.process.terminate()
+        server.process.wait(15)  # the default would be 30

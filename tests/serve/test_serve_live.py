@@ -26,7 +26,6 @@ TEXT = "HE SAID THAT HE WAS NOT IN THE HOUSE THAT NIGHT"
 def server() -> Iterator[Served]:
     options = ("--workers", 1, "--live-sessions", 3, "--idle-s", 2)
     with serving(*options) as served:
-        wait_until(lambda: served.get("/readyz")[0] == 200)
         yield served
 
 
@@ -41,7 +40,6 @@ def with_pause(rate_hz: int = RATE_HZ) -> np.ndarray:
 
 
 def connect(server: Served, **options: object):
-    """A connection; a live worker may still be loading its model."""
     return client.connect(f"ws://127.0.0.1:{server.port}/v1/listen", proxy=None, **options)
 
 
@@ -62,14 +60,8 @@ def pieces(content: bytes, size: int = 3201) -> list[bytes]:
     return [content[at : at + size] for at in range(0, len(content), size)]
 
 
-@pytest.fixture(scope="module")
-def ready(server: Served) -> Served:
-    wait_until(lambda: listen(server, [])[0]["type"] == "ready", 60)
-    return server
-
-
-def test_words_become_final_and_the_end_of_speech_is_said(ready: Served):
-    first, *messages, done = listen(ready, pieces(pcm(with_pause())), sample_rate=RATE_HZ)
+def test_words_become_final_and_the_end_of_speech_is_said(server: Served):
+    first, *messages, done = listen(server, pieces(pcm(with_pause())), sample_rate=RATE_HZ)
     assert first == {"type": "ready", "version": 1}
     assert done == {"type": "done", "duration": round(len(with_pause()) / RATE_HZ, 3)}
     words = [message for message in messages if message["type"] == "words"]
@@ -83,18 +75,18 @@ def test_words_become_final_and_the_end_of_speech_is_said(ready: Served):
     assert end["text"] == TEXT
     assert 0 < end["start"] < end["end"] < len(SPEECH) / RATE_HZ + 0.1
     assert [word["word"] for word in end["words"]] == TEXT.split()
-    assert ready.metric("asr_audio_seconds_total") > 5
+    assert server.metric("asr_audio_seconds_total") > 5
 
 
 @pytest.mark.parametrize("rate_hz", [44_100, 8000])
-def test_any_rate_may_be_declared(ready: Served, rate_hz: int):
-    messages = listen(ready, pieces(pcm(with_pause(rate_hz))), sample_rate=rate_hz)
+def test_any_rate_may_be_declared(server: Served, rate_hz: int):
+    messages = listen(server, pieces(pcm(with_pause(rate_hz))), sample_rate=rate_hz)
     texts = [message["text"] for message in messages if message["type"] == "end_of_speech"]
     assert rate_hz < RATE_HZ or texts == [TEXT]
     assert messages[-1]["duration"] == pytest.approx(len(SPEECH) / RATE_HZ + 2, abs=0.01)
 
 
-def test_opus_packets(ready: Served):
+def test_opus_packets(server: Served):
     av = pytest.importorskip("av")
     codec = av.CodecContext.create("libopus", "w")
     codec.sample_rate, codec.layout, codec.format = 48_000, "mono", "s16"
@@ -103,24 +95,24 @@ def test_opus_packets(ready: Served):
         frame = av.AudioFrame.from_ndarray(block[None], "s16", "mono")
         frame.sample_rate = 48_000
         packets += [bytes(packet) for packet in codec.encode(frame)]
-    messages = listen(ready, packets, encoding="opus", sample_rate=48_000)
+    messages = listen(server, packets, encoding="opus", sample_rate=48_000)
     assert [m["text"] for m in messages if m["type"] == "end_of_speech"] == [TEXT]
 
 
-def test_opus_without_its_package_has_a_remedy(ready: Served):
+def test_opus_without_its_package_has_a_remedy(server: Served):
     try:
         import av  # noqa: F401
     except ModuleNotFoundError:
-        *_, error = listen(ready, [], encoding="opus", sample_rate=48_000)
+        *_, error = listen(server, [], encoding="opus", sample_rate=48_000)
         assert "asr[media]" in error["error"]["message"]
 
 
-def test_sessions_at_once_get_their_own_words(ready: Served):
+def test_sessions_at_once_get_their_own_words(server: Served):
     found: dict[int, list[dict]] = {}
 
     def hear(number: int) -> None:
         sound = np.concatenate([np.zeros(8000 * number, np.float32), with_pause()])
-        found[number] = listen(ready, pieces(pcm(sound)))
+        found[number] = listen(server, pieces(pcm(sound)))
 
     threads = [threading.Thread(target=hear, args=(number,)) for number in range(3)]
     for thread in threads:
@@ -133,15 +125,15 @@ def test_sessions_at_once_get_their_own_words(ready: Served):
         assert end["words"][0]["start"] == pytest.approx(0.18 + number / 2, abs=0.1)
 
 
-def test_one_session_too_many(ready: Served):
+def test_one_session_too_many(server: Served):
     with ExitStack() as open_ones:
         for _ in range(3):
-            socket = open_ones.enter_context(connect(ready))
+            socket = open_ones.enter_context(connect(server))
             socket.send(json.dumps({"type": "start"}))
             assert json.loads(socket.recv())["type"] == "ready"
-        (error,) = listen(ready, [])
+        (error,) = listen(server, [])
         assert error["error"]["code"] == "too_many_sessions"
-    wait_until(lambda: ready.metric("asr_live_sessions") == 0)
+    wait_until(lambda: server.metric("asr_live_sessions") == 0)
 
 
 @pytest.mark.parametrize(
@@ -166,15 +158,15 @@ def test_one_session_too_many(ready: Served):
         (['{"type": "start"}'], "no message came"),
     ],
 )
-def test_messages_that_are_not_allowed(ready: Served, messages: list, expected: str):
-    with connect(ready) as socket:
+def test_messages_that_are_not_allowed(server: Served, messages: list, expected: str):
+    with connect(server) as socket:
         for message in messages:
             socket.send(message)
         received = [json.loads(message) for message in reads(socket)]
     assert received[-1]["type"] == "error"
     assert expected in received[-1]["error"]["message"]
     assert socket.protocol.close_code in (1008, 4408)
-    wait_until(lambda: ready.metric("asr_live_sessions") == 0)
+    wait_until(lambda: server.metric("asr_live_sessions") == 0)
 
 
 def reads(socket) -> Iterator[str]:
@@ -185,28 +177,27 @@ def reads(socket) -> Iterator[str]:
         return
 
 
-def test_a_client_that_vanishes_frees_its_session(ready: Served):
-    with connect(ready) as socket:
+def test_a_client_that_vanishes_frees_its_session(server: Served):
+    with connect(server) as socket:
         socket.send(json.dumps({"type": "start"}))
         socket.recv()
         socket.socket.shutdown(SHUT_RDWR)
-    wait_until(lambda: ready.metric("asr_live_sessions") == 0)
+    wait_until(lambda: server.metric("asr_live_sessions") == 0)
 
 
-def test_a_crash_ends_its_sessions_with_an_error_and_the_next_works(ready: Served):
-    with connect(ready) as socket:
+def test_a_crash_ends_its_sessions_with_an_error_and_the_next_works(server: Served):
+    with connect(server) as socket:
         socket.send(json.dumps({"type": "start"}))
         assert json.loads(socket.recv())["type"] == "ready"
-        for child in ready.children():
+        for child in server.children():
             os.kill(int(child.name), signal.SIGKILL)
         received = [json.loads(message) for message in reads(socket)]
     assert received[-1]["error"]["code"] == "worker_crashed"
-    wait_until(lambda: listen(ready, [])[0]["type"] == "ready", 60)
+    wait_until(lambda: listen(server, [])[0]["type"] == "ready", 60)
 
 
 def test_a_server_that_stops_ends_sessions_in_order():
     with serving("--workers", 1) as server:
-        wait_until(lambda: listen(server, [])[0]["type"] == "ready", 60)
         with connect(server) as socket:
             socket.send(json.dumps({"type": "start"}))
             socket.recv()

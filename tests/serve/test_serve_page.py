@@ -72,7 +72,6 @@ def test_record_see_the_words_and_download_subtitles(page: Page, folder: Path):
     page.click("#record")
     page.wait(f"!document.querySelector('{RESULT} .actions').hidden")
     assert page.text(f"{RESULT} .text").split() == TEXT.split()
-    page.run(f"document.querySelector('{RESULT}').querySelector('.name').textContent")
     name = page.text(f"{RESULT} .name")
     subtitles = downloaded(
         page, folder, f"{name.replace(':', '_')}.srt", f"{RESULT} [data-format=srt]"
@@ -162,13 +161,18 @@ def test_a_server_with_a_token_is_asked_for_it(folder: Path, tmp_path: Path, bro
     path = tmp_path / "token"
     path.write_text("a-token-of-some-length\n")
     path.chmod(0o600)
+    copy = tmp_path / "copy.flac"
+    copy.write_bytes(SPEECH.read_bytes())
     with serving("--workers", 1, "--live-workers", 0, "--token-file", path) as guarded:
         browser.open(f"{guarded.url}/")
-        browser.choose_files("#files", SPEECH)
-        browser.wait("!document.querySelector('#access').hidden")
+        browser.choose_files("#files", SPEECH, copy)
+        states = "[...document.querySelectorAll('.state')].map((e) => e.innerText)"
+        browser.wait(f"{states}.join() === 'waits for the token,waits for the token'")
         browser.run("document.querySelector('#token').value = 'a-token-of-some-length'")
         browser.click("#access button")
-        browser.wait(f"document.querySelector('{RESULT} .text').innerText.includes('NIGHT')")
+        browser.wait("document.querySelectorAll('.actions:not([hidden])').length === 2")
+        assert not browser.run("document.querySelectorAll('article.failed').length")
+        assert TEXT in browser.text(f"{RESULT} .text")
 
 
 @pytest.mark.parametrize("width", [320, 400, 1000])

@@ -3,7 +3,7 @@
 import { asWritten } from "./formats.js";
 import { Recorder } from "./recorder.js";
 import { Result } from "./result.js";
-import { ServerError, token, transcribe } from "./server.js";
+import { token, transcribe } from "./server.js";
 
 const find = (id) => document.getElementById(id);
 const AT_ONCE = 2; // files that are sent at the same time; the others wait here
@@ -36,8 +36,8 @@ function enqueue(files) {
   next();
 }
 
-async function next() {
-  while (running < AT_ONCE && waiting.length) {
+function next() {
+  while (running < AT_ONCE && waiting.length && find("access").hidden) {
     running++;
     recognise(waiting.shift()).finally(() => {
       running--;
@@ -65,7 +65,11 @@ async function recognise(item) {
     result.finish(`${clock(found.duration)} long, done in ${seconds} s`, file);
   } catch (error) {
     if (error.status === 429) return again(item, error.retryAfter);
-    if (error.status === 401) askForToken(() => recognise(item));
+    if (error.status === 401) {
+      result.say("waits for the token");
+      waiting.push(item);
+      return askForToken();
+    }
     result.fail(error.name === "AbortError" ? "stopped" : error.message);
   }
 }
@@ -78,11 +82,11 @@ function tell(result, { done, total }, began) {
 }
 
 // The server is busy: wait as long as it asks for.
-function again({ file, result, cancel }, retryAfter) {
+function again(item, retryAfter) {
   const seconds = retryAfter || 5;
-  result.say(`the server is busy; tried again in ${seconds} s`);
+  item.result.say(`the server is busy; tried again in ${seconds} s`);
   setTimeout(() => {
-    waiting.unshift({ file, result, cancel });
+    waiting.unshift(item);
     next();
   }, 1000 * seconds);
 }
@@ -94,7 +98,8 @@ function askForToken(retry) {
     event.preventDefault();
     token.set(find("token").value);
     find("access").hidden = true;
-    retry();
+    retry?.();
+    next();
   };
 }
 
@@ -129,7 +134,6 @@ async function record() {
     },
   });
   result.say("listens");
-  result.progress(0, 1);
   result.bar.hidden = true;
   pressed(true);
   try {

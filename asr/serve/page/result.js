@@ -9,7 +9,6 @@ export class Result {
   constructor(name, onStop) {
     this.name = name;
     this.words = [];
-    this.partial = [];
     this.duration = 0;
     this.element = template.content.firstElementChild.cloneNode(true);
     const find = (selector) => this.element.querySelector(selector);
@@ -61,7 +60,6 @@ export class Result {
 
   show(words, partial = []) {
     this.words = words;
-    this.partial = partial;
     this.text.replaceChildren();
     for (const word of [...words, ...partial]) {
       const span = document.createElement("span");
@@ -110,10 +108,8 @@ export class Result {
   }
 
   fail(message) {
-    this.say(message);
+    this.finish(message);
     this.element.classList.add("failed");
-    this.bar.hidden = this.stopButton.hidden = true;
-    this.actions.hidden = false;
     for (const button of this.actions.querySelectorAll("button:not(.remove)")) button.hidden = true;
   }
 

@@ -5,7 +5,7 @@ export const token = {
   set: (value) => sessionStorage.setItem("token", value),
 };
 
-export class ServerError extends Error {
+class ServerError extends Error {
   constructor({ message, code }, status, retryAfter) {
     super(message);
     Object.assign(this, { code, status, retryAfter });
