@@ -43,17 +43,26 @@ def connect(server: Served, **options: object):
     return client.connect(f"ws://127.0.0.1:{server.port}/v1/listen", proxy=None, **options)
 
 
-def listen(server: Served, sounds: list[bytes], **start: object) -> list[dict]:
-    """Send sound in pieces; return all messages."""
+def listen(
+    server: Served, sounds: list[bytes], *, wait_after: int = 0, **start: object
+) -> list[dict]:
+    """Send sound in pieces; return all messages.
+
+    After `wait_after` pieces, wait for a message. A busy server hears all that has arrived at once,
+    and words that it hears with the end of speech are never partial.
+    """
     with connect(server) as socket:
         socket.send(json.dumps({"type": "start", **start}))
         ready = json.loads(socket.recv())
         if ready["type"] != "ready":
             return [ready]
-        for sound in sounds:
+        for sound in sounds[:wait_after]:
+            socket.send(sound)
+        early = [json.loads(socket.recv(timeout=60))] if wait_after else []
+        for sound in sounds[wait_after:]:
             socket.send(sound)
         socket.send(json.dumps({"type": "stop"}))
-        return [ready, *map(json.loads, reads(socket))]
+        return [ready, *early, *map(json.loads, reads(socket))]
 
 
 def pieces(content: bytes, size: int = 3201) -> list[bytes]:
@@ -61,7 +70,8 @@ def pieces(content: bytes, size: int = 3201) -> list[bytes]:
 
 
 def test_words_become_final_and_the_end_of_speech_is_said(server: Served):
-    first, *messages, done = listen(server, pieces(pcm(with_pause())), sample_rate=RATE_HZ)
+    sounds = pieces(pcm(with_pause()))
+    first, *messages, done = listen(server, sounds, wait_after=25, sample_rate=RATE_HZ)
     assert first == {"type": "ready", "version": 1}
     assert done == {"type": "done", "duration": round(len(with_pause()) / RATE_HZ, 3)}
     words = [message for message in messages if message["type"] == "words"]
