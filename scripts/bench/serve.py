@@ -100,7 +100,8 @@ def offline(utterances: Sequence[Utterance], workers: int) -> Material:
     """Recognise all by asr-transcribe; the time is that from the first answer to the last."""
     files = [utterance.audio for utterance in utterances]
     seconds = [len(read_audio(file).waveform) / RATE_HZ for file in files]
-    command = [sys.executable, "-m", "asr.cli.transcribe", "--quiet", "--workers", str(workers)]
+    command = [sys.executable, "-m", "asr.cli.transcribe", "--quiet", "--plain"]
+    command += ["--workers", str(workers)]
     process = subprocess.Popen([*command, *map(str, files)], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     arrived, texts = [], {}
