@@ -4,8 +4,8 @@ python scripts/bench/serve.py MANIFEST [--files 64] [--parallel 1 8 64] [--live 
 
 It starts a server with --workers processes on loopback. Each answer is compared with the text that
 `asr-transcribe` gives for the recording alone, and the throughput with that of `asr-transcribe`
-with as many workers on the same files. `--soak` sends recordings for so many minutes at 90 % of the
-throughput that was measured, and watches memory and file handles.
+with as many workers on the same files, run before and after. `--soak` sends recordings for so many
+minutes at 90 % of the throughput that was measured, and watches memory and file handles.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -22,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 from contest import table
 from websockets.sync.client import connect
 
-from asr._progress import say
 from asr.audio import read_audio
 from asr.cli.run import run
 from asr.manifest import Utterance, read_manifest
@@ -43,13 +44,11 @@ _TIMEOUT_S = 600.0  # for an answer
 
 @dataclass(frozen=True)
 class Material:
-    """Recordings with the texts that asr-transcribe gives for them, and how fast it was."""
+    """Recordings with their lengths, and the texts that asr-transcribe gives for them."""
 
     files: list[Path]
     texts: list[str]
-    references: list[str]
     seconds: list[float]
-    offline: float  # seconds of audio in a second
 
 
 def main() -> int:
@@ -72,19 +71,23 @@ def compare(arguments: argparse.Namespace) -> int:
     """Measure all; return 1 if an answer was wrong or lost."""
     utterances = read_manifest(arguments.manifest)
     utterances = utterances[:: max(1, len(utterances) // arguments.files)][: arguments.files]
-    material = offline(utterances, arguments.workers)
-    found: dict[str, Any] = {"offline_audio_s_per_s": material.offline}
+    files = [utterance.audio for utterance in utterances]
+    seconds = [len(read_audio(file).waveform) / RATE_HZ for file in files]
+    material = Material(files, offline(files, seconds, arguments.workers)[0], seconds)
+    found: dict[str, Any] = {}
     options = ("--workers", arguments.workers, "--queue", 64, "--live-sessions", 64)
     with serving(*options) as server:
         server.timeout_s = _TIMEOUT_S
-        found["uploads"] = [uploads(server, material, count) for count in arguments.parallel]
+        found["uploads"] = [
+            uploads(server, material, count, arguments.workers) for count in arguments.parallel
+        ]
         found["live"] = [
             live(server, utterances, count, arguments.live_s) for count in arguments.live
         ]
         if arguments.idle:
             found["idle"] = idle(server, material, arguments.idle)
         if arguments.soak:
-            best = max((row["audio_s_per_s"] for row in found["uploads"]), default=material.offline)
+            best = max(row["audio_s_per_s"] for row in found["uploads"])
             found["soak"] = soak(server, material, 0.9 * best, 60 * arguments.soak)
         found["deaths"] = server.metric("asr_worker_deaths")
     found["overload"] = overload(material, arguments.workers)
@@ -96,10 +99,14 @@ def compare(arguments: argparse.Namespace) -> int:
     return 1 if wrong or found["deaths"] else 0
 
 
-def offline(utterances: Sequence[Utterance], workers: int) -> Material:
-    """Recognise all by asr-transcribe; the time is that from the first answer to the last."""
-    files = [utterance.audio for utterance in utterances]
-    seconds = [len(read_audio(file).waveform) / RATE_HZ for file in files]
+def offline(
+    files: Sequence[Path], seconds: Sequence[float], workers: int
+) -> tuple[list[str], float]:
+    """Recognise all by asr-transcribe.
+
+    Returns:
+        The texts, and the seconds of audio in a second, from the first answer to the last.
+    """
     command = [sys.executable, "-m", "asr.cli.transcribe", "--quiet", "--plain"]
     command += ["--workers", str(workers)]
     process = subprocess.Popen([*command, *map(str, files)], stdout=subprocess.PIPE, text=True)
@@ -111,10 +118,7 @@ def offline(utterances: Sequence[Utterance], workers: int) -> Material:
         arrived.append(time.monotonic())
     process.wait()
     speed = (sum(seconds) - seconds[0]) / (arrived[-1] - arrived[0])
-    say(f"asr-transcribe --workers {workers}: {speed:.1f} s of audio in a second, once loaded")
-    return Material(
-        files, [texts[str(file)] for file in files], [u.text for u in utterances], seconds, speed
-    )
+    return [texts[str(file)] for file in files], speed
 
 
 def ask(server: Served, file: Path) -> tuple[int, str, float]:
@@ -124,8 +128,9 @@ def ask(server: Served, file: Path) -> tuple[int, str, float]:
     return status, json.loads(answer).get("text", ""), time.monotonic() - began
 
 
-def uploads(server: Served, material: Material, parallel: int) -> dict[str, Any]:
-    """Send all recordings, so many at a time."""
+def uploads(server: Served, material: Material, parallel: int, workers: int) -> dict[str, Any]:
+    """Send all recordings, so many at a time; compare with asr-transcribe before and after."""
+    before = offline(material.files, material.seconds, workers)[1]
     began = time.monotonic()
     with ThreadPoolExecutor(parallel) as pool:
         answers = list(pool.map(lambda file: ask(server, file), material.files))
@@ -136,12 +141,13 @@ def uploads(server: Served, material: Material, parallel: int) -> dict[str, Any]
         for (status, text, _), expected in zip(answers, material.texts, strict=True)
     )
     speed = sum(material.seconds) / wall_s
+    around = (before + offline(material.files, material.seconds, workers)[1]) / 2
     row = {
         "parallel": parallel,
         "p50_s": float(np.quantile(latencies, 0.5)),
         "p95_s": float(np.quantile(latencies, 0.95)),
         "audio_s_per_s": speed,
-        "of_offline": speed / material.offline,
+        "of_offline": speed / around,
         "memory_mb": memory_mb(server),
         "wrong": wrong,
     }
@@ -157,6 +163,8 @@ class Session:
     partial: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     segments: list[str] = field(default_factory=list)
     reference: str = ""
+    sound: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    whole: str = ""  # the text of the same sound as one recording
 
 
 def live(
@@ -168,13 +176,18 @@ def live(
     for number, session in enumerate(sessions):
         chosen = talk(utterances[number * 3 % len(utterances) :] + list(utterances), seconds)
         session.reference = " ".join(utterance.text for utterance in chosen)
-        sound = np.concatenate([read_audio(u.audio).waveform for u in chosen])
-        threads.append(threading.Thread(target=speak, args=(server, sound, session)))
+        session.sound = np.concatenate([read_audio(u.audio).waveform for u in chosen])
+        threads.append(threading.Thread(target=speak, args=(server, session)))
     for thread in threads:
         thread.start()
         time.sleep(0.13)  # people do not begin at the same moment
     for thread in threads:
         thread.join()
+    with tempfile.TemporaryDirectory() as folder:
+        for session in sessions:
+            file = Path(folder, "talk.wav")
+            soundfile.write(file, session.sound, RATE_HZ)
+            session.whole = ask(server, file)[1]
     finals = [at - word["end"] for session in sessions for word, at in session.final]
     firsts = [delay for session in sessions for delay in partial_delays(session)]
     references = [session.reference for session in sessions]
@@ -186,6 +199,7 @@ def live(
         "final_p50_s": float(np.quantile(finals, 0.5)),
         "final_p95_s": float(np.quantile(finals, 0.95)),
         "wer_final": 100 * score(references, final).word.rate,
+        "wer_whole": 100 * score(references, [s.whole for s in sessions]).word.rate,
         "wer_segments": 100 * score(references, [" ".join(s.segments) for s in sessions]).word.rate,
     }
     show(row)
@@ -202,7 +216,7 @@ def talk(utterances: Sequence[Utterance], seconds: float) -> list[Utterance]:
     return chosen
 
 
-def speak(server: Served, sound: np.ndarray, session: Session) -> None:
+def speak(server: Served, session: Session) -> None:
     """Say the sound at its own speed; note when words come, in seconds since the start."""
     with connect(f"ws://127.0.0.1:{server.port}/v1/listen", proxy=None) as socket:
         socket.send(json.dumps({"type": "start", "sample_rate": RATE_HZ}))
@@ -211,9 +225,10 @@ def speak(server: Served, sound: np.ndarray, session: Session) -> None:
 
         def send() -> None:
             block = round(BLOCK_S * RATE_HZ)
-            for number, first in enumerate(range(0, len(sound), block), 1):
+            for number, first in enumerate(range(0, len(session.sound), block), 1):
                 time.sleep(max(0.0, began + number * BLOCK_S - time.monotonic()))
-                socket.send((sound[first : first + block] * 32767).astype("<i2").tobytes())
+                samples = session.sound[first : first + block] * 32767
+                socket.send(samples.astype("<i2").tobytes())
             socket.send(json.dumps({"type": "stop"}))
 
         sender = threading.Thread(target=send)
