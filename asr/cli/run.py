@@ -4,19 +4,30 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from asr._atomic import check_file
 from asr._folders import find_model
 from asr._install import install
 from asr._streams import escaped, flush_output, prepare_streams, silence
+from asr.cli.completion import complete, enter_command, words_of
 from asr.errors import AsrError, ConfigError, LanguageModelError, MissingDependencyError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser whose complaints show the control characters of an argument escaped."""
+    """A parser that a shell can ask, and whose complaints show control characters escaped."""
+
+    def parse_args(self, *words: Any, **options: Any) -> Any:
+        """Parse as argparse does, or print the completions that a shell asks for."""
+        complete(self)
+        return super().parse_args(*words, **options)
+
+    def parse_intermixed_args(self, *words: Any, **options: Any) -> Any:
+        """Parse as argparse does, or print the completions that a shell asks for."""
+        complete(self)
+        return super().parse_intermixed_args(*words, **options)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and what is wrong; leave with status 2."""
@@ -60,7 +71,7 @@ def run_command_of(
     argv: list[str] | None,
 ) -> int:
     """Run the command that the first argument names, with the others; return its exit status."""
-    words = sys.argv[1:] if argv is None else argv
+    words = words_of(argv)
     parser = CommandParser(
         program,
         usage=f"{program} COMMAND ...",
@@ -68,7 +79,18 @@ def run_command_of(
         epilog=f"{program} COMMAND --help explains a command.",
     )
     parser.add_argument("command", metavar="COMMAND", choices=commands, help=", ".join(commands))
-    return run(program, lambda: commands[parser.parse_args(words[:1]).command](words[1:]))
+    return run(program, lambda: _run_named(commands, parser, words))
+
+
+def _run_named(
+    commands: Mapping[str, Callable[[list[str]], int]], parser: CommandParser, words: list[str]
+) -> int:
+    if words and words[0] in commands:
+        enter_command()
+        name = words[0]
+    else:
+        name = parser.parse_args(words[:1]).command  # complains, or prints the help
+    return commands[name](words[1:])
 
 
 def _completed(body: Callable[[], int]) -> int:

@@ -9,6 +9,7 @@ import asr
 from asr._folders import MODELS_VARIABLE, named_models, user_models
 from asr._install import distribution_name
 from asr._streams import put
+from asr.cli.completion import enter_command, words_of
 from asr.cli.run import CommandParser, run
 
 COMMANDS = {  # name -> what it does; the module in asr.cli has the same name
@@ -30,8 +31,9 @@ COMMANDS = {  # name -> what it does; the module in asr.cli has the same name
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that is named; return its exit status."""
-    words = sys.argv[1:] if argv is None else argv
+    words = words_of(argv)
     if words and words[0] in COMMANDS:
+        enter_command()
         command = importlib.import_module(f"asr.cli.{words[0]}")
         return int(command.main(words[1:]))
     parser = CommandParser(
