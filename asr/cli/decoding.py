@@ -66,6 +66,38 @@ def add_readable(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_channels(parser: argparse.ArgumentParser) -> None:
+    """Add the options about recordings of several channels."""
+    group = parser.add_argument_group("channels")
+    group.add_argument(
+        "--channels",
+        type=_channels,
+        default="mix",
+        metavar="mix|split|N",
+        help="mix: hear all together (default); split: one speaker a channel, as calls are "
+        "recorded, and say who said what; N: hear channel N alone",
+    )
+    group.add_argument(
+        "--channel-names",
+        type=_names,
+        default=(),
+        metavar="NAME,NAME",
+        help="of the speakers, for --channels split; default: Left,Right, or Channel 1 and so on",
+    )
+
+
+def _channels(text: str) -> str | int:
+    if text in ("mix", "split"):
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: mix, split, or a channel from 1")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
 def chosen(arguments: argparse.Namespace, *, words: bool = False) -> "DecodingOptions":
     """Return the options that parsed arguments hold.
 
@@ -89,4 +121,6 @@ def chosen(arguments: argparse.Namespace, *, words: bool = False) -> "DecodingOp
         words=words,
         plain=getattr(arguments, "plain", True),
         numbers=getattr(arguments, "numbers", None),
+        channels=getattr(arguments, "channels", "mix"),
+        channel_names=getattr(arguments, "channel_names", ()),
     )

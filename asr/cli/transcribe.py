@@ -27,7 +27,7 @@ from asr.batch import (
     read_list,
     run_here,
 )
-from asr.cli.decoding import add_options, add_readable, chosen
+from asr.cli.decoding import add_channels, add_options, add_readable, chosen
 from asr.cli.output import printed_into
 from asr.cli.run import CommandParser, complain, given_model, run
 from asr.errors import AudioError, ConfigError
@@ -76,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     _add_options_for_many(parser)
     _add_options_for_live(parser)
+    add_channels(parser)
     add_readable(parser)
     add_options(parser)
     return run("asr-transcribe", lambda: _transcribe(parser.parse_args(argv)))
@@ -196,6 +197,8 @@ def _mistakes_about_live(arguments: argparse.Namespace) -> Iterator[str]:
         yield "--live is one stream for one process; leave --workers and --ray out"
     if arguments.output_dir:
         yield "--live prints; leave --output-dir out"
+    if arguments.channels != "mix":
+        yield "--live hears one channel; leave --channels out"
 
 
 def _mistakes_about_stdin(arguments: argparse.Namespace) -> Iterator[str]:
@@ -223,6 +226,8 @@ def _mistakes_about_files(
         yield "several formats need files; add --output-dir OUT"
     if arguments.output and arguments.output_dir:
         yield "-o is one file, and --output-dir one for each recording; give one of them"
+    if arguments.channels != "mix" and FORMATS["manifest"] in formats:
+        yield "a manifest names recordings, not their channels; leave --channels or manifest out"
     if arguments.skip_existing and not arguments.output_dir:
         yield "--skip-existing is about the files in --output-dir; add --output-dir OUT"
 
@@ -298,8 +303,7 @@ def _report(outcome: Outcome, quiet: bool) -> None:
     if outcome.error:
         complain("asr-transcribe", str(outcome.error))
     elif found := outcome.transcript:
-        losses = found.quality.losses if found.quality else ()
-        for warning in losses if quiet else found.warnings:  # sound is never lost in silence
+        for warning in found.losses if quiet else found.warnings:  # sound is never lost in silence
             say(f"{found.path}: {warning}")
 
 
