@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._threads import OPTION
 from asr.cli.run import check_given
 from asr.decode import LM, LSTM, parse_settings
 
@@ -49,6 +50,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="a setting of the search, such as beam_size=200; default: as kept with the model",
     )
+    group.add_argument(
+        OPTION,
+        type=_threads,
+        metavar="N",
+        help="of linear algebra in each process; default: 1, or as OMP_NUM_THREADS says",
+    )
 
 
 def add_readable(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +91,13 @@ def add_channels(parser: argparse.ArgumentParser) -> None:
         metavar="NAME,NAME",
         help="of the speakers, for --channels split; default: Left,Right, or Channel 1 and so on",
     )
+
+
+def _threads(text: str) -> str:
+    """Return the number, which asr.cli has read before numpy was loaded."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
+    return text
 
 
 def _channels(text: str) -> str | int:

@@ -13,7 +13,8 @@ from folders import ROOT
 
 PACKAGE = ROOT / "asr"
 LAYERS = [
-    "errors _atomic _folders _install _lock _progress _streams _numba _onnxruntime _json _regular",
+    "errors _atomic _folders _install _lock _progress _streams _numba _onnxruntime _json _regular "
+    "_threads",
     "config text manifest media audio scoring formats channels corpora reports",
     "features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode readable",
