@@ -13,9 +13,19 @@ from asr._streams import escaped, silence
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], title: str, *, shown: bool = True) -> Iterator[T]:
-    """Iterate with a bar on stderr, if it is to be shown and stderr is a terminal."""
-    return iter(tqdm(items, title, leave=False, disable=not (shown and _is_terminal())))
+def progress(
+    items: Iterable[T], title: str, total: int | None = None, *, shown: bool = True
+) -> Iterator[T]:
+    """Iterate with a bar on stderr, if it is to be shown and stderr is a terminal.
+
+    Args:
+        items: to be done.
+        title: what is done.
+        total: the number of items, where they do not tell it themselves.
+        shown: whether there is to be a bar.
+    """
+    hidden = not (shown and _is_terminal())
+    return iter(tqdm(items, title, total, leave=False, disable=hidden))
 
 
 class RecordingsBar:

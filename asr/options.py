@@ -97,8 +97,8 @@ class DecodingOptions:
             model: its folder or name; default: the English model of the package.
 
         Raises:
-            DecoderError: an option that the decoder has no use for, an unknown setting, a value
-                that is not allowed, or settings in the folder that are damaged.
+            DecoderError: an option that the decoder or the tagger has no use for, an unknown
+                setting, a value that is not allowed, or settings in the folder that are damaged.
             CheckpointError: the model is no path of a folder.
         """
         if model == "" or not _is_path(model):
@@ -135,7 +135,9 @@ class DecodingOptions:
         """Return the tagger that makes texts readable, if any.
 
         Raises:
-            DecoderError: numbers have a form in readable texts alone, and this text is plain.
+            DecoderError: numbers have a form in readable texts alone, and this text is plain; or
+                digits are asked for, and the tagger is not for English.
+            CheckpointError: digits are asked for, and the tagger is damaged.
         """
         tagger = None if self.plain or not (folder / TAGGER).exists() else folder / TAGGER
         if self.numbers and not tagger:
@@ -143,6 +145,14 @@ class DecodingOptions:
             raise DecoderError(
                 f"--numbers {self.numbers} is for readable text, and {why}; leave one out"
             )
+        if self.numbers == "digits" and tagger:
+            from asr.readable import Tagger
+
+            if not Tagger.load(tagger).info.english:
+                raise DecoderError(
+                    f"--numbers digits is for English, and {tagger} for another language; leave "
+                    "--numbers out: numbers stay words"
+                )
         return tagger
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from asr._atomic import check_folder
 from asr._progress import say
-from asr.cli.run import CommandParser, check_given, run
+from asr.cli.run import CommandParser, check_given, given_model, run
 from asr.decode import LM, LSTM
 from asr.errors import CheckpointError, ConfigError
 from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
@@ -25,7 +25,9 @@ def main(argv: list[str] | None = None) -> int:
         description="Make a model bundle: the network with its features as one ONNX graph, and "
         "the files that a decoder needs. BUNDLE may be EXP itself.",
     )
-    parser.add_argument("exp", metavar="EXP", type=Path, help="experiment folder of asr-train")
+    parser.add_argument(
+        "exp", metavar="EXP", type=Path, help="experiment of asr-train, a folder or a name"
+    )
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder to write")
     parser.add_argument("--lm", type=Path, help=f"binary n-gram model of asr-lm; default: EXP/{LM}")
     parser.add_argument(
@@ -55,14 +57,12 @@ def export(arguments: argparse.Namespace) -> int:
     from asr.checkpoint import load_acoustic_model
     from asr.export import export_graph, quantized
 
-    exp, folder = arguments.exp, arguments.bundle
-    check_given("EXP", exp)
+    exp, folder = given_model("EXP", arguments.exp), arguments.bundle
     check_given("--lm", arguments.lm)
-    for other in arguments.ensemble:
-        check_given("--ensemble", other)
+    others = [given_model("--ensemble", other) for other in arguments.ensemble]
     model, vocabulary = load_acoustic_model(exp)
     models = [model]
-    for other in arguments.ensemble:
+    for other in others:
         models.append(_load_alike(other, exp, vocabulary, models))
     _check_target(exp, folder)
     copied = {name: exp / name for name in COPIED if (exp / name).exists()}

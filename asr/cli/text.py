@@ -193,7 +193,9 @@ def write(words: list[str]) -> int:
     parser.add_argument(
         "text", help="words without punctuation, a text a line; - for standard input"
     )
-    parser.add_argument("--numbers", choices=["digits", "words"], default="digits")
+    parser.add_argument(
+        "--numbers", choices=["digits", "words"], help="default: digits, with a tagger for English"
+    )
     return run("asr-text", lambda: _write(parser.parse_args(words)))
 
 
@@ -203,7 +205,12 @@ def _write(arguments: argparse.Namespace) -> int:
     from asr.readable import TAGGER, Tagger, Writer, text_of
 
     tagger = Tagger.load(given_model("MODEL", arguments.model) / TAGGER)
-    writer = Writer(tagger, arguments.numbers)
+    if arguments.numbers == "digits" and not tagger.info.english:
+        raise ConfigError(
+            f"--numbers digits is for English, and the tagger of {arguments.model} for another "
+            "language; leave --numbers out: numbers stay words"
+        )
+    writer = Writer(tagger, arguments.numbers or "digits")
     with opened(arguments.text) as lines:
         for line in lines:
             put(text_of(writer.write(line.decode(errors="replace").split())))

@@ -1,5 +1,6 @@
 from .beam import BeamDecoder as BeamDecoder, compile_search as compile_search
 from .confidence import (
+    CALIBRATION as CALIBRATION,
     Calibration as Calibration,
     expected_calibration_error as expected_calibration_error,
     load_calibration as load_calibration,
