@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import check_folder
-from asr._progress import say
+from asr._progress import say, waiting
 from asr.cli.run import CommandParser, check_given, given_model, run
 from asr.decode import LM, LSTM
 from asr.errors import CheckpointError, ConfigError
@@ -70,9 +70,11 @@ def export(arguments: argparse.Namespace) -> int:
         copied[LM] = arguments.lm
     _check_loadable(copied)
     _check_writable(folder)
-    graph = export_graph(*models, warps=_checked_warps(arguments.warps))
-    if arguments.int8:
-        graph = quantized(graph, model.config.model.cell)
+    warps = _checked_warps(arguments.warps)
+    with waiting("exporting"):
+        graph = export_graph(*models, warps=warps)
+        if arguments.int8:
+            graph = quantized(graph, model.config.model.cell)
     info = BundleInfo(
         sample_rate_hz=model.config.features.sample_rate_hz,
         frame_shift_ms=model.frame_shift_ms,
@@ -82,7 +84,8 @@ def export(arguments: argparse.Namespace) -> int:
         checkpoint=checkpoint_digest(exp),
     )
     write_bundle(folder, info, graph, copied)
-    _check_written(folder)
+    with waiting("examining the bundle"):
+        _check_written(folder)
     sizes = [(folder / name).stat().st_size for name in (GRAPH, *copied)]
     say(f"{folder}: {info.precision} model, {sizes[0] / 1e6:.1f} MB; in all {sum(sizes) / 1e6:.1f}")
     return 0

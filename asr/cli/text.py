@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr._progress import say
+from asr._progress import say, waiting
 from asr._streams import put
 from asr.cli.run import CommandParser, check_given, given_model, run, run_command_of
 from asr.cli.train import add_run, launch_training, run_trainer
@@ -132,7 +132,8 @@ def _export(arguments: argparse.Namespace) -> int:
     model = given_model("MODEL", arguments.model)
     tagger = load_tagger(arguments.experiment)
     if arguments.tune:
-        tagger = tuned(tagger, _read(tagger, arguments.tune))
+        with waiting("tuning"):
+            tagger = tuned(tagger, _read(tagger, arguments.tune))
     tagger.save(model / TAGGER)
     if is_bundle(model):
         reseal(model, TAGGER)
@@ -163,12 +164,13 @@ def _judge(arguments: argparse.Namespace) -> int:
     from asr.readable import TAGGER, Tagger, judged, judged_by_rule
 
     tagger = Tagger.load(given_model("MODEL", arguments.model) / TAGGER)
-    text = _read(tagger, arguments.texts)
+    with waiting("reading"):
+        text = _read(tagger, arguments.texts)
     put(f"{len(text)} words, pauses: {arguments.pauses}")
-    for name, counts in (
-        ("tagger", judged(tagger, text, arguments.pauses)),
-        ("rule", judged_by_rule(text, arguments.pauses)),
-    ):
+    with waiting("judging"):
+        by_tagger = judged(tagger, text, arguments.pauses)
+        by_rule = judged_by_rule(text, arguments.pauses)
+    for name, counts in (("tagger", by_tagger), ("rule", by_rule)):
         for tag, count in counts.items():
             put(f"{name:7}{tag:12} {count}")
     return 0

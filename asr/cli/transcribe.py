@@ -255,11 +255,11 @@ def _do(
     num_done = num_failed = 0
     with closing(sink), bar:
         remaining = _remaining(jobs, sink, bar)
-        with closing(_outcomes(arguments, jobs, transcriber, remaining)) as outcomes:
+        with closing(_outcomes(arguments, jobs, transcriber, remaining, bar)) as outcomes:
             for outcome in outcomes:
                 outcome = sink.take(outcome)  # noqa: PLW2901 -- with an error, if it cannot write
                 _report(outcome, arguments.quiet)
-                bar.advance(outcome.job.num_bytes, outcome.audio_s)
+                bar.advance(outcome.job.num_bytes, outcome.audio_s, outcome.job.number)
                 num_failed += outcome.error is not None
                 num_done += outcome.error is None
     if arguments.output_dir and not arguments.quiet:
@@ -283,9 +283,14 @@ def _outcomes(
     jobs: Sequence[Job],
     transcriber: Transcriber,
     remaining: Iterable[Job],
+    bar: RecordingsBar,
 ) -> Outcomes:
     """Start the work, here or elsewhere; without --output-dir, keep the order of the inputs."""
-    outcomes = run_here(transcriber, remaining)
+
+    def watch(job: Job, done_s: float, total_s: float | None) -> None:
+        bar.within(job.number, job.num_bytes, done_s, total_s)
+
+    outcomes = run_here(transcriber, remaining, watch)
     count = 1 if STDIN in arguments.inputs else arguments.workers or default_workers(jobs)
     if arguments.ray:
         from asr.batch import run_on_ray
@@ -294,7 +299,7 @@ def _outcomes(
     elif count > 1:
         from asr.batch import run_in_processes
 
-        outcomes = run_in_processes(transcriber, remaining, count)
+        outcomes = run_in_processes(transcriber, remaining, count, watch)
     return outcomes if arguments.output_dir else in_order(outcomes)
 
 
