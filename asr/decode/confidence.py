@@ -25,12 +25,12 @@ from asr._atomic import write_atomically
 from asr._json import read_json
 from asr.decode.forced import Alignment, forced_alignment, timed_words
 from asr.decode.hypothesis import Hypothesis
+from asr.decode.settings import CALIBRATION
 from asr.errors import CheckpointError
 from asr.formats import Word
 from asr.scoring import align
 from asr.text import BLANK
 
-CALIBRATION = "calibration.json"
 _DOUBT = 1e-3  # probability left for texts that are not in the N-best list
 _LEAST_SURPRISE = 1e-3  # nats per token; words below it are equally plain
 _LARGEST_LOGIT = 30.0  # the largest at which the probability is still less than one
