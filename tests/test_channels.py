@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from folders import ROOT
 
 import asr
@@ -92,6 +93,18 @@ def test_others_formats_than_libsndfile_s(model: Recognizer):
             container.mux(stream.encode(part))
         container.mux(stream.encode(None))
     assert model.transcribe(file.getvalue()).text == f"Left: {SENTENCE}\nRight: {SENTENCE}"
+
+
+@pytest.mark.parametrize("form", ["WAV", "MP3"])
+def test_another_rate_in_processes(form: str, tmp_path: Path, capsys):
+    samples = np.stack([soxr.resample(channel, RATE_HZ, 44_100) for channel in apart(1, 2).T], 1)
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.{form.lower()}", samples, 44_100, format=form)
+    assert run("--channels", "split", "--quiet", "--workers", "2", tmp_path) == 0
+    path = tmp_path / f"a.{form.lower()}"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"{path}\tLeft\t{SENTENCE}", f"{path}\tRight\t{SENTENCE}"]
+    assert len(lines) == 4
 
 
 def test_three_channels_and_names():
