@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 Function = TypeVar("Function", bound=Callable[..., Any])
 Arrays = TypeVar("Arrays", bound=Iterable[NDArray[Any]])
 Index = int | np.int64
+_folders: set[Path] = set()  # that hold the machine code of the kernels which were imported
+_SUFFIXES = (".nbi", ".nbc")  # of the index and the code of a kernel
 _OPTIONS: Any = {
     "cache": True,
     "nogil": True,
@@ -41,6 +43,7 @@ def _compiled(function: Function, options: dict[str, Any]) -> Function:
     disabled, config.DISABLE_JIT = config.DISABLE_JIT, False
     try:
         dispatcher = numba.njit(**options)(function)
+        _folders.add(Path(dispatcher._cache.cache_path))
         dispatcher._cache = _SafeCache(dispatcher._cache, function)
     except RuntimeError:  # neither beside the source nor in the home folder can a file be written
         dispatcher = numba.njit(**options | {"cache": False})(function)
@@ -148,6 +151,15 @@ def read_only(arrays: Arrays) -> Arrays:
 def is_kept(function: Callable[..., Any]) -> bool:
     """Return whether there is a folder in which a kernel's machine code is kept."""
     return cast(Any, function).stats.cache_path is not None
+
+
+def cached_files() -> list[Path]:
+    """Return the files in which numba keeps the machine code of kernels that were imported.
+
+    All of them may be removed: kernels are compiled again when they are needed.
+    """
+    kept = (path for folder in _folders if folder.is_dir() for path in folder.iterdir())
+    return sorted(path for path in kept if path.suffix in _SUFFIXES)
 
 
 def is_cached(function: Callable[..., Any]) -> bool:

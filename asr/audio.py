@@ -108,12 +108,14 @@ class AudioStream:
         start: float = 0.0,
         duration: float | None = None,
         block_s: float = 10.0,
+        channel: int | None = None,  # the only one to be read, from 1; None: a mix of all
     ) -> None:
         self._source = source
         self._name = source_name(source)
         self._sample_rate_hz = sample_rate_hz
         self._start = start
         self._duration = duration
+        self._channel = channel
         self._block_samples = max(1, round(block_s * sample_rate_hz))
         self._quality: SoundQuality | None = None
         self.promised_s: float | None = None  # known once a block was taken, if the header tells
@@ -143,7 +145,7 @@ class AudioStream:
 
     def _waveforms(self) -> Iterator[Waveform]:
         """Yield mono at the wanted rate, in arrays of any length; then set the quality."""
-        with open_sound(self._source) as sound:
+        with open_sound(self._source, self._channel) as sound:
             meter, mixer = Meter(sound.samplerate), Mixer(sound.samplerate, sound.channels)
             resample = resampler(sound.samplerate, self._sample_rate_hz)
             gain = self._gain(sound)

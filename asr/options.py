@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import asr
 from asr._atomic import content_sha256
 from asr._folders import find_model
+from asr.channels import MIXED, Channels
 from asr.decode import (
     DecoderConfig,
     GreedyDecoder,
@@ -62,6 +63,8 @@ class DecodingOptions:
     words: bool = False  # whether transcripts say when each word was spoken
     plain: bool = False  # whether texts stay without capitals, punctuation and digits
     numbers: Literal["digits", "words"] | None = None  # default: digits, where texts are readable
+    channels: Literal["mix", "split"] | int = "mix"  # split: who said what; or one, from 1
+    channel_names: Sequence[str] = ()  # of the speakers; default: Left and Right, or Channel 1 ...
 
     def __post_init__(self) -> None:
         named = isinstance(self.settings, Mapping) and _are_strings([*self.settings])
@@ -72,6 +75,7 @@ class DecodingOptions:
             "settings": (named, "a dict such as {'beam_size': 200}"),
             "words": (isinstance(self.words, bool), "True, False"),
             "plain": (isinstance(self.plain, bool), "True, False"),
+            "channel_names": (_are_strings(self.channel_names), "a list of names"),
             "numbers": (self.numbers in (None, "digits", "words"), "'digits', 'words'"),
             **{name: (_is_path(getattr(self, name)), "the path of a file") for name in _FILES},
         }
@@ -80,6 +84,7 @@ class DecodingOptions:
                 raise DecoderError(f"{name} is {getattr(self, name)!r}; allowed: {allowed}")
         for phrase in self.hotwords:
             parse_hotword(phrase)
+        Channels(self.channels, tuple(self.channel_names))  # raises if they do not fit
 
     def resolve(self, model: Path | str | None = None) -> "Decoding":
         """Return these options for a model, with the defaults of its folder filled in.
@@ -92,8 +97,8 @@ class DecodingOptions:
             model: its folder or name; default: the English model of the package.
 
         Raises:
-            DecoderError: an option that the decoder has no use for, an unknown setting, a value
-                that is not allowed, or settings in the folder that are damaged.
+            DecoderError: an option that the decoder or the tagger has no use for, an unknown
+                setting, a value that is not allowed, or settings in the folder that are damaged.
             CheckpointError: the model is no path of a folder.
         """
         if model == "" or not _is_path(model):
@@ -123,13 +128,16 @@ class DecodingOptions:
             words=self.words,
             tagger=_absolute(self._tagger(folder)),
             numbers=self.numbers or "digits",
+            channels=Channels(self.channels, tuple(self.channel_names)),
         )
 
     def _tagger(self, folder: Path) -> Path | None:
         """Return the tagger that makes texts readable, if any.
 
         Raises:
-            DecoderError: numbers have a form in readable texts alone, and this text is plain.
+            DecoderError: numbers have a form in readable texts alone, and this text is plain; or
+                digits are asked for, and the tagger is not for English.
+            CheckpointError: digits are asked for, and the tagger is damaged.
         """
         tagger = None if self.plain or not (folder / TAGGER).exists() else folder / TAGGER
         if self.numbers and not tagger:
@@ -137,6 +145,14 @@ class DecodingOptions:
             raise DecoderError(
                 f"--numbers {self.numbers} is for readable text, and {why}; leave one out"
             )
+        if self.numbers == "digits" and tagger:
+            from asr.readable import Tagger
+
+            if not Tagger.load(tagger).info.english:
+                raise DecoderError(
+                    f"--numbers digits is for English, and {tagger} for another language; leave "
+                    "--numbers out: numbers stay words"
+                )
         return tagger
 
 
@@ -155,6 +171,7 @@ class Decoding:
     words: bool
     tagger: Path | None = None  # makes texts readable
     numbers: Literal["digits", "words"] = "digits"
+    channels: Channels = MIXED
 
     @property
     def is_usual_unit(self) -> bool:
@@ -274,7 +291,9 @@ class Decoding:
         paths = filter(None, (self.model, *(getattr(self, name) for name in _FILES)))
         files = dict.fromkeys(file for path in paths for file in _read_files(path))
         contents = sorted(filter(None, map(content_sha256, files)))  # wherever the files lie
-        record = [asr.__version__, self.describe(), self.hotwords, contents]
+        record: list[object] = [asr.__version__, self.describe(), self.hotwords, contents]
+        if self.channels != MIXED:
+            record += [self.channels.choice, self.channels.names]
         return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 

@@ -5,7 +5,7 @@ that may be speech are joined and decoded from pause to pause. So memory does no
 recording, and no cut falls into a word.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio import AudioStream, Waveform
+from asr.channels import MIXED, Channels, Progress
 from asr.decode import NBEST, Decoder, GreedyDecoder
 from asr.errors import DecoderError
 from asr.formats import Segment, Transcript, Word
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from asr.decode import Calibration
     from asr.readable import Writer
 
-Progress = Callable[[float, float | None], None]  # seconds done; seconds in all, if known
 _BLOCK_S = 10.0
 
 
@@ -46,11 +46,13 @@ class Recognizer:
         writer: "Writer | None" = None,
         *,
         words: bool = False,
+        channels: Channels = MIXED,
     ) -> None:
         self.acoustics = acoustics
         self.decoder = decoder or GreedyDecoder(acoustics.vocabulary)
         self.calibration, self.writer = calibration, writer
         self.words = words  # whether to say when each word was spoken, unless told otherwise
+        self.channels = channels
 
     @classmethod
     def load(cls, decoding: Decoding | None = None) -> "Recognizer":
@@ -64,7 +66,7 @@ class Recognizer:
         acoustics = decoding.open_output()
         decoder = decoding.make_decoder(acoustics.vocabulary, acoustics.text)
         found = decoding.calibration(), decoding.load_writer()
-        return cls(acoustics, decoder, *found, words=decoding.words)
+        return cls(acoustics, decoder, *found, words=decoding.words, channels=decoding.channels)
 
     def transcribe(
         self, source: Source, *, words: bool | None = None, progress: Progress | None = None
@@ -79,7 +81,14 @@ class Recognizer:
         Raises:
             AudioError: the recording cannot be read, or not to its end.
         """
-        stream, words = self._stream(source), self.words if words is None else words
+        words = self.words if words is None else words
+        return self.channels.transcribed(self._transcribe, source, words, progress)
+
+    def _transcribe(
+        self, source: Source, channel: int | None, words: bool, progress: Progress | None
+    ) -> Transcript:
+        """Recognise one channel of a recording, or for None their mix."""
+        stream = self._stream(source, channel)
         segments = list(self._decoded(stream, words, progress))
         spoken = tuple(word for segment in segments for word in segment.words)
         transcript = Transcript(
@@ -89,6 +98,7 @@ class Recognizer:
             words=spoken if words else (),
             warnings=tuple(stream.quality.warnings()),
             quality=stream.quality,
+            channel=channel or 1,
         )
         return self.writer.rewrite(transcript, spoken) if self.writer else transcript
 
@@ -99,13 +109,14 @@ class Recognizer:
 
         Arguments and errors are those of `transcribe`. If the middle of a file is damaged, the
         segments before the damage come first, then the error. With a writer, segments have words
-        even if these are not asked for; their confidences are not calibrated then.
+        even if these are not asked for; their confidences are not calibrated then. Channels that
+        are to be told apart raise DecoderError: only `transcribe` does that.
         """
-        return self._decoded(self._stream(source), words, progress)
+        return self._decoded(self._stream(source, self.channels.only), words, progress)
 
-    def _stream(self, source: Source) -> AudioStream:
+    def _stream(self, source: Source, channel: int | None) -> AudioStream:
         rate_hz = self.acoustics.sample_rate_hz
-        return AudioStream(source, sample_rate_hz=rate_hz, block_s=_BLOCK_S)
+        return AudioStream(source, sample_rate_hz=rate_hz, block_s=_BLOCK_S, channel=channel)
 
     def _decoded(
         self, stream: AudioStream, words: bool | None, progress: Progress | None

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +56,8 @@ class Outcome:
 
 
 Outcomes = Generator[Outcome, None, None]  # closing it ends the work
+# Told how far a job is: the job, the seconds done, and the seconds in all, if they are known.
+Watch = Callable[[Job, float, float | None], None]
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Transcriber:
         """
         return self.load()
 
-    def run(self, job: Job) -> Outcome:
+    def run(self, job: Job, watch: Watch | None = None) -> Outcome:
         """Do a job; an error of its recording is part of the outcome.
 
         Raises:
@@ -86,21 +88,24 @@ class Transcriber:
         sha256 = content_sha256(Path(job.source)) if self.hashed else None
         try:
             source = sys.stdin.buffer if job.source == STDIN else job.source
-            found = recognizer.transcribe(source)
+            if watch:
+                found = recognizer.transcribe(source, progress=partial(watch, job))
+            else:
+                found = recognizer.transcribe(source)
         except AsrError as error:
             return Outcome(job, None, error, time.monotonic() - started, sha256)
         found = replace(found, system=self.system, id=job.id)
         return Outcome(job, found, None, time.monotonic() - started, sha256)
 
 
-def run_here(transcriber: Transcriber, jobs: Iterable[Job]) -> Outcomes:
+def run_here(transcriber: Transcriber, jobs: Iterable[Job], watch: Watch | None = None) -> Outcomes:
     """Do jobs one after the other in this process.
 
     Raises:
         AsrError: the model cannot be loaded.
     """
     for job in jobs:
-        yield transcriber.run(job)
+        yield transcriber.run(job, watch)
 
 
 def in_order(outcomes: Outcomes) -> Outcomes:

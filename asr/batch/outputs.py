@@ -14,7 +14,7 @@ from asr.batch.naming import distinct, file_names
 from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format
 
-JOURNAL = "asr-journal.jsonl"
+JOURNAL = ".asr-journal.jsonl"
 _OF_ONE_NAME = {errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL}
 
 

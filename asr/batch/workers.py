@@ -17,18 +17,20 @@ from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any
 
-from asr.batch.jobs import Job, Outcome, Outcomes, Transcriber
+from asr.batch.jobs import Job, Outcome, Outcomes, Transcriber, Watch
 from asr.errors import AsrError, WorkerError
 
 MOST_DEATHS = 3  # in a row of processes that load the model, before any has loaded it
 GRACE_S = 5.0  # for a process to end
 
 
-def run_in_processes(transcriber: Transcriber, jobs: Iterable[Job], count: int) -> Outcomes:
+def run_in_processes(
+    transcriber: Transcriber, jobs: Iterable[Job], count: int, watch: Watch | None = None
+) -> Outcomes:
     """Do jobs in `count` processes; yield outcomes as they come.
 
     A job is taken from `jobs` when a process is free for it. Closing the iterator ends all
-    processes.
+    processes. With `watch`, the processes say at each pause how far their recordings are.
 
     Raises:
         AsrError: the model cannot be loaded.
@@ -39,7 +41,7 @@ def run_in_processes(transcriber: Transcriber, jobs: Iterable[Job], count: int) 
     waiting = iter(jobs)
     workers = list[_Worker]()
     try:
-        workers += (_Worker(transcriber, job) for job in islice(waiting, count))
+        workers += (_Worker(transcriber, job, watch) for job in islice(waiting, count))
         while workers:
             of_connection: dict[Any, _Worker] = {worker.connection: worker for worker in workers}
             for ready in connection.wait(list(of_connection)):
@@ -59,7 +61,7 @@ def run_in_processes(transcriber: Transcriber, jobs: Iterable[Job], count: int) 
                 workers.remove(worker)
                 worker.stop()
                 if job:
-                    workers.append(_Worker(transcriber, job))
+                    workers.append(_Worker(transcriber, job, watch))
     finally:
         for worker in workers:
             worker.stop()
@@ -68,10 +70,12 @@ def run_in_processes(transcriber: Transcriber, jobs: Iterable[Job], count: int) 
 class _Worker:
     """A process and the job that it does."""
 
-    def __init__(self, transcriber: Transcriber, job: Job) -> None:
+    def __init__(self, transcriber: Transcriber, job: Job, watch: Watch | None) -> None:
         context = get_context("spawn")  # a fork would copy locks that threads of torch hold
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, transcriber), daemon=True)
+        self._watch = watch
+        arguments = theirs, transcriber, watch is not None
+        self._process = context.Process(target=_work, args=arguments, daemon=True)
         with _ignoring_interrupts():
             self._process.start()
         theirs.close()
@@ -85,7 +89,9 @@ class _Worker:
             self.connection.send(job)
 
     def receive(self) -> Outcome | None:
-        """Return the outcome of the job, or None when the model has been loaded.
+        """Return the outcome of the job, or None when there is none yet.
+
+        Before it, the process says that the model is loaded, and then how far the job is.
 
         Raises:
             AsrError: the model could not be loaded.
@@ -98,6 +104,10 @@ class _Worker:
         if isinstance(message, Exception):
             raise message
         self._is_loaded = True
+        if isinstance(message, tuple):
+            assert self._watch
+            self._watch(self._job, *message)
+            return None
         assert message is None or isinstance(message, Outcome)
         return message
 
@@ -124,9 +134,13 @@ class _Worker:
         )
 
 
-def _work(driver: Connection, transcriber: Transcriber) -> None:
+def _work(driver: Connection, transcriber: Transcriber, watched: bool) -> None:
     """Load the model, then do jobs until there are no more: the main function of a process."""
     end_with_parent()
+
+    def tell(job: Job, done_s: float, total_s: float | None) -> None:
+        driver.send((done_s, total_s))
+
     try:
         _ = transcriber.recognizer
     except (AsrError, ModuleNotFoundError) as error:
@@ -135,7 +149,7 @@ def _work(driver: Connection, transcriber: Transcriber) -> None:
     driver.send(None)
     with suppress(EOFError, OSError):
         while True:
-            driver.send(transcriber.run(driver.recv()))
+            driver.send(transcriber.run(driver.recv(), tell if watched else None))
 
 
 def end_with_parent() -> None:

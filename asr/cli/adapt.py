@@ -17,6 +17,7 @@ from asr._lock import LOCK, locked_folder
 from asr._progress import progress, say
 from asr._streams import put
 from asr.cli.run import CommandParser, run
+from asr.decode import CALIBRATION
 from asr.errors import AsrError, ConfigError, TrainingError
 from asr.manifest import read_manifest, write_manifest
 
@@ -179,6 +180,11 @@ def _keep_better(base: Path, exp: Path, new: Path, before: "System", after: "Sys
     kept = "the new model" if better else "the model before, as the new one is no better;"
     where = "" if better else f" the new one is {exp}"
     put(f"{new} is {kept}{where}")
+    if better and (base / CALIBRATION).exists():  # of the old model's posteriors
+        say(
+            f"{CALIBRATION} is not handed on, as it is true of the model before alone: confidences "
+            "are the mean posteriors of tokens; asr-evaluate --tune calibrates them again"
+        )
     if errors[0] - errors[1] < 2 * max(errors) ** 0.5 and better:
         say("so few errors may differ by chance; more transcribed speech would tell")
     say(f"use it: asr-transcribe --model {new} talk.wav; {new / WORK} may be removed")

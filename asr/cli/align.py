@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from asr._atomic import write_atomically
 from asr._lock import locked_folder
-from asr._progress import progress, say
+from asr._progress import say, seconds_bar
 from asr.batch import distinct, recording_ids, with_digests
 from asr.cli.run import CommandParser, complain, given_model, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
@@ -68,32 +68,36 @@ def _align(
     acoustics = open_acoustics(arguments.model)
     lines = []
     failed = 0
-    for utterance in progress(utterances, "aligning"):
-        try:
-            aligned = align_utterance(acoustics, utterance)
-            if "textgrid" in formats:
-                _write(arguments.out / textgrid_of(utterance), textgrid(aligned))
-        except (AudioError, ManifestError, TextError) as error:
-            complain("asr-align", f"{utterance.id}: {error}")
-            failed += 1
-            continue
-        for warning in aligned.warnings:
-            say(f"asr-align: {utterance.id}: {warning}")
-        words = tuple(
-            replace(word, start=utterance.start + word.start, end=utterance.start + word.end)
-            for word in aligned.words
-        )
-        lines += ctm(replace(aligned, words=words, id=id_of[utterance.audio])).splitlines()
+    with seconds_bar("aligning", sum(utterance.duration for utterance in utterances)) as done:
+        for utterance in utterances:
+            try:
+                aligned = align_utterance(acoustics, utterance, done)
+                if "textgrid" in formats:
+                    _write(arguments.out / textgrid_of(utterance), textgrid(aligned))
+            except (AudioError, ManifestError, TextError) as error:
+                complain("asr-align", f"{utterance.id}: {error}")
+                failed += 1
+                continue
+            for warning in aligned.warnings:
+                say(f"asr-align: {utterance.id}: {warning}")
+            words = tuple(
+                replace(word, start=utterance.start + word.start, end=utterance.start + word.end)
+                for word in aligned.words
+            )
+            lines += ctm(replace(aligned, words=words, id=id_of[utterance.audio])).splitlines()
     if "ctm" in formats:
         _write(arguments.out / "alignment.ctm", "".join(f"{line}\n" for line in lines))
     say(f"{len(utterances) - failed} of {len(utterances)} utterances aligned")
     return 1 if failed else 0
 
 
-def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
+def align_utterance(
+    acoustics: "Acoustics", utterance: Utterance, done: Callable[[float], None] = lambda _: None
+) -> Transcript:
     """Return the normalised text, and its words with times from the start of the utterance.
 
-    A warning says where much speech has no text.
+    A warning says where much speech has no text. `done` is called with the seconds that the network
+    has heard, window by window.
 
     Raises:
         AudioError: the recording cannot be read.
@@ -107,7 +111,7 @@ def align_utterance(acoustics: "Acoustics", utterance: Utterance) -> Transcript:
     text = Normalizer(**vars(acoustics.text))(utterance.text)
     tokens = acoustics.vocabulary.encode(text)
     waveform = read_utterance(utterance, rate_hz).waveform
-    log_probs = _log_probs(acoustics, waveform)
+    log_probs = _log_probs(acoustics, waveform, done)
     frame_s = acoustics.frame_shift_ms / 1000
     words = align_words(log_probs, tokens, acoustics.vocabulary, frame_s)
     duration = len(waveform) / rate_hz
@@ -128,17 +132,19 @@ def _warnings(stretches: Sequence[tuple[float, float]]) -> tuple[str, ...]:
     return (f"{seconds:.1f} s of speech have no text, at {places} s{more}; is the text complete?",)
 
 
-def _log_probs(acoustics: "Acoustics", waveform: "Waveform") -> "NDArray[np.float32]":
+def _log_probs(
+    acoustics: "Acoustics", waveform: "Waveform", done: Callable[[float], None]
+) -> "NDArray[np.float32]":
     """Return the log-probabilities (T, V) of a waveform (L,) of any length."""
     import numpy as np
 
     from asr.segmentation import windows
 
-    parts = (
-        window.part(acoustics.log_probs(window.waveform))
-        for window in windows(acoustics, [waveform])
-    )
-    return np.concatenate(list(parts))
+    parts = []
+    for window in windows(acoustics, [waveform]):
+        parts.append(window.part(acoustics.log_probs(window.waveform)))
+        done(len(parts[-1]) * acoustics.frame_shift_ms / 1000)
+    return np.concatenate(parts)
 
 
 def _textgrid_names(utterances: Sequence[Utterance]) -> Callable[[Utterance], str]:

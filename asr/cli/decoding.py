@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._threads import OPTION
 from asr.cli.run import check_given
 from asr.decode import LM, LSTM, parse_settings
 
@@ -49,6 +50,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="a setting of the search, such as beam_size=200; default: as kept with the model",
     )
+    group.add_argument(
+        OPTION,
+        type=_threads,
+        metavar="N",
+        help="of linear algebra in each process; default: 1, or as OMP_NUM_THREADS says",
+    )
 
 
 def add_readable(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +71,45 @@ def add_readable(parser: argparse.ArgumentParser) -> None:
         choices=["digits", "words"],
         help="how numbers are written; default: digits, where the model has a tagger for English",
     )
+
+
+def add_channels(parser: argparse.ArgumentParser) -> None:
+    """Add the options about recordings of several channels."""
+    group = parser.add_argument_group("channels")
+    group.add_argument(
+        "--channels",
+        type=_channels,
+        default="mix",
+        metavar="mix|split|N",
+        help="mix: hear all together (default); split: one speaker a channel, as calls are "
+        "recorded, and say who said what; N: hear channel N alone",
+    )
+    group.add_argument(
+        "--channel-names",
+        type=_names,
+        default=(),
+        metavar="NAME,NAME",
+        help="of the speakers, for --channels split; default: Left,Right, or Channel 1 and so on",
+    )
+
+
+def _threads(text: str) -> str:
+    """Return the number, which asr.cli has read before numpy was loaded."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
+    return text
+
+
+def _channels(text: str) -> str | int:
+    if text in ("mix", "split"):
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: mix, split, or a channel from 1")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def chosen(arguments: argparse.Namespace, *, words: bool = False) -> "DecodingOptions":
@@ -89,4 +135,6 @@ def chosen(arguments: argparse.Namespace, *, words: bool = False) -> "DecodingOp
         words=words,
         plain=getattr(arguments, "plain", True),
         numbers=getattr(arguments, "numbers", None),
+        channels=getattr(arguments, "channels", "mix"),
+        channel_names=getattr(arguments, "channel_names", ()),
     )

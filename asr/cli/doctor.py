@@ -60,6 +60,7 @@ def main(argv: list[str] | None = None) -> int:
 def _diagnose(arguments: argparse.Namespace) -> int:
     # Waiting threads must sleep, as in asr-train: spinning ones slow all steps on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
+    from asr._progress import waiting
     from asr.doctor import Report, examine_model
 
     if arguments.model:
@@ -69,7 +70,9 @@ def _diagnose(arguments: argparse.Namespace) -> int:
         check_given("--model", arguments.model)
         if arguments.model.is_dir():
             _check_alone(arguments)
-            return _show(Report((), tuple(examine_model(arguments.model))), arguments.json)
+            with waiting("examining"):
+                findings = tuple(examine_model(arguments.model))
+            return _show(Report((), findings), arguments.json)
     if not arguments.manifest:
         raise ConfigError("no M.jsonl to examine; give a manifest, or --model FOLDER without one")
     return _show(_examined(arguments), arguments.json)
@@ -149,7 +152,7 @@ def _language_of(manifest: Path) -> str | None:
 
 def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None, SelfTest | None]":
     """Estimate the cost and run the self-test; None for both if nothing can be trained on."""
-    from asr._progress import say
+    from asr._progress import say, waiting
     from asr.distributed import choose_device, share_cores
     from asr.doctor import Machine, choose_handful, learn_by_heart, measure_cost
 
@@ -159,10 +162,12 @@ def _measured(examination: "Examination", config: Config) -> "tuple[Cost | None,
     cores = share_cores(config, device)
     machine = Machine(device, cores.processes, cores.threads)
     say("timing training steps")
-    cost = measure_cost(examination.examples, config, examination.vocabulary, machine)
+    with waiting("timing"):
+        cost = measure_cost(examination.examples, config, examination.vocabulary, machine)
     say("learning a handful of utterances by heart, for at most a minute and a half")
     handful = choose_handful(examination.examples)
-    return cost, learn_by_heart(handful, config, examination.vocabulary, device)
+    with waiting("learning"):
+        return cost, learn_by_heart(handful, config, examination.vocabulary, device)
 
 
 if __name__ == "__main__":

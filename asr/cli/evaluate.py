@@ -134,13 +134,13 @@ def tuned(
 
 def keep(model: Path, found: "DecoderConfig", calibration: "Calibration") -> None:
     """Keep weights and calibration with a model, which stays a bundle if it was one."""
-    from asr.decode import save_calibration, save_settings
+    from asr.decode import CALIBRATION, SETTINGS, save_calibration, save_settings
     from asr.export import is_bundle, reseal
 
     save_settings(model, found)
     save_calibration(model, calibration)
     if is_bundle(model):
-        reseal(model, "decoder.json", "calibration.json")
+        reseal(model, SETTINGS, CALIBRATION)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import check_folder
-from asr._progress import say
-from asr.cli.run import CommandParser, check_given, run
+from asr._progress import say, waiting
+from asr.cli.run import CommandParser, check_given, given_model, run
 from asr.decode import LM, LSTM
 from asr.errors import CheckpointError, ConfigError
 from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
@@ -25,7 +25,9 @@ def main(argv: list[str] | None = None) -> int:
         description="Make a model bundle: the network with its features as one ONNX graph, and "
         "the files that a decoder needs. BUNDLE may be EXP itself.",
     )
-    parser.add_argument("exp", metavar="EXP", type=Path, help="experiment folder of asr-train")
+    parser.add_argument(
+        "exp", metavar="EXP", type=Path, help="experiment of asr-train, a folder or a name"
+    )
     parser.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder to write")
     parser.add_argument("--lm", type=Path, help=f"binary n-gram model of asr-lm; default: EXP/{LM}")
     parser.add_argument(
@@ -55,14 +57,12 @@ def export(arguments: argparse.Namespace) -> int:
     from asr.checkpoint import load_acoustic_model
     from asr.export import export_graph, quantized
 
-    exp, folder = arguments.exp, arguments.bundle
-    check_given("EXP", exp)
+    exp, folder = given_model("EXP", arguments.exp), arguments.bundle
     check_given("--lm", arguments.lm)
-    for other in arguments.ensemble:
-        check_given("--ensemble", other)
+    others = [given_model("--ensemble", other) for other in arguments.ensemble]
     model, vocabulary = load_acoustic_model(exp)
     models = [model]
-    for other in arguments.ensemble:
+    for other in others:
         models.append(_load_alike(other, exp, vocabulary, models))
     _check_target(exp, folder)
     copied = {name: exp / name for name in COPIED if (exp / name).exists()}
@@ -70,9 +70,11 @@ def export(arguments: argparse.Namespace) -> int:
         copied[LM] = arguments.lm
     _check_loadable(copied)
     _check_writable(folder)
-    graph = export_graph(*models, warps=_checked_warps(arguments.warps))
-    if arguments.int8:
-        graph = quantized(graph, model.config.model.cell)
+    warps = _checked_warps(arguments.warps)
+    with waiting("exporting"):
+        graph = export_graph(*models, warps=warps)
+        if arguments.int8:
+            graph = quantized(graph, model.config.model.cell)
     info = BundleInfo(
         sample_rate_hz=model.config.features.sample_rate_hz,
         frame_shift_ms=model.frame_shift_ms,
@@ -82,7 +84,8 @@ def export(arguments: argparse.Namespace) -> int:
         checkpoint=checkpoint_digest(exp),
     )
     write_bundle(folder, info, graph, copied)
-    _check_written(folder)
+    with waiting("examining the bundle"):
+        _check_written(folder)
     sizes = [(folder / name).stat().st_size for name in (GRAPH, *copied)]
     say(f"{folder}: {info.precision} model, {sizes[0] / 1e6:.1f} MB; in all {sum(sizes) / 1e6:.1f}")
     return 0

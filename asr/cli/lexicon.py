@@ -59,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _lexicon(arguments: argparse.Namespace) -> int:
+    from asr._progress import waiting
     from asr.lexicon import pronounce, read_dictionary, spelled
 
     if arguments.graphemes:
@@ -70,9 +71,12 @@ def _lexicon(arguments: argparse.Namespace) -> int:
     manifests = _manifests(arguments.sources)
     normalizer = normalizer_of(arguments) or _by_manifests(manifests.values())
     lost: Counter[str] = Counter()
-    words = dict.fromkeys(
-        word for source in arguments.sources for word in _words(source, manifests, normalizer, lost)
-    )
+    with waiting("reading"):
+        words = dict.fromkeys(
+            word
+            for source in arguments.sources
+            for word in _words(source, manifests, normalizer, lost)
+        )
     if lost:
         _warn_of_lost_letters(lost)
     dictionary = {} if arguments.graphemes else read_dictionary(arguments.dictionary)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr._progress import say
+from asr._progress import progress, say, waiting
 from asr._streams import put
 from asr.cli import train_lstm
 from asr.cli.run import CommandParser, check_out, run, run_command_of
@@ -94,7 +94,11 @@ def prune(words: list[str]) -> int:
 def _prune(arguments: argparse.Namespace) -> int:
     from asr.lm import load_lm, prune
 
-    return write(arguments.out, lambda: prune(load_lm(arguments.lm), arguments.threshold))
+    def make() -> "NgramModel":
+        with waiting("pruning"):
+            return prune(load_lm(arguments.lm), arguments.threshold)
+
+    return write(arguments.out, make)
 
 
 def convert(words: list[str]) -> int:
@@ -118,7 +122,11 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     from asr.lm import load_lm
 
-    return write(arguments.out, lambda: load_lm(arguments.lm), arguments.quantize)
+    def make() -> "NgramModel":
+        with waiting("reading"):
+            return load_lm(arguments.lm)
+
+    return write(arguments.out, make, arguments.quantize)
 
 
 def _convert_lstm(folder: Path, out: Path) -> int:
@@ -127,7 +135,8 @@ def _convert_lstm(folder: Path, out: Path) -> int:
     if out.suffix != ".npz":
         raise ConfigError(f"--out is {out}; an LSTM is written as .npz: name it {LSTM}")
     check_out(out)
-    LstmArrays.load(folder).save(out)
+    with waiting("converting"):
+        LstmArrays.load(folder).save(out)
     say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     return 0
 
@@ -166,11 +175,14 @@ def measure(
         from asr.lm import load_lstm, lstm_perplexity
 
         model, vocabulary = load_lstm(lm)
-        return lstm_perplexity(model, vocabulary, sentences(texts, vocabulary.unit, normalizer))
+        read = progress(sentences(texts, vocabulary.unit, normalizer), "reading")
+        return lstm_perplexity(model, vocabulary, read)
 
     from asr.lm import load_lm, perplexity
 
-    return perplexity(load_lm(lm), sentences(texts, unit, normalizer))
+    with waiting("loading"):
+        loaded = load_lm(lm)
+    return perplexity(loaded, progress(sentences(texts, unit, normalizer), "reading"))
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
@@ -197,7 +209,8 @@ def write(out: str, make: "Callable[[], NgramModel]", quantized: bool = False) -
     save = saver(out, quantized)
     check_out(out)  # an error now, not after all the work
     model = make()
-    save(model)
+    with waiting("writing"):
+        save(model)
     say(f"{out}: " + ", ".join(f"{count} {n}-grams" for n, count in enumerate(model.counts, 1)))
     return 0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr._progress import say
+from asr._progress import say, waiting
 from asr._streams import put
 from asr.cli.run import CommandParser, check_given, given_model, run, run_command_of
 from asr.cli.train import add_run, launch_training, run_trainer
@@ -132,7 +132,8 @@ def _export(arguments: argparse.Namespace) -> int:
     model = given_model("MODEL", arguments.model)
     tagger = load_tagger(arguments.experiment)
     if arguments.tune:
-        tagger = tuned(tagger, _read(tagger, arguments.tune))
+        with waiting("tuning"):
+            tagger = tuned(tagger, _read(tagger, arguments.tune))
     tagger.save(model / TAGGER)
     if is_bundle(model):
         reseal(model, TAGGER)
@@ -163,12 +164,13 @@ def _judge(arguments: argparse.Namespace) -> int:
     from asr.readable import TAGGER, Tagger, judged, judged_by_rule
 
     tagger = Tagger.load(given_model("MODEL", arguments.model) / TAGGER)
-    text = _read(tagger, arguments.texts)
+    with waiting("reading"):
+        text = _read(tagger, arguments.texts)
     put(f"{len(text)} words, pauses: {arguments.pauses}")
-    for name, counts in (
-        ("tagger", judged(tagger, text, arguments.pauses)),
-        ("rule", judged_by_rule(text, arguments.pauses)),
-    ):
+    with waiting("judging"):
+        by_tagger = judged(tagger, text, arguments.pauses)
+        by_rule = judged_by_rule(text, arguments.pauses)
+    for name, counts in (("tagger", by_tagger), ("rule", by_rule)):
         for tag, count in counts.items():
             put(f"{name:7}{tag:12} {count}")
     return 0
@@ -193,7 +195,9 @@ def write(words: list[str]) -> int:
     parser.add_argument(
         "text", help="words without punctuation, a text a line; - for standard input"
     )
-    parser.add_argument("--numbers", choices=["digits", "words"], default="digits")
+    parser.add_argument(
+        "--numbers", choices=["digits", "words"], help="default: digits, with a tagger for English"
+    )
     return run("asr-text", lambda: _write(parser.parse_args(words)))
 
 
@@ -203,7 +207,12 @@ def _write(arguments: argparse.Namespace) -> int:
     from asr.readable import TAGGER, Tagger, Writer, text_of
 
     tagger = Tagger.load(given_model("MODEL", arguments.model) / TAGGER)
-    writer = Writer(tagger, arguments.numbers)
+    if arguments.numbers == "digits" and not tagger.info.english:
+        raise ConfigError(
+            f"--numbers digits is for English, and the tagger of {arguments.model} for another "
+            "language; leave --numbers out: numbers stay words"
+        )
+    writer = Writer(tagger, arguments.numbers or "digits")
     with opened(arguments.text) as lines:
         for line in lines:
             put(text_of(writer.write(line.decode(errors="replace").split())))

@@ -7,9 +7,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from asr._folders import INDEXES, find_model
+from asr._folders import INDEXES
 from asr._json import read_json
 from asr._progress import say
+from asr.cli.run import given_model
 from asr.config import config_from_dict, load_config
 from asr.errors import CheckpointError, ConfigError
 from asr.lm import UNITS, read_sentences
@@ -37,11 +38,11 @@ def normalizer_of(arguments: argparse.Namespace) -> Normalizer | None:
     """Return the normaliser that the options name; None if they name none.
 
     Raises:
-        ConfigError: the configuration or the language cannot be used.
+        ConfigError: the configuration or the language cannot be used, or there is no such folder.
         CheckpointError: the folder is no model.
     """
     if arguments.model:
-        return Normalizer(**_text_of(find_model(arguments.model)))
+        return Normalizer(**_text_of(given_model("--model", arguments.model)))
     if arguments.text:
         return Normalizer(**vars(load_config(arguments.text).text))
     if arguments.language:

@@ -27,7 +27,7 @@ from asr.batch import (
     read_list,
     run_here,
 )
-from asr.cli.decoding import add_options, add_readable, chosen
+from asr.cli.decoding import add_channels, add_options, add_readable, chosen
 from asr.cli.output import printed_into
 from asr.cli.run import CommandParser, complain, given_model, run
 from asr.errors import AudioError, ConfigError
@@ -76,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     _add_options_for_many(parser)
     _add_options_for_live(parser)
+    add_channels(parser)
     add_readable(parser)
     add_options(parser)
     return run("asr-transcribe", lambda: _transcribe(parser.parse_args(argv)))
@@ -196,6 +197,8 @@ def _mistakes_about_live(arguments: argparse.Namespace) -> Iterator[str]:
         yield "--live is one stream for one process; leave --workers and --ray out"
     if arguments.output_dir:
         yield "--live prints; leave --output-dir out"
+    if arguments.channels != "mix":
+        yield "--live hears one channel; leave --channels out"
 
 
 def _mistakes_about_stdin(arguments: argparse.Namespace) -> Iterator[str]:
@@ -223,6 +226,8 @@ def _mistakes_about_files(
         yield "several formats need files; add --output-dir OUT"
     if arguments.output and arguments.output_dir:
         yield "-o is one file, and --output-dir one for each recording; give one of them"
+    if arguments.channels != "mix" and FORMATS["manifest"] in formats:
+        yield "a manifest names recordings, not their channels; leave --channels or manifest out"
     if arguments.skip_existing and not arguments.output_dir:
         yield "--skip-existing is about the files in --output-dir; add --output-dir OUT"
 
@@ -250,11 +255,11 @@ def _do(
     num_done = num_failed = 0
     with closing(sink), bar:
         remaining = _remaining(jobs, sink, bar)
-        with closing(_outcomes(arguments, jobs, transcriber, remaining)) as outcomes:
+        with closing(_outcomes(arguments, jobs, transcriber, remaining, bar)) as outcomes:
             for outcome in outcomes:
                 outcome = sink.take(outcome)  # noqa: PLW2901 -- with an error, if it cannot write
                 _report(outcome, arguments.quiet)
-                bar.advance(outcome.job.num_bytes, outcome.audio_s)
+                bar.advance(outcome.job.num_bytes, outcome.audio_s, outcome.job.number)
                 num_failed += outcome.error is not None
                 num_done += outcome.error is None
     if arguments.output_dir and not arguments.quiet:
@@ -278,9 +283,14 @@ def _outcomes(
     jobs: Sequence[Job],
     transcriber: Transcriber,
     remaining: Iterable[Job],
+    bar: RecordingsBar,
 ) -> Outcomes:
     """Start the work, here or elsewhere; without --output-dir, keep the order of the inputs."""
-    outcomes = run_here(transcriber, remaining)
+
+    def watch(job: Job, done_s: float, total_s: float | None) -> None:
+        bar.within(job.number, job.num_bytes, done_s, total_s)
+
+    outcomes = run_here(transcriber, remaining, watch)
     count = 1 if STDIN in arguments.inputs else arguments.workers or default_workers(jobs)
     if arguments.ray:
         from asr.batch import run_on_ray
@@ -289,7 +299,7 @@ def _outcomes(
     elif count > 1:
         from asr.batch import run_in_processes
 
-        outcomes = run_in_processes(transcriber, remaining, count)
+        outcomes = run_in_processes(transcriber, remaining, count, watch)
     return outcomes if arguments.output_dir else in_order(outcomes)
 
 
@@ -298,8 +308,7 @@ def _report(outcome: Outcome, quiet: bool) -> None:
     if outcome.error:
         complain("asr-transcribe", str(outcome.error))
     elif found := outcome.transcript:
-        losses = found.quality.losses if found.quality else ()
-        for warning in losses if quiet else found.warnings:  # sound is never lost in silence
+        for warning in found.losses if quiet else found.warnings:  # sound is never lost in silence
             say(f"{found.path}: {warning}")
 
 

@@ -3,7 +3,8 @@
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import asr
 from asr._folders import MODELS_VARIABLE, named_models, user_models
@@ -47,13 +48,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("command", metavar="COMMAND", choices=COMMANDS, nargs="?", help="see below")
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="with --version: folders and models, too"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="with --version: folders, models and caches with their sizes, too",
+    )
+    parser.add_argument(
+        "--clear-cache",
+        action="store_true",
+        help="remove the compiled code, which is made again when it is needed",
     )
     return run("asr", lambda: _umbrella(parser, words))
 
 
 def _umbrella(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
+    if arguments.clear_cache:
+        return _clear_cache()
     if not arguments.version:
         parser.print_help()
         return 0 if not words else 2
@@ -65,12 +76,40 @@ def _version(verbose: bool) -> int:
     if verbose:
         put(f"models are looked for in {MODELS_VARIABLE} (folders) and {user_models()}")
         for name, folder in named_models().items():
-            put(f"model {name}: {folder}")
-        from asr.lm import query
-
-        cache = query.stats.cache_path or "none, as no folder can be written"  # type: ignore[attr-defined]
-        put(f"compiled code, which may be removed at any time: {cache} and folders beside it")
+            held = (path for path in folder.rglob("*") if path.is_file())
+            put(f"model {name}: {folder}, {_megabytes(held)}")
+        files = _cache()
+        where = ", ".join(sorted({str(path.parent) for path in files})) or "none"
+        put(
+            f"compiled code, which may be removed (asr --clear-cache): {_megabytes(files)} in "
+            f"{len(files)} files: {where}"
+        )
     return 0
+
+
+def _clear_cache() -> int:
+    files = _cache()
+    size = _megabytes(files)
+    for path in files:
+        path.unlink(missing_ok=True)  # another process may have removed it
+    put(f"removed {len(files)} files of compiled code, {size}")
+    return 0
+
+
+def _cache() -> list[Path]:
+    """Return the files of compiled code, of the kernels in all rooms of the package."""
+    from asr._numba import cached_files
+    from asr.decode import compile_search
+    from asr.lexicon import Lexicon
+    from asr.lm import query
+    from asr.scoring import errors_and_substitutions
+
+    _ = compile_search, Lexicon, query, errors_and_substitutions  # numba names their folders
+    return cached_files()
+
+
+def _megabytes(files: Iterable[Path]) -> str:
+    return f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB"
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
-from tqdm import tqdm
 
 from asr._atomic import write_atomically
+from asr._progress import progress
 from asr.errors import AudioError, CorpusError
 from asr.manifest import Utterance
 from asr.media import AUDIO_SUFFIXES
@@ -87,10 +87,14 @@ def to_utterances(
     refuse(
         where, [f"id {name!r} occurs {count} times" for name, count in counts.items() if count > 1]
     )
-    lengths, problems = _measured(sorted({entry.audio for entry in entries}))
-    leave_out(where, problems, left_out)
+    lengths, unread = _measured(sorted({entry.audio for entry in entries}))
+    if left_out is None:
+        refuse(where, list(unread.values()))
+    several = Counter(entry.audio for entry in entries)
     utterances, problems = [], []
     for entry in entries:
+        if why := unread.get(entry.audio):
+            problems.append(f"{entry.id}: {why}" if several[entry.audio] > 1 else why)
         try:
             if entry.audio in lengths:
                 utterances.append(_utterance(entry, lengths[entry.audio]))
@@ -219,16 +223,15 @@ def write_text(path: Path, text: str) -> None:
         raise CorpusError(f"{path}: cannot be written: {error}") from error
 
 
-def _measured(paths: Sequence[Path]) -> tuple[dict[Path, float], list[str]]:
+def _measured(paths: Sequence[Path]) -> tuple[dict[Path, float], dict[Path, str]]:
     """Return the lengths of readable recordings in seconds, and a complaint on each other one."""
     lengths: dict[Path, float] = {}
-    problems: list[str] = []
+    problems: dict[Path, str] = {}
     with ThreadPoolExecutor(THREADS) as pool:
         results = pool.map(_duration_or_complaint, paths)
-        bar = tqdm(results, "durations", len(paths), unit="file", leave=False, disable=None)
-        for path, result in zip(paths, bar, strict=True):
+        for path, result in progress(zip(paths, results, strict=True), "durations", len(paths)):
             if isinstance(result, str):
-                problems.append(result)
+                problems[path] = result
             else:
                 lengths[path] = result
     return lengths, problems

@@ -14,6 +14,7 @@ from asr.corpora.entries import (
     leave_out,
     one_line,
     read_text,
+    refuse,
     to_utterances,
     write_text,
 )
@@ -38,16 +39,22 @@ def read_kaldi(folder: Path, left_out: list[str] | None = None) -> list[Utteranc
         CorpusError: a file is missing or malformed; or, without `left_out`, wav.scp holds
             commands, the files do not list the same utterances, or recordings cannot be read.
     """
-    recordings = _recordings(folder, left_out)
+    recordings, faulty = _recordings(folder)
+    if left_out is None:
+        refuse(folder, list(faulty.values()))
     texts = _read_table(folder / "text")
-    segments = _segments(folder, recordings, left_out)
+    segments, broken = _segments(folder, recordings, faulty)
+    leave_out(folder, list(broken.values()), left_out)
     speakers = _read_table(folder / "utt2spk") if (folder / "utt2spk").exists() else None
-    problems = [f"{name} has a text, but no audio" for name in texts if name not in segments]
-    problems += [f"{name} has audio, but no text" for name in segments if name not in texts]
-    problems += [f"{name} has an empty text" for name, text in texts.items() if not text]
-    if speakers is not None:
-        problems += [f"{name} is not in utt2spk" for name in texts if not speakers.get(name)]
-    leave_out(folder, problems, left_out)
+    problems = {name: f"{name} has an empty text" for name, text in texts.items() if not text}
+    for name in texts:
+        if speakers is not None and not speakers.get(name):
+            problems.setdefault(name, f"{name} is not in utt2spk")
+        if name not in segments and name not in broken:
+            problems.setdefault(name, f"{name} has a text, but no audio")
+    problems |= {name: f"{name} has audio, but no text" for name in segments if name not in texts}
+    unnamed = {name: why for name, why in problems.items() if name not in broken}
+    leave_out(folder, list(unnamed.values()), left_out)
     return to_utterances(
         folder,
         [
@@ -155,7 +162,8 @@ def _read_table(path: Path) -> dict[str, str]:
     return table
 
 
-def _recordings(folder: Path, left_out: list[str] | None) -> dict[str, Path]:
+def _recordings(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the recordings of wav.scp by name, and complaints on those that cannot be used."""
     table = {name: _decoded_path(value) for name, value in _read_table(folder / "wav.scp").items()}
     problems = {
         name: f"wav.scp: {name}: {value!r} is a command, which is never run; write its output to "
@@ -164,7 +172,6 @@ def _recordings(folder: Path, left_out: list[str] | None) -> dict[str, Path]:
         if value.startswith("|") or value.endswith("|")
     }
     problems |= {name: f"wav.scp: {name} has no path" for name, value in table.items() if not value}
-    leave_out(folder, list(problems.values()), left_out)
     finder = Recordings(folder)
     found = {}
     for name, value in table.items():
@@ -173,7 +180,7 @@ def _recordings(folder: Path, left_out: list[str] | None) -> dict[str, Path]:
                 found[name] = finder.find(value)
             except ValueError:
                 found[name] = Path(value)  # from the current directory, or reading it complains
-    return found
+    return found, problems
 
 
 def _decoded_path(value: str) -> str:
@@ -195,23 +202,27 @@ def _decoded_path(value: str) -> str:
 
 
 def _segments(
-    folder: Path, recordings: dict[str, Path], left_out: list[str] | None
-) -> dict[str, tuple[str, float, float | None]]:
-    """Map utterances to recording, start and duration in seconds (None: to the end)."""
+    folder: Path, recordings: dict[str, Path], faulty: dict[str, str]
+) -> tuple[dict[str, tuple[str, float, float | None]], dict[str, str]]:
+    """Map utterances to recording, start and duration in seconds (None: to the end).
+
+    Also return the complaints, by utterance, on those that cannot be used: `faulty` has the ones
+    on recordings.
+    """
     if not (folder / "segments").exists():
-        return {name: (name, 0.0, None) for name in recordings}
-    segments, problems = {}, []
+        return {name: (name, 0.0, None) for name in recordings}, faulty
+    segments, problems = {}, {}
     for name, value in _read_table(folder / "segments").items():
         try:
             recording, start, end = value.split()
             duration = float(end) - float(start) if float(end) >= 0 else None  # -1: to the end
             segment = (recording, float(start), duration)
         except ValueError:
-            problems.append(f"segments: {name} {value!r} is not 'UTTERANCE RECORDING START END'")
+            problems[name] = f"segments: {name} {value!r} is not 'UTTERANCE RECORDING START END'"
             continue
-        if recording not in recordings:
-            problems.append(f"segments: {name}: recording {recording!r} is not in wav.scp")
-            continue
-        segments[name] = segment
-    leave_out(folder, problems, left_out)
-    return segments
+        if recording in recordings:
+            segments[name] = segment
+        else:
+            missing = f"recording {recording!r} is not in wav.scp"
+            problems[name] = f"segments: {name}: {faulty.get(recording, missing)}"
+    return segments, problems

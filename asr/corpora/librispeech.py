@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr._progress import waiting
 from asr.corpora.archives import unpack
 from asr.corpora.download import download
 from asr.corpora.entries import (
@@ -115,7 +116,8 @@ def fetch_subset(root: Path, name: str, url_base: str = URL_BASE) -> None:
     download(f"{url_base.rstrip('/')}/{archive.resource}/{file.name}", file, md5=archive.md5)
     with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=home) as scratch:
         content = Path(scratch) / "content"
-        unpack(file, content)
+        with waiting(f"unpacking {file.name}"):
+            unpack(file, content)
         if not (content / TOP / name).is_dir():
             raise CorpusError(f"{file}: no folder {TOP}/{name} in it; delete it, try again")
         for path in (content / TOP).iterdir():  # the subset, and the corpus' README and licence

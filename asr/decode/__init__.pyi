@@ -17,6 +17,7 @@ from .greedy import GreedyDecoder as GreedyDecoder, best_path as best_path
 from .hypothesis import NBEST as NBEST, Decoder as Decoder, Hypothesis as Hypothesis
 from .rescore import Rescorer as Rescorer, Scorer as Scorer, rescored as rescored
 from .settings import (
+    CALIBRATION as CALIBRATION,
     LM as LM,
     LSTM as LSTM,
     SETTINGS as SETTINGS,

@@ -25,12 +25,12 @@ from asr._atomic import write_atomically
 from asr._json import read_json
 from asr.decode.forced import Alignment, forced_alignment, timed_words
 from asr.decode.hypothesis import Hypothesis
+from asr.decode.settings import CALIBRATION
 from asr.errors import CheckpointError
 from asr.formats import Word
 from asr.scoring import align
 from asr.text import BLANK
 
-_FILE = "calibration.json"
 _DOUBT = 1e-3  # probability left for texts that are not in the N-best list
 _LEAST_SURPRISE = 1e-3  # nats per token; words below it are equally plain
 _LARGEST_LOGIT = 30.0  # the largest at which the probability is still less than one
@@ -208,7 +208,7 @@ def load_calibration(model: Path) -> Calibration | None:
     Raises:
         CheckpointError: the file is not one that save_calibration writes.
     """
-    path = model / _FILE
+    path = model / CALIBRATION
     if not path.exists():
         return None
     try:
@@ -224,9 +224,11 @@ def save_calibration(model: Path, calibration: Calibration) -> None:
         CheckpointError: its folder cannot be written.
     """
     try:
-        write_atomically(model / _FILE, json.dumps(calibration.as_dict()) + "\n")
+        write_atomically(model / CALIBRATION, json.dumps(calibration.as_dict()) + "\n")
     except OSError as error:
-        raise CheckpointError(f"{model / _FILE}: cannot be written ({error.strerror})") from error
+        raise CheckpointError(
+            f"{model / CALIBRATION}: cannot be written ({error.strerror})"
+        ) from error
 
 
 def word_correctness(ref_words: Sequence[str], hyp_words: Sequence[str]) -> list[bool]:

@@ -17,6 +17,7 @@ from asr.text import PHONES
 LM = "lm.bin"  # the language model in a model's folder
 LSTM = "lstm.npz"  # the LSTM language model there, for rescoring
 SETTINGS = "decoder.json"
+CALIBRATION = "calibration.json"  # of confidences, for the usual decoder
 _MOST_BOOST = 1000.0
 _FOREIGN = re.compile(r"[\[\]{}<>|;=^*\"/\\\t,]")
 _STRESSED = re.compile(r"\b[A-Z]{2}[012]\b")  # a vowel in a pronunciation

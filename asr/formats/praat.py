@@ -10,11 +10,12 @@ Object class = "TextGrid"
 xmin = 0
 xmax = {end}
 tiers? <exists>
-size = 1
+size = {size}
 item []:
-    item [1]:
+"""
+_TIER = """    item [{number}]:
         class = "IntervalTier"
-        name = "words"
+        name = "{name}"
         xmin = 0
         xmax = {end}
         intervals: size = {size}
@@ -27,15 +28,28 @@ _INTERVAL = """        intervals [{number}]:
 
 
 def textgrid(transcript: Transcript) -> str:
-    """Return a TextGrid in its long form, with one tier, `words`; pauses are empty intervals.
+    """Return a TextGrid in its long form; pauses are empty intervals.
 
-    The words must be in order, without overlaps, and within the recording.
+    It has one tier, `words`, or a tier for each channel, called after its speaker. The words must
+    be in order, without overlaps, and within the recording.
     """
+    heard = transcript.channels or (transcript,)
+    end = round(transcript.duration, 6)
+    tiers = (_tier(number, one, end) for number, one in enumerate(heard, 1))
+    return _TEXTGRID.format(end=end, size=len(heard)) + "".join(tiers)
+
+
+def _tier(number: int, transcript: Transcript, end: float) -> str:
     intervals = list(_intervals(transcript))
-    return _TEXTGRID.format(end=round(transcript.duration, 6), size=len(intervals)) + "".join(
-        _INTERVAL.format(number=number, start=start, end=end, text=text.replace('"', '""'))
-        for number, (start, end, text) in enumerate(intervals, 1)
+    name = _quoted(transcript.speaker or "words")
+    return _TIER.format(number=number, name=name, end=end, size=len(intervals)) + "".join(
+        _INTERVAL.format(number=place, start=start, end=stop, text=_quoted(text))
+        for place, (start, stop, text) in enumerate(intervals, 1)
     )
+
+
+def _quoted(text: str) -> str:
+    return text.replace('"', '""')
 
 
 def _intervals(transcript: Transcript) -> Iterator[tuple[float, float, str]]:

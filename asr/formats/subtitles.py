@@ -12,9 +12,11 @@ The limits are those of the BBC Subtitle Guidelines and the Netflix Timed Text S
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import inf
 
 from asr.formats.transcript import Transcript, Word, one_line
+from asr.formats.turns import turns_of
 
 LINE_CHARACTERS = 42
 SHORTEST_S, LONGEST_S = 1.0, 7.0  # on screen
@@ -38,9 +40,12 @@ class Cue:
     end: float
     lines: tuple[str, ...]
     words: tuple[Word, ...] = ()
+    speaker: str = ""
 
 
-def cues(words: Sequence[Word], duration: float, *, punctuated: bool = False) -> list[Cue]:
+def cues(
+    words: Sequence[Word], duration: float, *, punctuated: bool = False, label: str = ""
+) -> list[Cue]:
     """Cut words into cues of at most two lines, in order and with gaps between them.
 
     A cue begins with its first word. It ends with its last word, or later if it takes longer to
@@ -51,41 +56,61 @@ def cues(words: Sequence[Word], duration: float, *, punctuated: bool = False) ->
         words: each starts later than the one before.
         duration: of the recording, in seconds.
         punctuated: whether words have marks after them, with which cues and lines should end.
+        label: what each cue begins with.
     """
     spoken = [word for word in words if word.word.strip()]
     costs = [_cost_of_end(word.word) if punctuated else 0.0 for word in spoken]
     return [
-        _cue(spoken, first, stop, duration, punctuated=punctuated)
-        for first, stop in _cut(spoken, duration, costs)
+        _cue(spoken, first, stop, duration, punctuated=punctuated, label=label)
+        for first, stop in _cut(spoken, duration, costs, label)
     ]
 
 
 def srt(transcript: Transcript) -> str:
-    """Return the subtitles as SubRip: numbered cues with their times."""
+    """Return the subtitles as SubRip: numbered cues with their times.
+
+    Where channels were told apart, each cue begins with its speaker.
+    """
     return "\n".join(
         f"{number}\n{_times(cue, ',')}\n{_text(cue)}\n"
-        for number, cue in enumerate(_cues_of(transcript), 1)
+        for number, cue in enumerate(_cues_of(transcript, labelled=True), 1)
     )
 
 
 def vtt(transcript: Transcript) -> str:
-    """Return the subtitles as WebVTT, with &, < and > escaped."""
+    """Return the subtitles as WebVTT, with &, < and > escaped, and the speaker if he is known."""
     return "WEBVTT\n" + "".join(
-        f"\n{_times(cue, '.')}\n{_escaped(_text(cue))}\n" for cue in _cues_of(transcript)
+        f"\n{_times(cue, '.')}\n{_voice(cue)}{_escaped(_text(cue))}\n"
+        for cue in _cues_of(transcript)
     )
 
 
 def vtt_highlighted(transcript: Transcript) -> str:
     """Return the subtitles as WebVTT with a cue for each word, in which that word is underlined."""
     return "WEBVTT\n" + "".join(
-        f"\n{_times(part, '.')}\n{_text(part)}\n"
+        f"\n{_times(part, '.')}\n{_voice(part)}{_text(part)}\n"
         for cue in _cues_of(transcript)
         for part in _highlighted(cue)
     )
 
 
-def _cues_of(transcript: Transcript) -> list[Cue]:
-    return cues(transcript.timed(), transcript.duration, punctuated=transcript.is_readable)
+def _cues_of(transcript: Transcript, *, labelled: bool = False) -> list[Cue]:
+    """Return the cues of a transcript; those of several channels in the order of their starts.
+
+    Args:
+        transcript: with times of words.
+        labelled: whether a cue of one of several channels begins with its speaker.
+    """
+    if not transcript.channels:
+        return cues(transcript.timed(), transcript.duration, punctuated=transcript.is_readable)
+    found = list[Cue]()
+    for turn, behind in pairwise([*turns_of(transcript), None]):
+        assert turn
+        limit = behind.words[0].start - GAP_S if behind else transcript.duration
+        label = f"{turn.speaker}: " if labelled else ""
+        cut = cues(turn.timed(), limit, punctuated=turn.is_readable, label=label)
+        found += (replace(cue, speaker=turn.speaker) for cue in cut)
+    return sorted(found, key=lambda cue: cue.start)
 
 
 def _highlighted(cue: Cue) -> Iterator[Cue]:
@@ -115,12 +140,12 @@ def _cost_of_end(word: str) -> float:
 
 
 def _cut(
-    words: Sequence[Word], duration: float, costs_of_end: Sequence[float]
+    words: Sequence[Word], duration: float, costs_of_end: Sequence[float], label: str
 ) -> list[tuple[int, int]]:
     """Return the cheapest cues, each as (index of its first word, index after its last word).
 
-    `costs_of_end` has the cost of a cue that ends with each word, beside 1; it is 0 for the end of
-    a sentence.
+    Each begins with the label. `costs_of_end` has the cost of a cue that ends with each word,
+    beside 1; it is 0 for the end of a sentence.
     """
     sentences = any(costs_of_end)
     costs = [0.0] + [inf] * len(words)  # of the best cues for the first 0, 1, 2 ... words
@@ -133,9 +158,9 @@ def _cut(
                 text = f"{words[first].word} {text}"
                 inside += max(0.0, words[first + 1].start - words[first].end)
                 inside += _SENTENCE_AFTER if sentences and not costs_of_end[first] else 0.0
-                if not _fits(text, words[stop - 1].end - words[first].start):
+                if not _fits(label + text, words[stop - 1].end - words[first].start):
                     break
-            lacking = max(0.0, _needed(text) - (until - words[first].start))
+            lacking = max(0.0, _needed(label + text) - (until - words[first].start))
             cost = costs[first] + 1 + inside + lacking + costs_of_end[stop - 1]
             if cost < costs[stop]:
                 costs[stop], begins[stop] = cost, first
@@ -146,8 +171,10 @@ def _cut(
     return found[::-1]
 
 
-def _cue(words: Sequence[Word], first: int, stop: int, duration: float, *, punctuated: bool) -> Cue:
-    text = " ".join(one_line(word.word) for word in words[first:stop])
+def _cue(
+    words: Sequence[Word], first: int, stop: int, duration: float, *, punctuated: bool, label: str
+) -> Cue:
+    text = label + " ".join(one_line(word.word) for word in words[first:stop])
     start = words[first].start
     wanted = max(words[stop - 1].end, start + _needed(text))
     end = min(wanted, start + LONGEST_S, _latest(words, stop, duration))
@@ -210,6 +237,10 @@ def _clock(seconds: float, point: str) -> str:
 
 def _text(cue: Cue) -> str:
     return "\n".join(cue.lines)
+
+
+def _voice(cue: Cue) -> str:
+    return f"<v {_escaped(cue.speaker)}>" if cue.speaker else ""
 
 
 def _escaped(text: str) -> str:

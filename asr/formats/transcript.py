@@ -45,6 +45,9 @@ class Transcript:
     Where the model has a tagger, `text` has capitals, punctuation and digits, and an empty line
     between paragraphs; `spoken` always has the words as they were recognised.
 
+    Where channels were told apart, `channels` has the transcript of each, with its speaker, and
+    `text` has a line for each turn, `speaker: text`.
+
     `id` names the recording among others; without one it is made from the path.
     """
 
@@ -58,11 +61,22 @@ class Transcript:
     written: tuple[WrittenWord, ...] = ()  # the words of a readable text
     spoken_text: str | None = None  # None: as `text`
     id: str = ""
+    channel: int = 1  # of the recording, from 1; the mix of all counts as the first
+    speaker: str = ""  # of the channel, where channels were told apart
+    channels: tuple["Transcript", ...] = ()  # one each, where they were told apart
 
     @property
     def is_readable(self) -> bool:
         """Whether `text` has been made readable."""
+        if self.channels:
+            return any(channel.is_readable for channel in self.channels)
         return self.spoken_text is not None
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The warnings about sound that is missing."""
+        qualities = [heard.quality for heard in (self.channels or (self,)) if heard.quality]
+        return tuple(dict.fromkeys(loss for quality in qualities for loss in quality.losses))
 
     @property
     def spoken(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from asr._progress import say
+from asr._progress import say, waiting
 from asr.errors import LanguageModelError
 from asr.lm.counts import BOS_ID, EOS_ID, NgramCounts, count_ngrams
 from asr.lm.ngram import LOG_10, Level, NgramModel
@@ -63,10 +63,11 @@ def estimate(
         vocabulary_size=vocabulary_size,
         memory_mb=memory_mb,
     )
-    model = NgramModel.from_levels(words, _smooth(counted, thresholds))
-    occurrence = _occurrence(counted, thresholds) if prune_threshold else None
-    del counted  # as large as the model, and not needed while that is pruned
-    return prune(model, prune_threshold, occurrence)
+    with waiting("smoothing"):
+        model = NgramModel.from_levels(words, _smooth(counted, thresholds))
+        occurrence = _occurrence(counted, thresholds) if prune_threshold else None
+        del counted  # as large as the model, and not needed while that is pruned
+        return prune(model, prune_threshold, occurrence)
 
 
 def _thresholds(min_counts: Sequence[int], order: int) -> list[int]:

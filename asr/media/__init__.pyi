@@ -3,6 +3,7 @@ from .container import (
     Source as Source,
     looks_like_sound as looks_like_sound,
     open_sound as open_sound,
+    rereadable as rereadable,
     source_name as source_name,
 )
 from .foreign import (

@@ -60,27 +60,59 @@ def source_name(source: Source) -> str:
 
 
 @contextmanager
-def open_sound(source: Source) -> Iterator[Sound]:
+def open_sound(source: Source, channel: int | None = None) -> Iterator[Sound]:
     """Open a recording; names and suffixes do not matter.
 
     Args:
         source: a path, the bytes of a file, or a binary stream such as `sys.stdin.buffer`, which
             is spooled to a temporary file, because most formats need to seek.
+        channel: the only one to be read, from 1; None reads all.
 
     Yields:
         The sound at its first frame.
 
     Raises:
         MissingReaderError: the recording is of a format that needs the extra `media`.
-        AudioError: the source is missing, empty, not audio or cut short, or has an absurd sample
-            rate or number of channels.
+        AudioError: the source is missing, empty, not audio or cut short, has an absurd sample rate
+            or number of channels, or lacks the channel.
     """
     name = source_name(source)
     with _open_binary(source, name) as file:
         if os.fstat(file.fileno()).st_size == 0:
             raise AudioError(f"{name}: is empty (0 bytes); record or copy it again")
-        with closing(Sound(_links(file), partial(_open_link, file, name), name)) as sound:
+        open_link = partial(_open_link, file, name)
+        with closing(Sound(_links(file), open_link, name, channel)) as sound:
             yield sound
+
+
+@contextmanager
+def rereadable(source: Source) -> Iterator[Source]:
+    """Yield a source that can be opened several times; a stream is spooled for as long.
+
+    Raises:
+        AudioError: the stream cannot be read or spooled.
+    """
+    if isinstance(source, (str, Path, bytes)):
+        yield source
+        return
+    name = source_name(source)
+    with _open_binary(source, name) as file:
+        yield cast(BinaryIO, _Spooled(file, name))
+
+
+class _Spooled:
+    """A spooled stream under its own name, read from its beginning by whoever opens it."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.name = name
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes; after the last ones b"", and then all of them again."""
+        content = self._file.read(size)
+        if not content:
+            self._file.seek(0)
+        return content
 
 
 def _open_link(file: BinaryIO, name: str, link: Link) -> Reader:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.media.talkers import Talkers
+
 FLOOR_DB = -120.0  # reported for digital silence, whose level in decibels is minus infinity
 _FULL_SCALE = 0.999  # 16-bit clipping decodes to 0.99997, clipping kept by a codec to a little less
 _WINDOW_S = 0.032  # of the spectrum
@@ -38,6 +40,7 @@ class SoundQuality:
     sample_rate_hz: int = 16_000  # what it was resampled to
     channels_cancel: bool = False  # the mono mix would have lost the speech; it was not used
     mixing: tuple[str, ...] = ()  # what was used instead of the mono mix
+    speakers_apart: bool = False  # two channels were mixed that seem to hold a speaker each
     gain_db: float = 0.0  # by which a very quiet recording was raised
     repairs: tuple[str, ...] = ()  # about a wrong header, several recordings in one file ...
     losses: tuple[str, ...] = ()  # about sound that is missing, with its place
@@ -62,9 +65,15 @@ class SoundQuality:
         return [*self.losses, *self.repairs, *found]
 
     def _mixed(self) -> list[str]:
+        found = [f"mixed {self.channels} channels to mono"] if self.channels > 1 else []
         if self.channels_cancel:
-            return list(self.mixing)
-        return [f"mixed {self.channels} channels to mono"] if self.channels > 1 else []
+            found = list(self.mixing)
+        if self.speakers_apart:
+            found.append(
+                "its channels seem to hold a speaker each: asr-transcribe --channels split writes "
+                "who said what"
+            )
+        return found
 
     def _resampled(self) -> list[str]:
         if not self.resampled:
@@ -114,6 +123,7 @@ class Meter:
         window_frames = 1 << round(np.log2(rate_hz * _WINDOW_S))
         self._window = np.hanning(window_frames).astype(np.float32)
         self._power = np.zeros(window_frames // 2 + 1)
+        self._talkers = Talkers(rate_hz)
 
     def add(self, frames: NDArray[np.float32], mono: NDArray[np.float32]) -> None:
         """Add one block: float32 (n, C) as decoded, and (n,) as mixed."""
@@ -124,6 +134,8 @@ class Meter:
         self._sum += float(mono.sum(dtype=np.float64))
         self._sum_squares += float(np.square(mono, dtype=np.float64).sum())
         self._add_spectrum(mono)
+        if frames.shape[1] == 2:
+            self._talkers.add(frames)
 
     def _add_spectrum(self, mono: NDArray[np.float32]) -> None:
         size = len(self._window)
@@ -157,6 +169,7 @@ class Meter:
             sample_rate_hz=sample_rate_hz,
             channels_cancel=bool(mixing),
             mixing=tuple(mixing),
+            speakers_apart=self._talkers.are_apart,
             gain_db=_decibels(gain),
             repairs=tuple(repairs),
             losses=tuple(losses),

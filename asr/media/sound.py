@@ -154,20 +154,26 @@ class Sound:
         links: at least one.
         open_link: returns a decoder of a link.
         name: of the recording, for errors.
+        channel: the only one to be read, from 1; None reads all.
 
     Attributes:
-        samplerate, channels: of all links together.
+        samplerate, channels: of all links together, as they are read.
         format, subtype: of the first link.
         frames: the length that the headers give; UNKNOWN_FRAMES or more if they give none.
         repairs: about wrong headers, and several recordings in one file.
         losses: about sound that is missing; complete once the recording has been read to its end.
 
     Raises:
-        AudioError: no link can be opened, or one has an absurd rate or number of channels.
+        AudioError: no link can be opened, one has an absurd rate or number of channels, or there
+            is no such channel.
     """
 
     def __init__(
-        self, links: Sequence[Link], open_link: Callable[[Link], Reader], name: str
+        self,
+        links: Sequence[Link],
+        open_link: Callable[[Link], Reader],
+        name: str,
+        channel: int | None = None,
     ) -> None:
         self._open_link, self._name = open_link, name
         self._held: Frames
@@ -181,7 +187,15 @@ class Sound:
         for part in self._parts:
             _check_layout(part.rate_hz, part.channels, name)
         self.samplerate = max(part.rate_hz for part in self._parts)
-        self.channels = max(part.channels for part in self._parts)
+        self._width = max(part.channels for part in self._parts)
+        self.channels = self._width if channel is None else 1
+        self._taken = slice(None) if channel is None else slice(channel - 1, channel)
+        if channel is not None and not 1 <= channel <= self._width:
+            self._close_decoder()
+            raise AudioError(
+                f"{name}: has no channel {channel}, as its channels are 1..{self._width}; leave "
+                "--channels out, or give one of these"
+            )
         lengths = [part.length(self.samplerate) for part in self._parts]
         self.frames = UNKNOWN_FRAMES if max(lengths) >= UNKNOWN_FRAMES else sum(lengths)
         self._start(0)
@@ -218,7 +232,7 @@ class Sound:
         if not len(self._held):
             self._held = next(self._decoded, self._held)
         frames, self._held = self._held[:count], self._held[count:]
-        return frames
+        return frames[:, self._taken]
 
     def close(self) -> None:
         """Close the decoder; the file stays open."""
@@ -240,7 +254,7 @@ class Sound:
         if recordings > 1:
             self.repairs.append(f"holds {recordings} recordings, one after the other: read all")
         self._faults: list[float] = []  # in seconds
-        self._held = np.empty((0, self.channels), np.float32)
+        self._held = np.empty((0, self._width), np.float32)
         self._made = 0  # frames behind us, those that were skipped included
         self._decoded = self._decode(first)
 
@@ -308,7 +322,7 @@ class Sound:
             self._lose(f"{hole.what} after {at:.2f} s{about}: words may be missing there")
         left = round(min(hole.seconds, LONGEST_SILENCE_S) * self.samplerate)
         while left > 0:
-            yield np.zeros((min(left, _STEP_FRAMES), self.channels), np.float32)
+            yield np.zeros((min(left, _STEP_FRAMES), self._width), np.float32)
             left -= _STEP_FRAMES
 
     def _fitted(self, part: "_Part", reader: Reader) -> Iterator[Frames]:
@@ -325,7 +339,7 @@ class Sound:
             self._note_faults(part, reader, begin)
             if resampler:
                 frames = resampler.resample_chunk(frames, last=ended)
-            frames = with_channels(frames, self.channels)
+            frames = with_channels(frames, self._width)
             if len(frames):
                 yield frames
 

@@ -1,5 +1,6 @@
 from . import breakdown as breakdown, report as report
 from .alignment import align as align
+from .distance import errors_and_substitutions as errors_and_substitutions
 from .normalize import normalized as normalized
 from .significance import Comparison as Comparison, compare as compare
 from .system import System as System, score_system as score_system

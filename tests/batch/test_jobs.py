@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unicodedata
 from collections import Counter
@@ -24,7 +25,7 @@ from speech import RATE_HZ
 
 from asr._atomic import content_sha256
 from asr._install import install
-from asr._progress import RecordingsBar
+from asr._progress import RecordingsBar, seconds_bar, waiting
 from asr.batch.inputs import read_list
 from asr.batch.jobs import Job, Outcome, Transcriber, default_workers, in_order, list_jobs, run_here
 from asr.batch.journal import OK, Journal
@@ -32,6 +33,7 @@ from asr.batch.outputs import JOURNAL, OutputFolder, Printer
 from asr.batch.workers import run_in_processes
 from asr.errors import CheckpointError, ConfigError, WorkerError
 from asr.formats import FORMATS
+from asr.manifest import read_manifest
 
 TESTS = Path(__file__).parents[1]
 TXT = [FORMATS["txt"]]
@@ -550,3 +552,64 @@ def test_a_bar_tells_of_speed_where_a_person_watches(monkeypatch):
         said = stream.getvalue()
         assert ("transcribing:  50%" in said) == shown
         assert ("2/3, 50 times real time" in said) == shown
+
+
+class Terminal(io.StringIO):
+    """Standard error that somebody watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_of_a_single_recording_moves_with_its_seconds(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    fake_time = SimpleNamespace(monotonic=iter(map(float, range(9))).__next__)
+    monkeypatch.setattr("asr._progress.time", fake_time)
+    with RecordingsBar("transcribing", 2, 1000) as bar:
+        shown = bar._bar
+        bar.within(0, 800, 150.0, 600.0)
+        assert shown.n == 200
+        assert "150 times real time" in shown.postfix
+        bar.within(0, 800, 300.0, 600.0)
+        bar.within(1, 200, 60.0, None)  # of unknown length: it counts when it is done
+        assert shown.n == 400
+        bar.advance(800, 600.0, 0)
+        bar.advance(200, 70.0, 1)
+        assert shown.n == 1000
+        assert shown.postfix.startswith("2/2, ")
+
+
+def test_jobs_say_how_far_they_are(smoke: Path):
+    import asr
+
+    utterance = read_manifest(smoke / "data" / "test.jsonl")[0]
+    (job,) = list_jobs([str(utterance.audio)])
+    seen = list[tuple[int, float, float | None]]()
+
+    def watch(job: Job, done_s: float, total_s: float | None) -> None:
+        seen.append((job.number, done_s, total_s))
+
+    transcriber = Transcriber(partial(asr.load_model, smoke / "exp"))
+    for run in (run_here, partial(run_in_processes, count=1)):
+        seen.clear()
+        (outcome,) = run(transcriber, [job], watch=watch)
+        assert outcome.transcript and outcome.transcript.text == utterance.text
+        whole = pytest.approx(utterance.duration, abs=0.02)
+        assert seen[-1] == (0, whole, whole)
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_work_that_cannot_tell_shows_the_time_that_passed(monkeypatch, watched: bool):
+    stream = Terminal() if watched else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr("asr._progress._TICK_S", 0.01)
+    with waiting("exporting"):
+        time.sleep(0.15)
+    with seconds_bar("aligning", 10.0) as done:
+        done(4.0)
+        time.sleep(0.15)
+        done(60.0)  # rounding must not go beyond the end
+    said = stream.getvalue()
+    assert ("exporting 00:00" in said) == watched
+    assert ("aligning:  40%" in said or "aligning: 100%" in said) == watched
+    assert not [thread for thread in threading.enumerate() if "tick" in thread.name]

@@ -259,6 +259,19 @@ def test_what_is_missing_is_left_out_and_named(
     assert not out.exists()
 
 
+def test_utterances_are_counted_not_their_recordings(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own.parent / "d1.wav").write_text("no audio")
+    rows = "d1.wav,one,d,0,0.5\nd1.wav,two,d,0.5,0.5\na1.wav,three,a,0,0.5\n"
+    own.write_text(f"audio,text,speaker,start,duration\n{rows}")
+    assert main(["csv", str(own), "--out", str(own.parent / "m.jsonl")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all("d1.wav: " in line for line in lines[:2])
+    assert "2 left out in all; --strict" in lines[2]
+
+
 def test_split_into_sets(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = own.parent / "data"
     command = ["csv", str(own), "--split", "60/20/20", "--language", "de", "--out"]

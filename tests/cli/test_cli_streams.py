@@ -155,7 +155,7 @@ def test_a_name_too_long_for_its_output_fails_alone(smoke: Path, tmp_path: Path)
     assert done.returncode == 1
     (line,) = complaints(done)
     assert f"{longest}.wav: " in line and "File name too long" in line
-    written = {path.name for path in (tmp_path / "out").iterdir()} - {"asr-journal.jsonl"}
+    written = {path.name for path in (tmp_path / "out").iterdir()} - {".asr-journal.jsonl"}
     assert written >= {f"{n}.{suffix}" for n in (long, "short") for suffix in ("txt", "jsonl")}
 
 

@@ -83,7 +83,7 @@ def test_what_no_normalised_text_has(sentence: str, found: str) -> None:
     ("options", "status", "complaint"),
     [
         (["--language", "xx"], 2, "language 'xx' has no preset"),
-        (["--model", "nope"], 1, "--model nope: is no model of asr-train"),
+        (["--model", "nope"], 2, "--model nope: does not exist"),
         (["--text", "nope.toml"], 2, "nope.toml: cannot be read"),
     ],
 )

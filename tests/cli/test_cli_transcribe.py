@@ -178,7 +178,7 @@ def test_a_file_for_each_recording_and_format(smoke: Path, folder: Path, tmp_pat
     names = ["deep/test-001", "test-000", "test-002"]
     written = {str(path.relative_to(out)) for path in out.rglob("*.*")}
     suffixes = ("txt", "json", "srt")
-    assert written == {f"{n}.{s}" for n in names for s in suffixes} | {"asr-journal.jsonl"}
+    assert written == {f"{n}.{s}" for n in names for s in suffixes} | {".asr-journal.jsonl"}
     for name in names:
         text = texts(smoke)[Path(name).name]
         assert (out / f"{name}.txt").read_text() == f"{text}\n"
@@ -191,7 +191,7 @@ def test_a_file_for_each_recording_and_format(smoke: Path, folder: Path, tmp_pat
     assert "0 recordings transcribed, " in (said := capsys.readouterr().err)
     assert "3 were done before" in said
     assert run(smoke, *command, "--set", "beam_size=5", "--quiet") == 1
-    lines = (out / "asr-journal.jsonl").read_text().splitlines()
+    lines = (out / ".asr-journal.jsonl").read_text().splitlines()
     count = Counter(json.loads(line)["status"] for line in lines)
     assert count == {"ok": 6, "failed": 3, "replacing": 3}
 

@@ -47,6 +47,36 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert "compiled code, which may be removed" in shown
 
 
+def test_caches_are_named_with_their_size_and_removed(tmp_path: Path) -> None:
+    """In a folder of the test: the other tests use the usual one."""
+    variables = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def shown(*words: object) -> str:
+        command = [sys.executable, "-m", "asr", *map(str, words)]
+        done = subprocess.run(
+            command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert shown("--clear-cache") == "removed 0 files of compiled code, 0.0 MB\n"
+    (tmp_path / "a.arpa").write_text(
+        "\\data\\\nngram 1=3\n\n\\1-grams:\n-1 <s>\n-1 </s>\n-1 A\n\n\\end\\\n"
+    )
+    (tmp_path / "a.txt").write_text("A\n")
+    shown("lm", "perplexity", tmp_path / "a.arpa", tmp_path / "a.txt")  # compiles
+    kept = sorted(tmp_path.rglob("*.nb?"))
+    assert [path for path in kept if path.parent.name.startswith("lm_")]
+    (tmp_path / "other_0").mkdir()
+    (tmp_path / "other_0" / "of-another-package.nbi").touch()
+    size = sum(path.stat().st_size for path in kept) / 1e6
+    line = shown("--version", "-v").splitlines()[-1]
+    folders = ", ".join(sorted({str(path.parent) for path in kept}))
+    assert line.endswith(f": {size:.1f} MB in {len(kept)} files: {folders}")
+    assert shown("--clear-cache") == f"removed {len(kept)} files of compiled code, {size:.1f} MB\n"
+    assert not [path for path in kept if path.exists()]
+    assert (tmp_path / "other_0" / "of-another-package.nbi").exists()
+
+
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["nope"])

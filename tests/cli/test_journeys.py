@@ -16,6 +16,7 @@ from speech import RATE_HZ, tone
 
 from asr.cli.umbrella import main
 from asr.config import PRESETS, load_config
+from asr.decode import Calibration, save_calibration
 from asr.manifest import read_manifest
 from asr.training import plan_training, preset_for
 
@@ -181,6 +182,51 @@ def test_adaptation_keeps_the_language_model_and_the_better_model(
     assert (again / "model.onnx").read_bytes() == (new / "model.onnx").read_bytes()  # fmt: skip
     tried = json.loads((again / "adaptation/exp/config.json").read_text())
     assert tried["train"]["epochs"] == 1  # the work of this run, not of the one before
+
+
+def test_adaptation_splits_by_share_and_seed(english: Path, tmp_path: Path, capsys) -> None:
+    table = write_table(tmp_path / "in", ["ay", "bee", "sea"], 80)
+    run("prepare", "csv", table, "--out", tmp_path / "me.jsonl")
+
+    def compared(name: str, *options: str) -> list[str]:
+        words = ["adapt", english / "exp", tmp_path / "me.jsonl", "--out", tmp_path / name]
+        run(*words, *LEARNING, "train.epochs=1", "train.learning_rate=1e-9", *options)
+        folder = tmp_path / name / "adaptation"
+        sets = [read_manifest(folder / f"{part}.jsonl") for part in ("train", "valid", "test")]
+        assert len({item.id for part in sets for item in part}) == 80 == sum(map(len, sets))
+        return [item.id for item in sets[2]]
+
+    usual = compared("usual")
+    assert len(usual) == pytest.approx(12, abs=3)
+    assert compared("same", "--seed", "1") == usual
+    assert compared("other", "--seed", "2") != usual
+    assert len(compared("half", "--split", "40/10/50")) == pytest.approx(40, abs=4)
+
+
+def test_adaptation_goes_on_after_a_stop_and_says_what_is_not_handed_on(
+    english: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, new = tmp_path / "base", tmp_path / "new"
+    shutil.copytree(english / "exp", base)
+    save_calibration(base, Calibration(0.5))
+    table = write_table(tmp_path / "in", ["ay", "bee", "sea"], 80, pitch=1.4)
+    run("prepare", "csv", table, "--out", tmp_path / "me.jsonl")
+    words = ["adapt", base, tmp_path / "me.jsonl", "--out", new, *LEARNING]
+    run(*words, "train.epochs=2")
+    for path in new.iterdir():  # as a run leaves it that is stopped in training
+        if path.name != "adaptation":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    capsys.readouterr()
+    assert main([str(word) for word in (*words, "train.epochs=12")]) == 2
+    assert "add --resume to go on there" in capsys.readouterr().err
+    run(*words, "train.epochs=12", "--resume")
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1] == f"{new} is the new model"
+    assert "calibration.json is not handed on" in captured.err
+    assert not (new / "calibration.json").exists()
+    log = (new / "adaptation/exp/log.jsonl").read_text().splitlines()
+    epochs = [json.loads(line)["epoch"] for line in log if "epoch" in json.loads(line)]
+    assert sorted(set(epochs)) == [*range(1, 13)]
 
 
 def test_what_adaptation_refuses(

@@ -198,6 +198,23 @@ class TestKaldi:
         assert [item.id for item in read_kaldi(folder, left_out)] == ["rec1"]
         assert left_out == ["rec2 is not in utt2spk"]
 
+    def test_each_utterance_that_is_left_out_is_counted_once(self, folder: Path) -> None:
+        (folder / "utt2spk").unlink(missing_ok=True)
+        (folder / "wav.scp").write_text("rec1 rec one.wav\nrec2 sox a.mp3 |\n")
+        (folder / "text").write_text("rec1 ONE\nrec2 TWO\n")
+        (folder / "segments").unlink(missing_ok=True)
+        left_out: list[str] = []
+        assert [item.id for item in read_kaldi(folder, left_out)] == ["rec1"]
+        (complaint,) = left_out
+        assert "is a command, which is never run" in complaint
+        (folder / "segments").write_text("rec1 rec1 0 1\na rec2 0 1\nb rec2 1 2\n")
+        (folder / "text").write_text("rec1 ONE\na TWO\nb\n")
+        left_out = []
+        assert [item.id for item in read_kaldi(folder, left_out)] == ["rec1"]
+        assert [line.split(":")[1] for line in left_out] == [" a", " b"]
+        with pytest.raises(CorpusError, match="which is never run"):
+            read_kaldi(folder)
+
     def test_missing_file(self, folder: Path) -> None:
         (folder / "text").unlink()
         with pytest.raises(CorpusError, match="text: No such file"):

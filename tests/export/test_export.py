@@ -293,6 +293,15 @@ def test_command_makes_bundles_that_recognise(
             assert text_of(tmp_path / name, utterance.audio, capsys) == utterance.text + "\n"
 
 
+def test_models_have_names_here_too(experiment: Path, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setenv("ASR_MODELS", str(experiment.parent))
+    assert call(experiment.name, tmp_path / "bundle") == 0
+    assert call("nobody", tmp_path / "other") == 2
+    assert "EXP nobody: does not exist" in capsys.readouterr().err
+    assert call("exp", tmp_path / "other", "--ensemble", "nobody") == 2
+    assert "--ensemble nobody: does not exist" in capsys.readouterr().err
+
+
 def shift_weights(experiment: Path) -> None:
     """Make a network a little different from what it was."""
     best = experiment / "best"

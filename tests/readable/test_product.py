@@ -12,7 +12,7 @@ import soundfile
 from tiny_tagger import tiny_tagger
 
 import asr
-from asr.cli import transcribe
+from asr.cli import text, transcribe
 from asr.errors import CheckpointError, DecoderError
 from asr.manifest import read_manifest
 from asr.readable import TAGGER
@@ -89,6 +89,25 @@ def test_live_text_is_readable(
     assert readable != plain
     letters = [[c for c in text.lower() if c.isalpha()] for text in texts]
     assert letters[0] == letters[1]
+
+
+def test_digits_of_another_language_are_refused_and_not_ignored(
+    model: Path, recording: Path, tmp_path: Path, capsys
+):
+    foreign = tmp_path / "exp"
+    shutil.copytree(model, foreign)
+    tiny_tagger(english=False).save(foreign / TAGGER)
+    asr.DecodingOptions().resolve(foreign)
+    asr.DecodingOptions(numbers="words").resolve(foreign)
+    assert transcribe.main(["--model", str(foreign), "--numbers", "digits", str(recording)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert "--numbers digits is for English" in said[0]
+    (tmp_path / "text").write_text("one\n")
+    words = ["write", str(foreign), str(tmp_path / "text")]
+    assert text.main([*words, "--numbers", "digits"]) == 2
+    assert "--numbers digits is for English" in capsys.readouterr().err
+    assert text.main(words) == 0
 
 
 def test_numbers_need_readable_text(smoke: Path, model: Path):
