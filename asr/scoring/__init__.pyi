@@ -2,7 +2,11 @@ from . import breakdown as breakdown, report as report
 from .alignment import align as align
 from .normalize import normalized as normalized
 from .significance import Comparison as Comparison, compare as compare
-from .system import System as System, score_system as score_system
+from .system import (
+    ScoredUtterance as ScoredUtterance,
+    System as System,
+    score_system as score_system,
+)
 from .timed import TimedWord as TimedWord, read_ctm as read_ctm
 from .transcripts import read_file as read_file, read_transcripts as read_transcripts
 from .wer import ErrorCounts as ErrorCounts, Score as Score, score as score
