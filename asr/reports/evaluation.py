@@ -17,7 +17,7 @@ from asr.reports.page import PAGES, write_page
 from asr.scoring import Comparison, Score, ScoredUtterance, System, breakdown
 
 BINS = 10  # of the reliability plot, equally wide
-_NOISE_DB = (15, 20, 25, 30, 40)  # limits of the classes of level range
+_NOISE_DB = (15, 20, 25, 30, 40, 50)  # limits of the classes of level range
 _CLIPPED = 1e-3  # share of samples at full scale, from which asr-doctor warns
 _CLIPPING = ("none", f"up to {_CLIPPED:.1%}", f"more than {_CLIPPED:.1%}")
 _MARKS = {"sub": "S", "del": "D", "ins": "I"}

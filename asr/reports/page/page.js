@@ -86,7 +86,7 @@ class SortedTable {
     this.shown += next.length;
     const left = this.sorted.length - this.shown;
     this.more.hidden = left === 0;
-    this.more.textContent = `Show ${Math.min(left, this.step)} more of ${left}`;
+    this.more.textContent = left <= this.step ? `Show the other ${left}` : `Show ${this.step} more of ${left}`;
     if (focus && left === 0) next[0]?.[0].querySelector("button")?.focus(); // the button is gone
   }
 

@@ -225,7 +225,7 @@ const table = new SortedTable({
     { title: "% WER", number: true, value: (row) => row.rate, text: (row) => (row.rate === Infinity ? "∞" : percent(row.rate, 1)) },
     { title: "Confidence", number: true, wide: true, first: "ascending", value: (row) => row.confidence, text: (row) => row.confidence?.toFixed(2) ?? "–" },
     { title: "Level range, dB", number: true, wide: true, first: "ascending", value: (row) => row.range_db, text: (row) => row.range_db.toFixed(0) },
-    ...(data.other ? [{ title: "Errors more than other", number: true, value: (row) => row.errors - row.otherErrors, text: (row) => `${row.errors - row.otherErrors}` }] : []),
+    ...(data.other ? [{ title: "More than other", number: true, value: (row) => row.errors - row.otherErrors, text: (row) => `${row.errors - row.otherErrors}` }] : []),
   ],
 });
 
