@@ -7,8 +7,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from asr.doctor.dataset import Dataset
 from asr.doctor.examination import Examination
 from asr.doctor.finding import KINDS, Finding
@@ -19,6 +17,7 @@ from asr.reports import PAGES, audio_url, write_page
 MOST_BARS = 12  # of a histogram: on a phone they can still be touched
 SHOWN = 5  # utterances of each bar, letter or finding
 _STEPS = (1, 2, 2.5, 5)  # times a power of ten: widths of a bar
+_ROUNDING = 1e-6  # of a bar: 0.6 / 0.1 is less than 6
 
 Url = Callable[[Path], str]
 
@@ -111,10 +110,10 @@ def histogram(values: Mapping[int, float]) -> dict[str, Any]:
         return {"start": 0.0, "step": 1.0, "counts": [], "examples": []}
     low, high = min(values.values()), max(values.values())
     step = _round_step((high - low) / (MOST_BARS - 1))
-    first = math.floor(low / step)
+    first = _bar(low, step)
     places = defaultdict(list)
     for place, value in values.items():
-        places[math.floor(value / step) - first].append(place)
+        places[_bar(value, step) - first].append(place)
     bars = [places[bar] for bar in range(max(places) + 1)]
     return {
         "start": first * step,
@@ -124,14 +123,16 @@ def histogram(values: Mapping[int, float]) -> dict[str, Any]:
     }
 
 
+def _bar(value: float, step: float) -> int:
+    return math.floor(value / step + _ROUNDING)
+
+
 def _round_step(least: float) -> float:
     """Return the smallest of 0.1, 0.2, 0.25, 0.5, 1, 2 ... that is at least so wide."""
     if least <= 0.1:
         return 0.1
     power = 10.0 ** math.floor(math.log10(least))
-    return next(
-        (n * power for n in _STEPS if n * power >= least * (1 - np.finfo(float).eps)), 10 * power
-    )
+    return next((n * power for n in _STEPS if n * power >= least), 10 * power)
 
 
 def _letters(dataset: Dataset) -> Sequence[dict[str, Any]]:

@@ -16,5 +16,4 @@ def audio_url(audio: Path, page: Path) -> str:
         relative = os.path.relpath(target, page.absolute().parent)
     except ValueError:
         return target.as_uri()
-    # "./" so that a colon in the first name does not look like the end of a scheme
-    return "./" + quote(os.fsencode(Path(relative).as_posix()))
+    return quote(os.fsencode(Path(relative).as_posix()))
