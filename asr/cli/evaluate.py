@@ -16,7 +16,7 @@ from asr._progress import progress, say
 from asr._streams import put
 from asr.cli.decoding import add_options, chosen
 from asr.cli.run import CommandParser, check_given, given_model, run
-from asr.errors import DecoderError, ScoreError
+from asr.errors import ConfigError, DecoderError, ScoreError
 from asr.manifest import Utterance, read_manifest
 
 if TYPE_CHECKING:
@@ -203,20 +203,32 @@ def _recognised(
 def _write_report(
     arguments: argparse.Namespace, verdict: _Verdict, judged: "Mapping[str, JudgedUtterance]"
 ) -> None:
+    """Write report.html.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     from asr.reports import write_report
 
+    path = arguments.out / "report.html"
     remarks = [verdict.system.remark()]
     if arguments.tune:
         remarks.append("weights and confidences were fitted to this set: this is no test result")
-    write_report(
-        arguments.out / "report.html",
-        verdict.system,
-        judged,
-        comparison=verdict.comparison,
-        other=verdict.other,
-        facts={"model": str(arguments.model), "manifest": str(arguments.manifest)},
-        remarks=[*filter(None, remarks)],
-    )
+    try:
+        write_report(
+            path,
+            verdict.system,
+            judged,
+            comparison=verdict.comparison,
+            other=verdict.other,
+            facts={"model": str(arguments.model), "manifest": str(arguments.manifest)},
+            remarks=[*filter(None, remarks)],
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be written ({error.strerror}); the other files are there; remove "
+            "what has its name, or make room"
+        ) from error
 
 
 def tuned(
