@@ -156,14 +156,15 @@ def _other_system(
     Raises:
         TextError, ScoreError: they cannot be read, or are of other utterances.
     """
-    from asr.scoring import read_file, score_system
+    from asr.scoring import TranscriptFile, read_file, score_system
     from asr.text import Normalizer
 
     file = read_file(path / "hyp.trn" if path.is_dir() else path)
     for remark in file.remarks:
         say(f"asr-evaluate: {path}: {remark}")
     normalizer = Normalizer(**vars(acoustics.text))
-    texts = {name: normalizer(text) for name, text in file.texts.items()}
+    said = file.against(TranscriptFile(dict(references), {}))
+    texts = {name: normalizer(text) for name, text in said.items()}
     try:
         return score_system(str(path), references, texts, speakers)
     except ScoreError as error:

@@ -8,5 +8,9 @@ from .system import (
     score_system as score_system,
 )
 from .timed import TimedWord as TimedWord, read_ctm as read_ctm
-from .transcripts import read_file as read_file, read_transcripts as read_transcripts
+from .transcripts import (
+    TranscriptFile as TranscriptFile,
+    read_file as read_file,
+    read_transcripts as read_transcripts,
+)
 from .wer import ErrorCounts as ErrorCounts, Score as Score, score as score

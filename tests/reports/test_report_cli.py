@@ -72,6 +72,18 @@ def test_a_second_system_is_compared(smoke: Path, tmp_path: Path, capsys):
             assert heads == [str(smoke / "exp"), str(other)]
 
 
+def test_a_ctm_has_no_line_where_nothing_was_said(smoke: Path, tmp_path: Path, capsys):
+    utterances = read_manifest(smoke / "data" / "valid.jsonl")
+    first, *others = utterances
+    words = enumerate(first.text.split())
+    path = tmp_path / "other.ctm"
+    path.write_text("".join(f"{first.id} 1 {0.1 * i:.2f} 0.1 {word}\n" for i, word in words))
+    assert run(smoke, tmp_path / "out", "--against", str(path), "--json") == 0
+    against = json.loads(capsys.readouterr().out)["against"]
+    assert against["del"] == sum(len(one.text.split()) for one in others)
+    assert against["sub"] == against["ins"] == 0
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
