@@ -20,6 +20,11 @@ BINS = 10  # of the reliability plot, equally wide
 _NOISE_DB = (15, 20, 25, 30, 40, 50)  # limits of the classes of level range
 _CLIPPED = 1e-3  # share of samples at full scale, from which asr-doctor warns
 _CLIPPING = ("none", f"up to {_CLIPPED:.1%}", f"more than {_CLIPPED:.1%}")
+_RANGE = (
+    "Level of the loud frames over that of the quiet ones. A small range means noise or music, or "
+    "speech without pauses."
+)
+_BAND = "Narrow: nothing in the upper fifth of the band, as on a telephone."
 _MARKS = {"sub": "S", "del": "D", "ins": "I"}
 
 Labels = Sequence[str]
@@ -32,7 +37,7 @@ class JudgedUtterance:
     utterance: Utterance
     quality: SoundQuality
     range_db: float  # from its quiet to its loud frames: little where there is noise
-    confidences: tuple[float, ...]  # 0..1, of each word of the hypothesis
+    confidences: tuple[float, ...] = ()  # 0..1, of each word of the hypothesis; () if unknown
 
 
 def write_report(
@@ -61,6 +66,7 @@ def write_report(
     """
     items = [judged[scored.id] for scored in system.utterances]
     groups = [_group(grouping, system, other) for grouping in _groupings(system, items)]
+    confidences = _confidences(system, items)
     found = breakdown.word_errors(system)
     data = {
         "name": system.name,
@@ -71,8 +77,8 @@ def write_report(
         "comparison": comparison and comparison.as_dict(),
         "groups": groups,
         "words": found.as_dict(),
-        "bins": reliability(*_claims(system, items)),
-        "utterances": _utterances(path, system, items, other),
+        "bins": reliability(confidences, _correct(system)),
+        "utterances": _utterances(path, system, items, other) | {"confidences": confidences},
     }
     write_page(path, PAGES / "report.html", f"Evaluation of {system.name}", data)
 
@@ -80,14 +86,16 @@ def write_report(
 def reliability(
     confidences: NDArray[np.float64], correct: NDArray[np.bool_]
 ) -> dict[str, Any] | None:
-    """Return the bins of the reliability plot that have words; None without words.
+    """Return the bins of the reliability plot that have words; None without confidences.
 
     Source: Guo et al. 2017, 'On calibration of modern neural networks', figure 1 and equation 3.
 
     Args:
-        confidences: (W,) in 0..1.
+        confidences: (W,) in 0..1, or NaN for a word whose confidence is not known.
         correct: (W,), whether each word is right.
     """
+    known = ~np.isnan(confidences)
+    confidences, correct = confidences[known], correct[known]
     if not len(confidences):
         return None
     places = np.minimum((confidences * BINS).astype(int), BINS - 1)
@@ -106,14 +114,19 @@ def reliability(
     }
 
 
-def _claims(
-    system: System, items: Sequence[JudgedUtterance]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the confidences (W,) of all words of the hypotheses, and whether each is right."""
-    confidences = [confidence for item in items for confidence in item.confidences]
+def _confidences(system: System, items: Sequence[JudgedUtterance]) -> NDArray[np.float64]:
+    """Return the confidences (W,) of all words of the hypotheses; NaN where one is not known."""
+    rows = (
+        item.confidences or [np.nan] * len(scored.hyp)
+        for item, scored in zip(items, system.utterances, strict=True)
+    )
+    return np.array([*chain.from_iterable(rows)], np.float64)
+
+
+def _correct(system: System) -> NDArray[np.bool_]:
+    """Return whether each word of the hypotheses is right, (W,)."""
     steps = chain.from_iterable(scored.steps for scored in system.utterances)
-    correct = [op == "cor" for op, _, heard in steps if heard is not None]
-    return np.array(confidences, np.float64), np.array(correct, np.bool_)
+    return np.array([op == "cor" for op, _, heard in steps if heard is not None], np.bool_)
 
 
 @dataclass(frozen=True)
@@ -132,14 +145,11 @@ def _groupings(system: System, items: Sequence[JudgedUtterance]) -> list[_Groupi
     noise = [_noise_class(item.range_db) for item in items]
     bands = [_band_class(item.quality) for item in items]
     clipping = [_clipping_class(item.quality) for item in items]
-    range_ = "Level of the loud frames over that of the quiet ones. A small range means noise or "
-    range_ += "music, or speech without pauses."
-    band = "Narrow: nothing in the upper fifth of the band, as on a telephone."
     return [
         _Grouping("Speaker", "? is an unknown speaker.", speakers, str),
         _Grouping("Length", "Words of the reference.", lengths, _leading),
-        _Grouping("Level range", range_, noise, _leading),
-        _Grouping("Band", band, bands, str),
+        _Grouping("Level range", _RANGE, noise, _leading),
+        _Grouping("Band", _BAND, bands, str),
         _Grouping("Clipping", "Share of samples at full scale.", clipping, _CLIPPING.index),
     ]
 
@@ -192,9 +202,8 @@ def _sums(labels: Labels, names: Labels, system: System) -> list[Score]:
 def _utterances(
     path: Path, system: System, items: Sequence[JudgedUtterance], other: System | None
 ) -> dict[str, Any]:
-    """Return columns with a value for each utterance, and the confidences of all words in one."""
+    """Return columns with a value for each utterance."""
     scored = system.utterances
-    confidences = [confidence for item in items for confidence in item.confidences]
     others = other.utterances if other else ()
     return {
         "id": [one.id for one in scored],
@@ -206,7 +215,6 @@ def _utterances(
         "steps": [_steps(one) for one in scored],
         "errors": np.array([one.score.word.errors for one in scored], np.int32),
         "words": np.array([one.score.word.words for one in scored], np.int32),
-        "confidences": np.array(confidences, np.float32),
         "other_errors": np.array([one.score.word.errors for one in others], np.int32),
         "other_steps": [
             None if one.hyp == two.hyp else _steps(two)

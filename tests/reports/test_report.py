@@ -241,8 +241,21 @@ def test_no_words_at_all(tmp_path: Path):
     path = tmp_path / "report.html"
     write_report(path, score_system("silent", refs, hyps), judged_as(audio, hyps, {}), facts={})
     with opened(path, tmp_path) as page:
-        assert page.text("#reliability-note") == "There are no recognised words."
+        assert page.text("#reliability-note") == "No recognised word has a confidence."
         assert page.text("#found") == "2 of 2 utterances"
+
+
+@needs_chromium
+def test_hypotheses_without_confidences(tmp_path: Path):
+    audio = write_tone(tmp_path / "tone.wav")
+    path = tmp_path / "report.html"
+    some = {"s2-a": sure(HYPS)["s2-a"]}  # of one utterance alone
+    write_report(path, score_system("mine", REFS, HYPS), judged_as(audio, HYPS, some), facts={})
+    with opened(path, tmp_path) as page:
+        assert "Over 3 words" in page.text("#reliability-note")
+        known = page.run("rows.filter((row) => row.confidence >= 0).map((row) => row.id)")
+        assert known == ["s2-a"]
+        assert page.run("document.querySelectorAll('#utterances .step [title]').length") == 3
 
 
 def test_addresses_are_relative_and_quoted(tmp_path: Path):

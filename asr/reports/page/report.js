@@ -19,7 +19,7 @@ function utteranceRows(columns) {
       speaker: columns.speaker[place] ?? "?",
       duration: columns.duration[place],
       rate: words ? errors / words : errors ? Infinity : 0,
-      confidence: heard ? confidences.reduce((a, b) => a + b, 0) / heard : null,
+      confidence: heard ? confidences.reduce((a, b) => a + b, 0) / heard : NaN,
       range_db: columns.range_db.values[place],
       sound: { url: columns.audio[place], start: columns.start[place], end, name: id },
       other: data.other ? columns.other_steps[place] ?? steps : null,
@@ -137,7 +137,7 @@ function showReliability() {
   const bins = data.bins;
   const note = document.getElementById("reliability-note");
   if (!bins) {
-    note.textContent = "There are no recognised words.";
+    note.textContent = "No recognised word has a confidence.";
     return;
   }
   const words = bins.counts.reduce((a, b) => a + b, 0);
@@ -187,8 +187,8 @@ function alignment(steps, confidences) {
     const right = typeof step === "string";
     const [mark, ref, hyp] = right ? ["", step, step] : step;
     const below = element("span", {}, hyp ?? "∅");
-    if (hyp !== null && confidences) {
-      const confidence = confidences[heard++];
+    const confidence = hyp !== null && confidences ? confidences[heard++] : NaN; // NaN: not known
+    if (!Number.isNaN(confidence)) {
       below.title = `confidence ${confidence.toFixed(2)}`;
       if (confidence < 0.5) below.className = "doubt";
     }
@@ -223,7 +223,7 @@ const table = new SortedTable({
     { title: "Words", wide: true, number: true, value: (row) => row.words, text: (row) => String(row.words) },
     { title: "Errors", number: true, value: (row) => row.errors, text: (row) => String(row.errors) },
     { title: "% WER", number: true, value: (row) => row.rate, text: (row) => (row.rate === Infinity ? "∞" : percent(row.rate, 1)) },
-    { title: "Confidence", number: true, wide: true, first: "ascending", value: (row) => row.confidence, text: (row) => row.confidence?.toFixed(2) ?? "–" },
+    { title: "Confidence", number: true, wide: true, first: "ascending", value: (row) => row.confidence, text: (row) => (row.confidence >= 0 ? row.confidence.toFixed(2) : "–") },
     { title: "Level range, dB", number: true, wide: true, first: "ascending", value: (row) => row.range_db, text: (row) => row.range_db.toFixed(0) },
     ...(data.other ? [{ title: "More than other", number: true, value: (row) => row.errors - row.otherErrors, text: (row) => `${row.errors - row.otherErrors}` }] : []),
   ],
