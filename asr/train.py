@@ -200,7 +200,7 @@ class Trainer:
             TrainingError: the loss or the gradient was not finite for PATIENCE steps in a row.
             CheckpointError: a checkpoint cannot be written.
         """
-        log = TrainLog(self.folder, self.epoch) if self.is_main else None
+        log = TrainLog(self.folder, self.epoch, self.config.epochs) if self.is_main else None
         with StopRequest() as stop, log or nullcontext():
             while self.epoch < self.config.epochs:
                 figures = self._train_epoch(stop)
@@ -208,7 +208,7 @@ class Trainer:
                     return stop.signal or signal.SIGTERM  # where another process got the signal
                 figures |= self._validate()
                 if log:
-                    log.write(self.epoch, self.learner.step, figures)
+                    log.write(self.epoch, self.learner.step, figures, self.spent_s)
                     self._save_epoch(figures)
                     self._say_epoch(figures)
                 self.epoch, self.tally = self.epoch + 1, Tally()

@@ -51,6 +51,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
+        "--html", type=Path, metavar="FILE",
+        help="also write the report as a page, with histograms, and examples that can be played",
+    )  # fmt: skip
+    parser.add_argument(
         "--fix", type=Path, metavar="CLEAN.jsonl",
         help="examine the sound of all utterances, and write the manifest without the faulty ones",
     )  # fmt: skip
@@ -86,6 +90,7 @@ def _check_alone(arguments: argparse.Namespace) -> None:
         "--test": arguments.test,
         "--language": arguments.language,
         "--fix": arguments.fix,
+        "--html": arguments.html,
     }
     for name, given in others.items():
         if given:
@@ -107,9 +112,9 @@ def _show(report: "Report", as_json: bool) -> int:
 def _examined(arguments: argparse.Namespace) -> "Report":
     """Examine the manifests, and with a configuration the cost of training with it."""
     config = _config(arguments)
-    if arguments.fix:
-        check_file(arguments.fix)  # an error now, not after all the work
-    from asr.doctor import Report, examine, examples_of_writing, write_clean
+    for path in filter(None, (arguments.fix, arguments.html)):
+        check_file(path)  # an error now, not after all the work
+    from asr.doctor import Report, examine, examples_of_writing, write_clean, write_html
 
     named = {"train": arguments.manifest, "valid": arguments.valid, "test": arguments.test}
     paths = {name: path for name, path in named.items() if path}
@@ -118,7 +123,7 @@ def _examined(arguments: argparse.Namespace) -> "Report":
     if arguments.fix:
         left_out = write_clean(arguments.fix, examination.train, examination.findings)
     cost, self_test = _measured(examination, config) if arguments.model else (None, None)
-    return Report(
+    report = Report(
         examination.summaries,
         examination.findings,
         cost,
@@ -126,6 +131,9 @@ def _examined(arguments: argparse.Namespace) -> "Report":
         left_out,
         tuple(examples_of_writing(examination.train)),
     )
+    if arguments.html:
+        write_html(arguments.html, report, examination)
+    return report
 
 
 def _config(arguments: argparse.Namespace) -> Config:

@@ -22,6 +22,7 @@ class Examination:
     findings: tuple[Finding, ...]
     vocabulary: Vocabulary | None  # of the training texts; None if they are all empty
     examples: tuple[Example, ...]  # of the training set, without the ones that findings leave out
+    sets: tuple[tuple[Dataset, sound.Heard], ...]  # all of them, with what was listened to
 
 
 def examine(paths: dict[str, Path], config: Config, *, everything: bool) -> Examination:
@@ -42,7 +43,7 @@ def examine(paths: dict[str, Path], config: Config, *, everything: bool) -> Exam
     vocabulary = _vocabulary(datasets[0], config)
     rate_hz = config.features.sample_rate_hz
     train_heard: sound.Heard = {}
-    summaries, findings = [], []
+    summaries, findings, sets = [], [], []
     for dataset, found in read:
         examined = _ExaminedSet(dataset, found)
         examined.check_recordings(headers, rate_hz)
@@ -53,12 +54,15 @@ def examine(paths: dict[str, Path], config: Config, *, everything: bool) -> Exam
         else:
             examined.findings += splits.check_split(datasets[0], dataset, headers)
         summaries.append(summarize(dataset, headers, len(heard)))
+        sets.append((dataset, heard))
         findings += examined.findings
     examples = _learnable(datasets[0], findings, vocabulary, config)
     if not examples:
         count = len(datasets[0].utterances)
         findings.append(Finding(kind="nothing-to-train", dataset="train", count=count, total=count))
-    return Examination(datasets[0], tuple(summaries), tuple(findings), vocabulary, tuple(examples))
+    return Examination(
+        datasets[0], tuple(summaries), tuple(findings), vocabulary, tuple(examples), tuple(sets)
+    )
 
 
 class _ExaminedSet:

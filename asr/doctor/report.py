@@ -132,15 +132,19 @@ class Report:
             "writing": self.writing,
         }
 
+    def notes(self) -> list[str]:
+        """Return lines about cost, self-test, settings, and what was left out of a clean set."""
+        lines = [f"model: {self.cost.line()}"] if self.cost else []
+        lines += [f"self-test: {self.self_test.line()}"] if self.self_test else []
+        if self.summaries:  # of a model folder there are none
+            lines += recommendation(self.summaries[0].hours, self.cost)
+        return [*lines, *(f"left out: {n} {kind}" for kind, n in (self.left_out or {}).items())]
+
     def lines(self) -> list[str]:
         """Return the report as text: sets, findings with the worst first, model, conclusion."""
         lines = [line for summary in self.summaries for line in summary.lines()]
         lines += [f"text: {line}" for line in self.writing]
         lines += [line for finding in self.findings for line in finding.lines()]
-        lines += [f"model: {self.cost.line()}"] if self.cost else []
-        lines += [f"self-test: {self.self_test.line()}"] if self.self_test else []
-        if self.summaries:  # of a model folder there are none
-            lines += recommendation(self.summaries[0].hours, self.cost)
-        lines += [f"left out: {n} {kind}" for kind, n in (self.left_out or {}).items()]
+        lines += self.notes()
         counts = ", ".join(f"{count} {severity}s" for severity, count in self.counts.items())
         return [*lines, counts if self.findings else "nothing found"]

@@ -1,4 +1,7 @@
 from .recognition import (
+    HeardUtterance as HeardUtterance,
+    hear as hear,
+    level_range_db as level_range_db,
     normalised_references as normalised_references,
     recognise as recognise,
     save_texts as save_texts,

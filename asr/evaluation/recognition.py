@@ -1,17 +1,21 @@
 """Recognise a manifest with any model, to compare the texts with their references."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr._atomic import write_atomically
-from asr.audio import read_utterance
+from asr.audio import Waveform, read_utterance
 from asr.formats import trn_line
 from asr.inference import Acoustics
 from asr.manifest import Utterance
+from asr.media import SoundQuality
 from asr.text import Normalizer
+
+_SILENCE = 1e-10  # power of -100 dBFS: digital silence has a level, too
 
 
 def normalised_references(
@@ -29,6 +33,47 @@ def normalised_references(
     return references
 
 
+@dataclass(frozen=True)
+class HeardUtterance:
+    """An utterance as the network and the microphone heard it."""
+
+    utterance: Utterance
+    log_probs: NDArray[np.float32]  # (T, V)
+    quality: SoundQuality
+    range_db: float  # of `level_range_db`
+
+
+def hear(acoustics: Acoustics, utterances: Iterable[Utterance]) -> Iterator[HeardUtterance]:
+    """Yield the log-probabilities and the sound quality of each utterance.
+
+    Raises:
+        AudioError: a recording cannot be read; a smaller set would have another score.
+    """
+    for utterance in utterances:
+        recording = read_utterance(utterance, acoustics.sample_rate_hz)
+        yield HeardUtterance(
+            utterance,
+            acoustics.log_probs(recording.waveform),
+            recording.quality,
+            level_range_db(recording.waveform, recording.sample_rate_hz),
+        )
+
+
+def level_range_db(waveform: Waveform, sample_rate_hz: int) -> float:
+    """Return the level of the loud frames over that of the quiet ones, in decibels.
+
+    Levels are those of frames of 20 ms; loud and quiet are their 95th and 5th percentile. Speech in
+    a quiet room has 40 and more, noise or music in the pauses leaves 10 to 25.
+    """
+    size = sample_rate_hz // 50
+    frames = waveform[: len(waveform) // size * size].reshape(-1, size)
+    if not len(frames):
+        return 0.0
+    levels = 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + _SILENCE)
+    quiet, loud = np.quantile(levels, [0.05, 0.95])
+    return float(loud - quiet)
+
+
 def recognise(
     acoustics: Acoustics, utterances: Iterable[Utterance]
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -37,9 +82,8 @@ def recognise(
     Raises:
         AudioError: a recording cannot be read; a smaller set would have another score.
     """
-    for utterance in utterances:
-        recording = read_utterance(utterance, acoustics.sample_rate_hz)
-        yield utterance.id, acoustics.log_probs(recording.waveform)
+    for heard in hear(acoustics, utterances):
+        yield heard.utterance.id, heard.log_probs
 
 
 def save_texts(folder: Path, references: Mapping[str, str], hypotheses: Mapping[str, str]) -> None:

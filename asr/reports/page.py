@@ -11,7 +11,7 @@ import numpy as np
 
 from asr._atomic import write_atomically
 
-_SHARED = Path(__file__).parent / "page"
+PAGES = Path(__file__).parent / "page"  # the templates, and what they share
 _KINDS = {"f": "<f4", "i": "<i4", "u": "<i4", "b": "|u1"}  # what page.js can unpack
 
 
@@ -32,12 +32,12 @@ def write_page(path: Path | str, template: Path, title: str, data: Mapping[str, 
         OSError: the file cannot be written.
         ValueError: a number is not finite.
     """
-    styles = [_SHARED / "page.css", _SHARED / "uplot.css", template.with_suffix(".css")]
-    scripts = [_SHARED / "uplot.js", _SHARED / "page.js", template.with_suffix(".js")]
+    styles = [PAGES / "page.css", PAGES / "uplot.css", template.with_suffix(".css")]
+    scripts = [PAGES / "uplot.js", PAGES / "page.js", template.with_suffix(".js")]
     text = json.dumps(data, default=_packed, allow_nan=False, ensure_ascii=False)
     text = text.replace("<", "\\u003c")  # "</script>" in the data would end the element
     parts = [
-        _read(_SHARED / "head.html"),
+        _read(PAGES / "head.html"),
         f"<title>{html.escape(title)}</title>\n",
         *(f"<style>\n{_read(style)}</style>\n" for style in styles),
         f"</head>\n<body>\n{_read(template)}",

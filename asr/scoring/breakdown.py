@@ -39,7 +39,7 @@ def by_speaker(system: System) -> dict[str, Score]:
 def by_length(system: System) -> dict[str, Score]:
     """Return the score of each class of reference lengths, in words: `6-10`, and `41+` at last."""
     rows = sorted(system.utterances, key=lambda utterance: utterance.score.word.words)
-    return _sums((_length_class(u.score.word.words), u.score) for u in rows)
+    return _sums((length_class(u.score.word.words), u.score) for u in rows)
 
 
 def word_errors(system: System) -> WordErrors:
@@ -73,7 +73,8 @@ def _sums(rows: Iterable[tuple[K, Score]]) -> dict[K, Score]:
     return sums
 
 
-def _length_class(words: int) -> str:
+def length_class(words: int) -> str:
+    """Return the class of a reference of so many words."""
     for shortest, longest in zip((0, *(n + 1 for n in _LENGTHS)), _LENGTHS, strict=False):
         if words <= longest:
             return str(longest) if shortest == longest else f"{shortest}-{longest}"

@@ -1,4 +1,4 @@
-"""The log of a training run: log.jsonl, with one line for each epoch, and tensorboard."""
+"""The log of a training run: log.jsonl, with one line for each epoch, curves.html, tensorboard."""
 
 import json
 from contextlib import suppress
@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from asr._atomic import write_atomically
 from asr.errors import TrainingError
+from asr.reports import CurvesPage, State
 
 
 @dataclass
@@ -50,29 +51,33 @@ class Tally:
 
 
 class TrainLog:
-    """The log of an experiment folder, continued after a number of epochs. Use it as a context.
+    """The log of an experiment folder, continued after `done` of its epochs. Use it as a context.
 
     Lines of later epochs are dropped: a run that was killed between its log and its checkpoint has
     left them.
     """
 
-    def __init__(self, folder: Path, epochs: int) -> None:
+    def __init__(self, folder: Path, done: int, epochs: int) -> None:
         self.path = folder / "log.jsonl"
         try:
-            self.lines = self.path.read_text(encoding="utf-8").splitlines()[:epochs]
+            self.lines = self.path.read_text(encoding="utf-8").splitlines()[:done]
         except FileNotFoundError:
             self.lines = []
-        self.board = SummaryWriter(str(folder), purge_step=epochs + 1)
+        self.board = SummaryWriter(str(folder), purge_step=done + 1)
+        self.curves = CurvesPage(folder / "curves.html", epochs)
 
     def __enter__(self) -> Self:
+        self._draw("running")
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        done = len(self.lines) >= self.curves.epochs
+        self._draw("failed" if failure else "finished" if done else "stopped")
         with suppress(OSError):  # a full disk, which writing the checkpoint has reported already
             self.board.close()
 
-    def write(self, epoch: int, step: int, figures: dict[str, float]) -> None:
-        """Append the figures of an epoch, counted from 0.
+    def write(self, epoch: int, step: int, figures: dict[str, float], spent_s: float) -> None:
+        """Append the figures of an epoch, counted from 0; `spent_s` is the time of all so far.
 
         Raises:
             TrainingError: the disk is full, or the file cannot be written.
@@ -86,3 +91,8 @@ class TrainLog:
             raise TrainingError(
                 f"{self.path}: cannot be written ({error.strerror}); make room, then --resume"
             ) from error
+        left = self.curves.epochs - epoch - 1
+        self._draw("running", spent_s / (epoch + 1) * left)
+
+    def _draw(self, state: State, left_s: float | None = None) -> None:
+        self.curves.write([json.loads(line) for line in self.lines], state, left_s)

@@ -42,7 +42,7 @@ def test_trains_into_a_folder(conf: Path, tones: Path, tmp_path: Path, capsys):
     out = tmp_path / "deep" / "exp"
     assert asr_train(conf, tones, out, "train.epochs=2") == 0
     names = {path.name for path in out.iterdir() if not path.name.startswith("events")}
-    assert names == {"config.json", "tokens.txt", "best", "last", "log.jsonl"}
+    assert names == {"config.json", "tokens.txt", "best", "last", "log.jsonl", "curves.html"}
     assert (out / "tokens.txt").read_text() == "<blank>\n<space>\nA\nB\nC\n"
     assert json.loads((out / "config.json").read_text())["train"]["epochs"] == 2
     _, vocabulary = load_acoustic_model(out)

@@ -50,7 +50,7 @@ def test_trains_into_a_folder_that_scores(command: Command, capsys):
     out = command.out
     assert command("lm.vocabulary_size=11") == 0
     names = {path.name for path in out.iterdir() if not path.name.startswith("events")}
-    assert names == {"config.json", "tokens.txt", "best", "last", "log.jsonl"}
+    assert names == {"config.json", "tokens.txt", "best", "last", "log.jsonl", "curves.html"}
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "training on 400 sentences, 1200 words (left out: 0 longer than" in captured.err
