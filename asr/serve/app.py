@@ -8,11 +8,12 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from asr.reports import PAGES
 from asr.serve.desks import LiveDesk, RecordingDesk
 from asr.serve.gate import LISTEN, Gate, answer_to
 from asr.serve.live import LiveSessions
@@ -72,6 +73,7 @@ class Server:
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._metrics),
+                Route("/colours.css", lambda _: FileResponse(PAGES / "colours.css")),
                 Mount("/", StaticFiles(directory=PAGE, html=True)),
             ],
             exception_handlers={
