@@ -32,7 +32,7 @@ from asr.text import BLANK, Vocabulary
 if TYPE_CHECKING:
     from asr.decode import Decoder
 
-_MOST_REACHES = 24  # of one model; each takes as long as three passes through the network
+_MOST_REACHES = 32  # of one model; each takes as long as three passes through the network
 
 
 @dataclass(frozen=True)

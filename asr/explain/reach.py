@@ -27,7 +27,6 @@ FALLEN = 0.01  # the share of the peak at which reach is said to end
 _BATCH = 8  # gradients computed at once: more are hardly faster and need more memory
 _LEAST = 3  # frames asked about that the median at a distance needs, where so many were asked about
 _AROUND = 5  # input frames on both sides, over which a profile is smoothed
-_FLOOR = 1e-12  # smaller gradients, those of frames that cannot be heard, count as this
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +52,8 @@ class Reach:
         """Return distances in ms, negative before the frame, and the usual gradient at each.
 
         A norm counts as a share of the highest of its own output frame. The median over the output
-        frames is smoothed by a geometric mean, which keeps the slope of an exponential, and is 1 at
-        its peak. Distances that too few of the frames have are left out.
+        frames is smoothed by a running median, which keeps slopes and edges, and is 1 at its peak.
+        Distances that too few of the frames have are left out.
         """
         length = self.norms.shape[1]
         shares = np.full((len(self.norms), 2 * length - 1), np.nan)
@@ -81,11 +80,10 @@ class Reach:
 
 
 def _smoothed(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the geometric mean of each share (n,) and the _AROUND ones on both sides."""
-    sums = np.concatenate(([0.0], np.cumsum(np.log(np.maximum(shares, _FLOOR)))))
-    places = np.arange(len(shares))
-    low, high = np.maximum(places - _AROUND, 0), np.minimum(places + _AROUND + 1, len(shares))
-    smooth: NDArray[np.float64] = np.exp((sums[high] - sums[low]) / (high - low))
+    """Return the median of each share (n,) and the _AROUND ones on both sides."""
+    padded = np.pad(shares, _AROUND, mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _AROUND + 1)  # (n, 11)
+    smooth: NDArray[np.float64] = np.median(around, axis=1)
     return smooth
 
 

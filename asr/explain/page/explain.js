@@ -125,7 +125,7 @@ function drawAxis() {
     context.strokeRect(x, height - 4, 0, 4);
     if (x < width - 12) context.fillText((number * step).toFixed(step < 1 ? (step < 0.1 ? 2 : 1) : 0), x, 9);
   }
-  label(context, "seconds", 9);
+  context.fillText("s", 8, 9);
 }
 rows.push({ draw: drawAxis });
 
@@ -446,8 +446,15 @@ function logRange(curves) {
   return [Math.max(Math.min(...values, high), high / 1e8), high * 1.5];
 }
 
-const powers = (_, splits) => splits.map((value) =>
-  Math.abs(Math.log10(value) % 1) < 1e-6 ? `1e${Math.round(Math.log10(value))}` : "");
+/** The marks of a logarithmic axis: powers of ten, or every other one if there are many. */
+const POWERS = {
+  splits: (_, __, low, high) => {
+    const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
+    const step = last - first > 5 ? 2 : 1;
+    return Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, i) => 10 ** (first + i * step));
+  },
+  values: (_, splits) => splits.map((value) => `1e${Math.round(Math.log10(value))}`),
+};
 
 let reachShown = -1;
 
@@ -461,7 +468,7 @@ function drawReach() {
     const step = reach.input_shift_ms / 1000;
     return time.map((seconds) => own[frameAt(seconds, step, own.length)]);
   });
-  const options = plotOptions(byId("reach-plot").clientWidth, 220, data.reaches.map(reachName), { values: powers });
+  const options = plotOptions(byId("reach-plot").clientWidth, 220, data.reaches.map(reachName), POWERS);
   options.scales.y = { distr: 3, range: () => logRange(curves) };
   reachPlot = replot(reachPlot, "reach-plot", options, [time, ...curves]);
   const said = data.reaches.map(({ tokens, name }) => `${shown(tokens[number])}${data.reaches.length > 1 ? ` (${name})` : ""}`);
@@ -479,13 +486,13 @@ function drawDistances() {
     return grid.map((distance) => (known.get(distance) > 1e-9 ? known.get(distance) : null));
   });
   const names = data.reaches.map(reachName);
-  const options = plotOptions(byId("distance-plot").clientWidth, 260, names, { values: powers });
+  const options = plotOptions(byId("distance-plot").clientWidth, 260, names, POWERS);
   const ink = options.axes[1];
   options.scales = {
     x: { time: false },
     y: { distr: 3, range: () => [Math.min(FALLEN / 10, logRange(columns)[0]), 1.5] },
   };
-  options.axes[0] = { ...ink, size: 44, label: "ms before (negative) and after the frame", values: undefined };
+  options.axes[0] = { ...ink, size: 44, label: "ms before (negative) and after the frame", splits: undefined, values: undefined };
   options.series.push({ stroke: colour("ink"), width: 1, dash: [1, 4], points: { show: false } });
   options.series.forEach((line, number) => { if (number) line.spanGaps = true; });
   distancePlot = replot(distancePlot, "distance-plot", options, [grid, ...columns, grid.map(() => FALLEN)]);
