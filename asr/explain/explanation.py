@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from asr.decode import Decoder
 
 _MOST_REACHES = 32  # of one model; each takes as long as three passes through the network
+_LEAST_REACHES = 12  # fewer tell little of the median
 
 
 @dataclass(frozen=True)
@@ -210,11 +211,18 @@ def _path(spans: NDArray[np.int32], tokens: Sequence[int], num_frames: int) -> N
 
 
 def _asked(of_words: Sequence[int], num_frames: int) -> NDArray[np.int64]:
-    """Return the output frames whose reach is computed: of words, or else evenly spaced."""
-    frames = sorted(set(of_words)) or range(num_frames)
-    chosen = np.linspace(0, len(frames) - 1, min(_MOST_REACHES, len(frames))).round().astype(int)
-    found: NDArray[np.int64] = np.array(frames, np.int64)[chosen]
-    return found
+    """Return the output frames whose reach is computed: one a word, and others if words are few."""
+    frames = sorted(set(of_words))
+    frames = [frames[place] for place in _evenly(len(frames), _MOST_REACHES)]
+    if len(frames) < _LEAST_REACHES:
+        frames += _evenly(num_frames, _LEAST_REACHES)
+    return np.unique(np.array(frames, np.int64))
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """Return at most `most` of the numbers below `count`, evenly spaced."""
+    spaced: list[int] = np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
+    return spaced
 
 
 def _reach(run: _Run, times: NDArray[np.floating[Any]]) -> Reach:

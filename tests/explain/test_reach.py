@@ -65,14 +65,14 @@ def reach_of(norms: np.ndarray, frames: list[int], shift_ms: float = 10.0) -> Re
 
 @pytest.mark.parametrize(("before", "after"), [(5.0, 20.0), (8.0, 8.0)])
 def test_exponentials_end_where_they_should(before: float, after: float):
-    """Smoothing keeps the slope, and lowers the peak by less than 4 frames of it."""
+    """Smoothing keeps the slope, and lowers the peak: by no more than half its window, 50 ms."""
     frames = [150, 200, 260, 280]
     distance = np.arange(400) - np.array(frames)[:, None]
     norms = np.exp(np.where(distance < 0, distance / before, -distance / after))
     norms *= np.array([[1.0], [50.0], [1e-3], [7.0]])  # frames count alike
     found = reach_of(norms, frames).ends_ms()
     ends = np.log(100) * np.array([before, after]) * 10
-    np.testing.assert_allclose(found, ends, atol=40)
+    np.testing.assert_allclose(found, ends, atol=50)
 
 
 def test_reach_that_never_ends_has_no_distance():
