@@ -648,8 +648,8 @@ function listenTo(plot) {
   plot.addEventListener("pointerup", (event) => {
     if (start && !start.moved) {
       moveTo(secondsAt(event));
-      if (event.target.id === "gates") {
-        const { top, height } = event.target.getBoundingClientRect();
+      if (plot.contains(byId("gates"))) { // the target of the event is the plot, which has captured it
+        const { top, height } = plot.getBoundingClientRect();
         chooseCell(Math.floor(((event.clientY - top) / height) * layer().cells.values.length));
       }
     }
