@@ -115,11 +115,11 @@ def _limits(name: str, values: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def _network(reach: Reach) -> str:
-    """Return a network in words, such as '3 layers of 256 lstm cells, both directions'."""
+    """Return a network in words, such as '3 layers of 256 LSTM cells, both directions'."""
     config = reach.config
     layers = f"{config.layers} layer{'s' if config.layers > 1 else ''}"
     ways = "both directions" if config.bidirectional else "forward only"
-    return f"{layers} of {config.hidden} {config.cell} cells, {ways}"
+    return f"{layers} of {config.hidden} {config.cell.upper()} cells, {ways}"
 
 
 def _reach(reach: Reach) -> dict[str, Any]:

@@ -157,8 +157,8 @@ def test_reach_of_three_models(page: Page, made):
         "[...row.cells].map((cell) => cell.innerText))"
     )
     assert [row[0] for row in rows] == ["english", "forward", "gru"]
-    assert rows[0][1] == "3 layers of 256 lstm cells, both directions"
-    assert rows[1][1] == "2 layers of 12 lstm cells, forward only"
+    assert rows[0][1] == "3 layers of 256 LSTM cells, both directions"
+    assert rows[1][1] == "2 layers of 12 LSTM cells, forward only"
     for number, row in enumerate(rows):
         distances, shares = made[1][f"reach{number}.profile"]
         for side, said in ((-1, row[2]), (1, row[3])):

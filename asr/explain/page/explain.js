@@ -416,7 +416,9 @@ function chooseLayer(number) {
 
 function chooseKind(kind) {
   chosen.kind = kind;
-  byId("kind-text").textContent = KINDS[kind][1];
+  const { low, high } = layer().kinds[kind];
+  const ink = low < 0 ? `Blue is positive, up to ${high.toFixed(1)}, and brown negative.` : "The stronger the ink, the nearer to 1.";
+  byId("kind-text").textContent = `${KINDS[kind][1]} ${ink}`;
   byId("gates").setAttribute("aria-label", `${KINDS[kind][0]}: cells over time; up and down choose a cell`);
   paintGates();
   chooseCell(chosen.cell);
