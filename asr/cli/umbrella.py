@@ -22,6 +22,7 @@ COMMANDS = {  # name -> what it does; the module in asr.cli has the same name
     "evaluate": "recognise a manifest, and print the word error rate",
     "score": "errors of texts that any program wrote",
     "align": "when each word of known texts was said",
+    "explain": "see what the network does with a recording, on a page",
     "lm": "language models",
     "lexicon": "pronunciations",
     "text": "capitals, punctuation and digits: train a tagger, and use it",

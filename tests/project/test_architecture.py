@@ -19,7 +19,7 @@ LAYERS = [
     "features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode readable",
     "export inference segmentation options recognize evaluation training train objective "
-    "streaming batch doctor serve",
+    "streaming batch doctor serve explain",
     "cli",
     "__main__",
 ]
