@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from asr._atomic import write_atomically
 from asr.audio import read_utterance
 from asr.formats import trn_line
-from asr.inference import Acoustics
+from asr.inference import Acoustics, TorchAcoustics
 from asr.manifest import Utterance
+from asr.sequences import FRAMES
 from asr.text import Normalizer
 
 
@@ -38,6 +39,9 @@ def recognise(
         AudioError: a recording cannot be read; a smaller set would have another score.
     """
     for utterance in utterances:
+        if isinstance(acoustics, TorchAcoustics) and utterance.audio.suffix == FRAMES:
+            yield utterance.id, acoustics.of_utterance(utterance)
+            continue
         recording = read_utterance(utterance, acoustics.sample_rate_hz)
         yield utterance.id, acoustics.log_probs(recording.waveform)
 
