@@ -1,4 +1,4 @@
-"""Frames from files: they are read as written, train and are recognised; other files are refused."""
+"""Frames from files: read as written, learned, recognised; other files are refused."""
 
 import json
 from dataclasses import replace

@@ -8,10 +8,10 @@ quick=
 source ../../scripts/stages.sh
 data=${DATA:-data} exp=${EXP:-exp} seeds=${SEEDS:-1 2 3} OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
-lags=(--lags 10 30 100 300 --seeds 3 --steps 1500) few=(train.epochs=8)
+lags=(--lags 10 30 100 300 --seeds 3 --steps 1500) few=(train.epochs=12)
 [ -z "$quick" ] || { seeds=1 lags=(--lags 10 30 --seeds 1 --steps 500) few=(train.epochs=2); }
-few+=(model.hidden=64 train.processes=1 train.warmup_steps=30 train.ema_decay=0.98 "augment.speeds=[1.0]")
-networks=(1-{lstm,gru,rnn}-{true,false} {2,3,4,5}-lstm-true)  # layers, cell, both directions
+few+=(model.hidden=64 model.dropout=0.1 train.processes=1 train.warmup_steps=30 train.ema_decay=0.98 "augment.speeds=[1.0]")
+networks=(2-{lstm,gru,rnn}-{true,false} {1,3,4,5}-lstm-true)  # layers, cell, both directions
 [ -z "$quick" ] || networks=(1-{lstm,rnn}-true)
 
 each_network() {  # CONF NAME OVERRIDE ...: train all networks alike on the corpus NAME, which are judged by $data/NAME
