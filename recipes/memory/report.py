@@ -35,7 +35,9 @@ def plot(title: str, below: str, curves: Mapping[str, Curve]) -> str:
     for power in range(round(-math.log10(LOWEST)) + 1):
         y = TOP + tall * power / -math.log10(LOWEST)
         parts.append(f'<path d="M{LEFT},{y:.1f}h{wide}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">1e-{power}</text>')
+        parts.append(
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{10.0**-power:g}</text>'
+        )
     for step in range(5):
         x = low + (high - low) * step / 4
         at = LEFT + wide * step / 4
