@@ -41,7 +41,7 @@ class FeaturesConfig:
     frame_shift_ms: float = 10.0
     num_mels: int = 40
     num_ceps: int = 13  # cepstra kept, c0 included
-    filterbank: Literal["htk", "slaney", "kaldi"] = "htk"
+    filterbank: Literal["htk", "slaney", "kaldi", "none"] = "htk"  # "none": frames from files
     low_hz: float = 20.0
     high_hz: float = 0.0  # 0: half the sample rate
     deltas: int = 2  # 0: none, 1: first order, 2: second order too
@@ -62,6 +62,11 @@ class FeaturesConfig:
         _limit(self, 0, nyquist, "low_hz")
         if self.high_hz:
             _limit(self, self.low_hz + 1, nyquist, "high_hz")
+        if self.filterbank == "none" and self.num_ceps != self.num_mels:
+            raise ConfigError(
+                f"features.num_ceps is {self.num_ceps}; with features.filterbank 'none' it must be "
+                f"features.num_mels ({self.num_mels}), the width of the frames"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +239,16 @@ class Config:
     lm: LmConfig = field(default_factory=LmConfig)
     tagger: TaggerConfig = field(default_factory=TaggerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        if self.features.filterbank == "none":  # frames that are no mel energies of a recording
+            for key in ("speeds", "freq_warp", "reverb_prob", "noise_prob", "band_limit_prob"):
+                value, usual = getattr(self.augment, key), getattr(AugmentConfig(), key)
+                if value != usual:
+                    raise ConfigError(
+                        f"augment.{key} is {value!r}, which is for recordings; with "
+                        f"features.filterbank 'none' leave it at {usual!r}"
+                    )
 
 
 PRESETS = {  # configurations of the package, up to so many hours of speech

@@ -24,6 +24,7 @@ from asr.errors import TrainingError
 from asr.features import Mfcc
 from asr.lexicon import Pronunciations
 from asr.manifest import Utterance
+from asr.sequences import FRAMES, read_frames
 from asr.text import Normalizer, Vocabulary
 
 B = TypeVar("B")
@@ -217,10 +218,13 @@ def trainable(examples: Sequence[Example], config: Config) -> tuple[list[Example
 
 
 class Frames:
-    """The log-mel frames of utterances at a speed, float32 (T, M); the cache holds float16."""
+    """The log-mel frames of utterances at a speed, float32 (T, M), or frames from files.
+
+    The cache holds float16.
+    """
 
     def __init__(self, config: Config) -> None:
-        self.sample_rate_hz = config.features.sample_rate_hz
+        self.features = config.features
         self.frontend = Mfcc(config.features)
         self.cache: dict[tuple[str, float], Tensor] | None = (
             {} if config.data.cache == "memory" else None
@@ -230,7 +234,7 @@ class Frames:
         """Compute the frames, or look them up.
 
         Raises:
-            AudioError: the recording cannot be read.
+            AudioError: the recording, or the file of frames, cannot be read.
         """
         if self.cache is None:
             return self._compute(utterance, speed)
@@ -241,7 +245,9 @@ class Frames:
 
     @torch.no_grad()
     def _compute(self, utterance: Utterance, speed: float) -> Tensor:
-        recording = read_utterance(utterance, self.sample_rate_hz)
+        if utterance.audio.suffix == FRAMES or self.features.filterbank == "none":
+            return torch.from_numpy(read_frames(utterance, self.features))
+        recording = read_utterance(utterance, self.features.sample_rate_hz)
         waveform = torch.from_numpy(change_speed(recording.waveform, speed))
         log_mel, _ = self.frontend.log_mel(waveform[None], torch.tensor([len(waveform)]))
         return log_mel[0]

@@ -25,6 +25,10 @@ class AudioError(AsrError):
     """A recording that cannot be read as speech audio."""
 
 
+class FramesError(AudioError):
+    """A file of frames that cannot be used in place of a recording."""
+
+
 class MissingReaderError(AudioError, MissingDependencyError):
     """A recording in a format that needs an optional package; other recordings may not."""
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.config import FeaturesConfig
+from asr.errors import ConfigError
 
 LOG_OFFSET = 1e-6  # log(energy + 1e-6): digital silence has a logarithm
 DELTA_REACH = 2  # a delta is a regression over 5 frames, as in HTK and Kaldi
@@ -40,7 +41,7 @@ class Mfcc(nn.Module):
         self.n_fft = 1 << (frame_length - 1).bit_length()  # the next power of two
         self.register_buffer("window", torch.hann_window(frame_length), persistent=False)
         self.register_buffer("filters", mel_filters(config, self.n_fft), persistent=False)
-        self.register_buffer("dct", dct_matrix(config.num_mels, config.num_ceps), persistent=False)
+        self.register_buffer("dct", cepstra_matrix(config), persistent=False)
 
     def num_frames(self, num_samples: Tensor) -> Tensor:
         """Return the int64 (N,) frames of utterances of int64 (N,) samples."""
@@ -68,7 +69,15 @@ class Mfcc(nn.Module):
 
         Returns:
             float (N, T, M) and the int64 (N,) valid frames of each utterance.
+
+        Raises:
+            ConfigError: the model reads frames from files.
         """
+        if self.config.filterbank == "none":
+            raise ConfigError(
+                "features.filterbank is 'none': the model reads files of frames (.npy) that a "
+                "manifest names, no recordings; use asr-evaluate, or a model of speech"
+            )
         num_frames = self.num_frames(num_samples)
         energies = self.power_spectrum(waveforms) @ self.filters  # (N, T, B) -> (N, T, M)
         return mask_frames(torch.log(energies + LOG_OFFSET), num_frames), num_frames
@@ -122,6 +131,16 @@ def mel_to_hz(mels: Tensor, scale: str) -> Tensor:
         logarithmic = 1000 * torch.exp(math.log(6.4) / 27 * (mels - 15))
         return torch.where(mels < 15, mels * (200 / 3), logarithmic)
     return 700 * (10 ** (mels / 2595) - 1)
+
+
+def cepstra_matrix(config: FeaturesConfig) -> Tensor:
+    """Return the float (M, C) matrix that turns log-mel frames into cepstra.
+
+    It is the identity where frames come from files.
+    """
+    if config.filterbank == "none":
+        return torch.eye(config.num_mels)
+    return dct_matrix(config.num_mels, config.num_ceps)
 
 
 def dct_matrix(num_mels: int, num_ceps: int) -> Tensor:

@@ -21,9 +21,15 @@ from asr.export import (
     open_graph,
     read_bundle,
 )
+from asr.manifest import Utterance
+from asr.sequences import read_frames
 from asr.text import Vocabulary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
     from asr.model import AcousticModel
 
 _TOKENS = "log_probs"  # the output that every graph has
@@ -117,14 +123,29 @@ class TorchAcoustics:
 
     def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the log-probabilities of the output that is read, and of the one over tokens."""
+        frames = len(waveform) // _frame_samples(self) + 1
+        return self._run(self.model.from_waveforms, waveform, frames)
+
+    def of_utterance(self, utterance: Utterance) -> NDArray[np.float32]:
+        """Return natural-log probabilities (T', V) of the frames in a file.
+
+        Raises:
+            FramesError: the file cannot be used.
+        """
+        given = read_frames(utterance, self.model.config.features)
+        frames = -(-len(given) // self.model.config.model.stack)
+        return self._run(self.model.from_log_mel, given, frames)[0]
+
+    def _run(
+        self, model: "Callable[..., tuple[list[Tensor], Tensor]]", given: Waveform, frames: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the outputs of the model for samples (L,) or frames (T, M), checked."""
         import torch
 
         from asr.distributed import threads
 
         with torch.inference_mode(), threads(1):  # as in training: two are slower
-            samples = torch.tensor(waveform)[None]  # (1, L)
-            outputs, _ = self.model.from_waveforms(samples, torch.tensor([len(waveform)]))
-        frames = len(waveform) // _frame_samples(self) + 1
+            outputs, _ = model(torch.tensor(given)[None], torch.tensor([len(given)]))
         with errors_of(self._path):
             read, tokens = (outputs[i][0].numpy() for i in (self._read, 0))
             checked_log_probs(tokens, frames, tokens.shape[1])

@@ -1,9 +1,9 @@
 """Read and write manifests: one utterance a line, the input of every stage after asr-prepare.
 
 A line is a JSON object with the keys id, audio, start, duration, text and speaker. `audio` is
-relative to the manifest's folder, `start` and `duration` are seconds; start and speaker may be
-absent. So may `language`: the preset by which training normalises the text, if no other is given.
-Other keys are ignored.
+relative to the manifest's folder, and is a recording or a .npy file of frames (asr/sequences.py).
+`start` and `duration` are seconds; start and speaker may be absent. So may `language`: the preset
+by which training normalises the text, if no other is given. Other keys are ignored.
 """
 
 import functools

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.config import FeaturesConfig, ModelConfig
-from asr.features import dct_matrix, frame_mask
+from asr.features import cepstra_matrix, frame_mask
 
 
 def stack_frames(frames: Tensor, num_frames: Tensor, factor: int) -> tuple[Tensor, Tensor]:
@@ -51,8 +51,7 @@ class ConvFront(nn.Module):
         num_mels, channels = features.num_mels, model.conv_channels
         self.stack = model.stack
         self.streams = (1 + features.deltas, features.num_ceps)
-        dct = dct_matrix(num_mels, features.num_ceps)
-        self.register_buffer("dct", dct, persistent=False)
+        self.register_buffer("dct", cepstra_matrix(features), persistent=False)
         self.first = nn.Conv2d(1 + features.deltas, channels, (5, 5), (1, 2), padding=2)
         self.second = nn.Conv2d(channels, channels, (5, 3), (model.stack, 2), padding=(2, 1))
         self.outputs = channels * -(-num_mels // 4)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from asr._atomic import write_atomically
 from asr.audio import Waveform, read_utterance
 from asr.formats import trn_line
-from asr.inference import Acoustics
+from asr.inference import Acoustics, TorchAcoustics
 from asr.manifest import Utterance
 from asr.media import SoundQuality
+from asr.sequences import FRAMES
 from asr.text import Normalizer
 
 _SILENCE = 1e-10  # power of -100 dBFS: digital silence has a level, too
@@ -39,8 +41,8 @@ class HeardUtterance:
 
     utterance: Utterance
     log_probs: NDArray[np.float32]  # (T, V)
-    quality: SoundQuality
-    range_db: float  # of `level_range_db`
+    quality: SoundQuality | None  # None: frames that others computed, without sound
+    range_db: float = nan  # of `level_range_db`
 
 
 def hear(acoustics: Acoustics, utterances: Iterable[Utterance]) -> Iterator[HeardUtterance]:
@@ -50,6 +52,9 @@ def hear(acoustics: Acoustics, utterances: Iterable[Utterance]) -> Iterator[Hear
         AudioError: a recording cannot be read; a smaller set would have another score.
     """
     for utterance in utterances:
+        if isinstance(acoustics, TorchAcoustics) and utterance.audio.suffix == FRAMES:
+            yield HeardUtterance(utterance, acoustics.of_utterance(utterance), None)
+            continue
         recording = read_utterance(utterance, acoustics.sample_rate_hz)
         yield HeardUtterance(
             utterance,

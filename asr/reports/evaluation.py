@@ -35,7 +35,7 @@ class JudgedUtterance:
     """An utterance with what is known about its sound and its words."""
 
     utterance: Utterance
-    quality: SoundQuality
+    quality: SoundQuality | None  # None: there is no sound, but frames that others computed
     range_db: float  # from its quiet to its loud frames: little where there is noise
     confidences: tuple[float, ...] = ()  # 0..1, of each word of the hypothesis; () if unknown
 
@@ -142,12 +142,18 @@ class _Grouping:
 def _groupings(system: System, items: Sequence[JudgedUtterance]) -> list[_Grouping]:
     speakers = [scored.speaker or "?" for scored in system.utterances]
     lengths = [breakdown.length_class(scored.score.word.words) for scored in system.utterances]
-    noise = [_noise_class(item.range_db) for item in items]
-    bands = [_band_class(item.quality) for item in items]
-    clipping = [_clipping_class(item.quality) for item in items]
-    return [
+    found = [
         _Grouping("Speaker", "? is an unknown speaker.", speakers, str),
         _Grouping("Length", "Words of the reference.", lengths, _leading),
+    ]
+    qualities = [item.quality for item in items if item.quality]
+    if len(qualities) < len(items):
+        return found
+    noise = [_noise_class(item.range_db) for item in items]
+    bands = [_band_class(quality) for quality in qualities]
+    clipping = [_clipping_class(quality) for quality in qualities]
+    return [
+        *found,
         _Grouping("Level range", _RANGE, noise, _leading),
         _Grouping("Band", _BAND, bands, str),
         _Grouping("Clipping", "Share of samples at full scale.", clipping, _CLIPPING.index),
@@ -208,7 +214,7 @@ def _utterances(
     return {
         "id": [one.id for one in scored],
         "speaker": [one.speaker for one in scored],
-        "audio": [audio_url(item.utterance.audio, path) for item in items],
+        "audio": [item.quality and audio_url(item.utterance.audio, path) for item in items],
         "start": [item.utterance.start for item in items],
         "duration": [item.utterance.duration for item in items],
         "range_db": np.array([item.range_db for item in items], np.float32),

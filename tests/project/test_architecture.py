@@ -15,7 +15,7 @@ PACKAGE = ROOT / "asr"
 LAYERS = [
     "errors _atomic _folders _install _lock _progress _streams _numba _onnxruntime _json _regular "
     "_threads",
-    "config text manifest media audio scoring formats channels corpora reports",
+    "config text manifest sequences media audio scoring formats channels corpora reports",
     "features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode readable",
     "export inference segmentation options recognize evaluation training train objective "

@@ -54,7 +54,7 @@ def test_smoke_log_falls_and_is_whole(smoke: Path):
 
 
 @pytest.mark.parametrize(
-    "recipe", ["smoke", "fsdd", "librispeech", "english", "speaker", "readable"]
+    "recipe", ["smoke", "fsdd", "librispeech", "english", "speaker", "readable", "memory"]
 )
 def test_stages_can_all_be_left_out(recipe: str, tmp_path: Path):
     needed = ("FSDD", "LIBRISPEECH", "TEXT", "CMUDICT", "TRAIN", "VALID", "TEST")

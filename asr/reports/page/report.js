@@ -216,7 +216,7 @@ const table = new SortedTable({
   below: aligned,
   sort: { column: 5, direction: "descending" },
   columns: [
-    { title: "Sound", value: (row) => row.place, text: (row) => playButton(row.sound) },
+    { title: "Sound", value: (row) => row.place, text: (row) => (row.sound.url ? playButton(row.sound) : "–") },
     { title: "Utterance", value: (row) => row.id, text: (row) => row.id },
     { title: "Speaker", wide: true, value: (row) => row.speaker, text: (row) => row.speaker },
     { title: "Seconds", wide: true, number: true, value: (row) => row.duration, text: (row) => row.duration.toFixed(1) },
@@ -224,7 +224,7 @@ const table = new SortedTable({
     { title: "Errors", number: true, value: (row) => row.errors, text: (row) => String(row.errors) },
     { title: "% WER", number: true, value: (row) => row.rate, text: (row) => (row.rate === Infinity ? "∞" : percent(row.rate, 1)) },
     { title: "Confidence", number: true, wide: true, first: "ascending", value: (row) => row.confidence, text: (row) => (row.confidence >= 0 ? row.confidence.toFixed(2) : "–") },
-    { title: "Level range, dB", number: true, wide: true, first: "ascending", value: (row) => row.range_db, text: (row) => row.range_db.toFixed(0) },
+    { title: "Level range, dB", number: true, wide: true, first: "ascending", value: (row) => row.range_db, text: (row) => (Number.isNaN(row.range_db) ? "–" : row.range_db.toFixed(0)) },
     ...(data.other ? [{ title: "More than other", number: true, value: (row) => row.errors - row.otherErrors, text: (row) => `${row.errors - row.otherErrors}` }] : []),
   ],
 });
