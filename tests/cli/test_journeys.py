@@ -183,6 +183,13 @@ def test_adaptation_keeps_the_language_model_and_the_better_model(
     assert tried["train"]["epochs"] == 1  # the work of this run, not of the one before
 
 
+def test_usage_of_adapt_names_the_model_once(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["adapt", "--help"])
+    usage = "usage: asr-adapt [MODEL] MANIFEST --out NEW [option ...] [section.key=value ...]\n\n"
+    assert capsys.readouterr().out.startswith(usage)
+
+
 def test_what_adaptation_refuses(
     english: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
