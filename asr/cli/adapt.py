@@ -34,7 +34,11 @@ LEFT_BEHIND = ("last", "events.out.*", LOCK, WORK)  # they only serve to resume 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = CommandParser("asr-adapt", description=__doc__)
+    parser = CommandParser(
+        "asr-adapt",
+        usage="asr-adapt [MODEL] MANIFEST --out NEW [option ...] [section.key=value ...]",
+        description=__doc__,
+    )
     parser.add_argument(
         "given",
         nargs="+",

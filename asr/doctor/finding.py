@@ -137,12 +137,13 @@ KINDS = {
     "shared-transcripts": Kind(
         "warning",
         "utterances have texts that training has seen",
-        "split by text: the figures will be too good",
+        "give each set sentences of its own (asr-prepare for each set, without --split), as the "
+        "figures will be too good",
     ),
     "same-prompts": Kind(
         "note",
         "utterances have texts of the training set, whose texts repeat by nature",
-        "fine for a fixed set of words; else split by text",
+        "fine for a fixed set of words; else give each set sentences of its own",
     ),
     # the machine and the model
     "nothing-to-train": Kind(

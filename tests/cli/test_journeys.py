@@ -229,6 +229,13 @@ def test_adaptation_goes_on_after_a_stop_and_says_what_is_not_handed_on(
     assert sorted(set(epochs)) == [*range(1, 13)]
 
 
+def test_usage_of_adapt_names_the_model_once(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["adapt", "--help"])
+    usage = "usage: asr-adapt [MODEL] MANIFEST --out NEW [option ...] [section.key=value ...]\n\n"
+    assert capsys.readouterr().out.startswith(usage)
+
+
 def test_what_adaptation_refuses(
     english: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -209,6 +209,8 @@ def test_faults_between_sets_are_named_and_nothing_else(tmp_path, train, diagnos
     assert shown["shared-audio"].startswith("v1: ")
     assert "'Ж' (U+0416)" in shown["unknown-symbols"]
     assert "as t3" in shown["shared-transcripts"]
+    remedies = {f["kind"]: f["remedy"] for f in report["findings"]}
+    assert "asr-prepare for each set, without --split" in remedies["shared-transcripts"]
 
 
 def test_faultless_sets_leave_it_calm(tmp_path, train, diagnose):
