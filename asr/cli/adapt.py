@@ -84,7 +84,7 @@ def _adapt(
 
     exp = work / "exp"
     sets = ["--train", str(work / "train.jsonl"), "--valid", str(work / "valid.jsonl")]
-    words = ["--init", str(base), *sets, "--out", str(exp), *overrides]
+    words = ["--init", str(base), *sets, "--out", str(exp), "--no-advice", *overrides]
     status = train.main([*words, *(["--resume"] if arguments.resume else [])])
     if status:
         return status

@@ -52,6 +52,9 @@ def parser() -> argparse.ArgumentParser:
         "(default: as the manifest says, or else the model of --init, or English)",
     )
     parser.add_argument(
+        "--no-advice", action="store_true", help="do not say at the end what to do next"
+    )
+    parser.add_argument(
         "--init",
         type=Path,
         metavar="MODEL",
@@ -228,6 +231,7 @@ class TrainingData:
     sources: "Mapping[str, Source]"  # by option, for `check_sources`
     knowledge: LanguageModels = field(default_factory=LanguageModels)  # files to decode with
     hands_on: bool = True  # whether the model to begin with is of the same language
+    advises: bool = True  # whether to say at the end what to do next
 
     @property
     def words_tokens(self) -> Vocabulary:
@@ -272,7 +276,16 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
     examples, left_out = trainable(examples, config)
     valid_examples = make_examples(valid_set, normalizer, vocabulary, spoken)
     return TrainingData(
-        examples, left_out, valid_examples, vocabulary, spoken, init, sources, knowledge, kept
+        train=examples,
+        left_out=left_out,
+        valid=valid_examples,
+        vocabulary=vocabulary,
+        pronunciations=spoken,
+        init=init,
+        sources=sources,
+        knowledge=knowledge,
+        hands_on=kept,
+        advises=not arguments.no_advice,
     )
 
 
@@ -369,7 +382,8 @@ def train(
     )
     if status == 0 and group.rank == 0:
         with_lm = included_lm(folder) is not None
-        for line in closing_lines(folder, with_lm=with_lm, with_phones=bool(spoken), hours=hours):
+        lines = closing_lines(folder, with_lm=with_lm, with_phones=bool(spoken), hours=hours)
+        for line in lines if material.advises else lines[:1]:
             say(line)
     return status
 

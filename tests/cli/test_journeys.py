@@ -159,6 +159,8 @@ def test_adaptation_keeps_the_language_model_and_the_better_model(
     before, after, verdict = captured.out.splitlines()[-3:]
     assert before.startswith("before %WER ") and after.startswith("after  %WER ")
     assert verdict == f"{new} is the new model"
+    assert "done: best epoch" in captured.err
+    assert "would help most next" not in captured.err  # advice for training from nothing
     assert float(after.split()[2]) < 10 < float(before.split()[2])
     assert "split by recording: " in captured.err
     assert (new / "lm.bin").read_bytes() == (english / "exp/lm.bin").read_bytes()
