@@ -521,3 +521,20 @@ def test_a_graph_that_cannot_be_run_prints_nothing(bundle: Path, capfd: pytest.C
     rewrite(bundle, named.replace(b"xyz", b"x\xfdz").replace(b"weights", b"another", 1))
     assert "cannot be run" in refusal(bundle)
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "model.onnx", "tokens.txt", "decoder.json"])
+def test_a_file_of_holes_is_refused_at_once(bundle: Path, name: str):
+    os.truncate(bundle / name, 100 * 10**9)  # it takes no room on the disk
+    message = refusal(bundle)
+    assert f"{bundle / name}: cannot be read" in message
+    assert "more than 16777216 bytes" in message or "at most 2147483647 are read" in message
+
+
+def test_a_language_model_may_be_larger(bundle: Path):
+    index = json.loads((bundle / "bundle.json").read_text())
+    change_index(bundle, files=index["files"] | {"lm.bin": "0"})
+    (bundle / "lm.bin").touch()
+    os.truncate(bundle / "lm.bin", 2**33 + 1)
+    assert "at most 8589934592 are read" in refusal(bundle)
+    assert "give it with --lm" in refusal(bundle)
