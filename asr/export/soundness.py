@@ -144,8 +144,9 @@ def errors_of(model: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        reason = " ".join(str(error).split())  # those of onnxruntime have several lines
         raise CheckpointError(
-            f"{model}: cannot be run ({error}); copy the model again, or make it again"
+            f"{model}: cannot be run ({reason}); copy the model again, or make it again"
         ) from error
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -538,3 +539,45 @@ def test_a_language_model_may_be_larger(bundle: Path):
     os.truncate(bundle / "lm.bin", 2**33 + 1)
     assert "at most 8589934592 are read" in refusal(bundle)
     assert "give it with --lm" in refusal(bundle)
+
+
+HUGE = np.array([25 * 10**9])  # numbers: 100 GB
+ONE = np.ones(1, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs", "attributes"),
+    [
+        ("ConstantOfShape", [HUGE], {}),
+        ("Expand", [ONE, HUGE], {}),
+        ("Range", [np.array(0), HUGE[0], np.array(1)], {}),
+        ("Tile", [ONE, HUGE], {}),
+        ("Tile", ["waveforms", np.array([1, 10**8])], {}),
+        ("Pad", [ONE, np.array([0, HUGE[0]])], {}),
+        ("Add", [np.ones((40_000, 1), np.float32), np.ones((1, 40_000), np.float32)], {}),
+        ("Gather", [np.ones((1, 50_000), np.float32), np.zeros(50_000, np.int64)], {}),
+        ("Conv", [np.ones((1, 1, 9), np.float32), np.ones((1, 1, 1), np.float32)], {"pads": HUGE}),
+        ("Concat", ["waveforms"] * 200_000, {"axis": 1}),
+    ],
+)
+def test_a_small_graph_that_makes_tensors_without_bound(
+    bundle: Path, operator: str, inputs: list, attributes: dict
+):
+    """Each operator is one that asr-export writes; the sizes are not."""
+    if "pads" in attributes:
+        attributes = {"pads": [int(attributes["pads"][0])] * 2}
+    constants, names = [], []
+    for number, value in enumerate(inputs):
+        names.append(value if isinstance(value, str) else f"c{number}")
+        if not isinstance(value, str):
+            tensor = numpy_helper.from_array(np.asarray(value), names[-1])
+            constants.append(helper.make_node("Constant", [], [names[-1]], value=tensor))
+    large = helper.make_node(operator, names, ["large"], **attributes)
+    rewrite(
+        bundle, graph_of(*constants, large, helper.make_node("ReduceSum", ["large"], ["log_probs"]))
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    message = refusal(bundle)
+    assert f"{bundle / 'model.onnx'}: cannot be run" in message
+    assert "\n" not in message
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KB
