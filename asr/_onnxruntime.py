@@ -18,13 +18,19 @@ import onnxruntime
 
 onnxruntime.disable_telemetry_events()  # for releases that read no variable, such as on Windows
 
-__all__ = ["onnxruntime", "open_session"]
+__all__ = ["FOLDS_ANY", "onnxruntime", "open_session"]
 
+# Releases before 1.27 compute constants of any size while they load a graph, in any memory.
+FOLDS_ANY = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 27)
 _MOST_MEMORY = 2**32  # bytes of all tensors; half an hour at once takes the English model 3 GB
 
 
-def open_session(graph: bytes) -> onnxruntime.InferenceSession:
+def open_session(graph: bytes, *, as_written: bool = False) -> onnxruntime.InferenceSession:
     """Prepare a graph to be run on the CPU, in one thread and in _MOST_MEMORY.
+
+    Args:
+        graph: an ONNX model.
+        as_written: whether nothing is computed now, and no two nodes become one.
 
     Raises:
         Exception: of many kinds, of no common class, if it cannot be run.
@@ -33,6 +39,8 @@ def open_session(graph: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.use_env_allocators", "1")  # of _limit_memory
     options.intra_op_num_threads = 1
+    if as_written:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4  # errors come as exceptions; nothing else is printed
     with contextlib.redirect_stdout(io.StringIO()):  # it prints errors there
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

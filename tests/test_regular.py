@@ -48,17 +48,9 @@ def test_a_file_has_a_size_that_may_be_read(tmp_path: Path):
 
 
 def test_no_loader_reads_a_file_of_holes(tmp_path: Path):
-    names = [
-        "model.safetensors",
-        "trigram.safetensors",
-        "config.json",
-        "calibration.json",
-        "decoder.json",
-        "lexicon.npz",
-        "lstm.npz",
-        "lm.bin",
-        "tagger.npz",
-    ]
+    names = [f"{name}.safetensors" for name in ("model", "trigram")]
+    names += [f"{name}.json" for name in ("config", "calibration", "decoder")]
+    names += ["lexicon.npz", "lstm.npz", "lm.bin", "tagger.npz"]
     for name in names:
         (tmp_path / name).touch()
         os.truncate(tmp_path / name, HUGE)
