@@ -154,6 +154,25 @@ def errors_of(model: Path) -> Iterator[None]:
         ) from error
 
 
+def check_described(
+    session: "onnxruntime.InferenceSession", index: Path, rate_hz: int, frame_shift_ms: float
+) -> None:
+    """Compare the rate and frame shift in an index with those that asr-export gave the graph.
+
+    Graphs of older versions of asr-export have none.
+
+    Raises:
+        CheckpointError: they differ.
+    """
+    found = session.get_modelmeta().custom_metadata_map
+    for key, given in (("sample_rate_hz", rate_hz), ("frame_shift_ms", frame_shift_ms)):
+        if found.get(key, str(given)) != str(given):
+            raise CheckpointError(
+                f"{index}: {key} is {given}, but the graph was made for {found[key][:20]!r}; "
+                "copy the bundle again, or make it again with asr-export"
+            )
+
+
 def checked_log_probs(found: object, num_frames: int, num_tokens: int) -> NDArray[np.float32]:
     """Return what a model gave for a recording if it is log-probabilities (T', V).
 

@@ -476,6 +476,39 @@ def test_rate_and_frame_shift_are_those_of_the_graph(bundle: Path, changes: dict
     assert "frames where its rate and frame shift make" in refusal(bundle)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"sample_rate_hz": 8000, "frame_shift_ms": 60.0},
+            "sample_rate_hz is 8000, but the graph was made for '16000'",
+        ),
+        (
+            {"sample_rate_hz": 48_000, "frame_shift_ms": 10.0},
+            "sample_rate_hz is 48000, but the graph was made for '16000'",
+        ),
+        ({"frame_shift_ms": 30.0001}, "frame_shift_ms is 30.0001, but the graph was made for '30"),
+    ],
+)
+def test_rate_and_frame_shift_that_are_wrong_together(bundle: Path, changes: dict, expected: str):
+    """No number of frames tells: their product is right."""
+    change_index(bundle, **changes)
+    message = refusal(bundle)
+    assert message.startswith(f"{bundle / 'bundle.json'}: {expected}")
+    assert "copy the bundle again" in message
+
+
+def test_properties_of_a_graph_outlive_8_bits_and_may_be_missing(bundle: Path, graph: bytes):
+    described = {"sample_rate_hz": "16000", "frame_shift_ms": "30.0"}
+    eight = onnx.load_from_string(quantized(graph, "lstm"))
+    found = {entry.key: entry.value for entry in eight.metadata_props}
+    assert described.items() <= found.items()
+    older = onnx.load_from_string(graph)
+    del older.metadata_props[:]
+    rewrite(bundle, older.SerializeToString())
+    open_acoustics(bundle)
+
+
 def test_an_experiment_of_nan_gives_an_error_and_no_text(experiment: Path, model: AcousticModel):
     tensors = {n: torch.full_like(w, torch.nan) for n, w in model.named_parameters()}
     save_checkpoint(experiment / "best", Checkpoint({"model": tensors}, {}))
