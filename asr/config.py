@@ -6,6 +6,7 @@ unknown section or key is an error that names the nearest known one.
 
 import difflib
 import math
+import sys
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -358,7 +359,7 @@ def _coerce(key: str, value: Any, wanted: Any) -> Any:
         if isinstance(value, list | tuple):
             return tuple(_coerce(key, item, typing.get_args(wanted)[0]) for item in value)
     elif kind is float:
-        if type(value) in (int, float) and math.isfinite(value):
+        if type(value) in (int, float) and abs(value) <= sys.float_info.max:
             return float(value)
     elif type(value) is kind:
         return value
