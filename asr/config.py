@@ -399,4 +399,5 @@ def _limit(section: Any, low: float, high: float, *keys: str) -> None:
         for value in given if isinstance(given, tuple) else (given,):
             if not low <= value <= high:
                 name = f"{type(section).__name__.removesuffix('Config').lower()}.{key}"
-                raise ConfigError(f"{name} is {value:g}; allowed: {low:g}..{high:g}")
+                shown = f"{value:g}" if abs(value) < sys.float_info.max else str(value)
+                raise ConfigError(f"{name} is {shown}; allowed: {low:g}..{high:g}")
