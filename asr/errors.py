@@ -4,7 +4,7 @@ Each message names the file or key, the value found there, and the remedy. Comma
 message on one line and leave with `exit_status`; a traceback always means a bug in asr.
 """
 
-_LONGEST = 10_000  # characters of a message; a path alone may have 4,096
+_LONGEST = 20_000  # characters of a message; a path that is too long is named, too
 
 
 class AsrError(Exception):
