@@ -6,6 +6,7 @@ A pipe without a writer lets nobody who opens it go on, and a device such as /de
 import errno
 import os
 import stat
+import sys
 from io import BufferedReader
 from pathlib import Path
 
@@ -13,16 +14,25 @@ _NO_WAITING = getattr(os, "O_NONBLOCK", 0)  # Windows has none, and no pipes amo
 _BINARY = getattr(os, "O_BINARY", 0)  # of Windows
 
 
-def open_regular(path: Path) -> BufferedReader:
+def open_regular(path: Path, most_bytes: int = sys.maxsize) -> BufferedReader:
     """Open a regular file, or a link to one, for reading.
 
+    Args:
+        path: the file.
+        most_bytes: how large it may be. A file of holes takes no room on a disk, whatever its size,
+            but fills the memory of whoever reads it.
+
     Raises:
-        OSError: it cannot be opened, or is a folder, pipe, socket or device.
+        OSError: it cannot be opened, is larger, or is a folder, pipe, socket or device.
     """
     _check(path, path.stat())  # before it is opened, which already moves some devices
     file = os.fdopen(os.open(path, os.O_RDONLY | _BINARY | _NO_WAITING), "rb")
     try:
-        _check(path, os.fstat(file.fileno()))
+        found = os.fstat(file.fileno())
+        _check(path, found)
+        if found.st_size > most_bytes:
+            what = f"has {found.st_size} bytes; at most {most_bytes} are read"
+            raise OSError(errno.EFBIG, what, str(path))
     except OSError:
         file.close()
         raise

@@ -33,6 +33,7 @@ from asr.text import PHONES, TOKENS, Vocabulary
 
 M = TypeVar("M", bound=torch.nn.Module)
 
+_MOST_TENSORS = 2**33  # bytes of a file: Adam's two numbers for each of a billion weights
 INDEX = "checkpoint.json"
 PREVIOUS = "previous.json"
 
@@ -139,14 +140,17 @@ def _read_tensors(folder: Path, name: str, digest: str) -> dict[str, Tensor]:
     """Read a tensor file and verify its sha256."""
     path = folder / name
     try:
-        with open_regular(path) as file:
-            data = file.read()
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        raise CheckpointError(f"{path}: cannot be read ({error})") from error
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise CheckpointError(f"{path}: damaged, its sha256 is not the one that the index gives")
-    try:
-        tensors: dict[str, Tensor] = safetensors.torch.load(data)
+        with open_regular(path, _MOST_TENSORS) as file:
+            # First, since it takes no memory: a damaged file may have any size.
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise CheckpointError(
+                    f"{path}: damaged, its sha256 is not the one that the index gives"
+                )
+            file.seek(0)
+            tensors: dict[str, Tensor] = safetensors.torch.load(file.read())
+    except (OSError, ValueError, MemoryError) as error:  # ValueError: no file can have this name
+        reason = str(error) or "too large for the memory"
+        raise CheckpointError(f"{path}: cannot be read ({reason}); copy it again") from error
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
     return tensors
@@ -333,9 +337,7 @@ def load_trigram(folder: Path, size: int) -> Tensor | None:
     if not path.exists():
         return None
     try:
-        if path.stat().st_size > 8 * size**3 + _MOST_HEADER:
-            raise ValueError(f"it has {path.stat().st_size} bytes, for {size} tokens")
-        with open_regular(path) as file:
+        with open_regular(path, 8 * size**3 + _MOST_HEADER) as file:
             trigram: Tensor = safetensors.torch.load(file.read())["trigram"]
         if trigram.shape != (size, size, size) or not trigram.is_floating_point():
             raise ValueError(f"its shape is {tuple(trigram.shape)}, for {size} tokens")

@@ -6,6 +6,7 @@ unknown section or key is an error that names the nearest known one.
 
 import difflib
 import math
+import sys
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -373,7 +374,7 @@ def _coerce(key: str, value: Any, wanted: Any) -> Any:
         if isinstance(value, list | tuple):
             return tuple(_coerce(key, item, typing.get_args(wanted)[0]) for item in value)
     elif kind is float:
-        if type(value) in (int, float) and math.isfinite(value):
+        if type(value) in (int, float) and abs(value) <= sys.float_info.max:
             return float(value)
     elif type(value) is kind:
         return value
@@ -413,4 +414,5 @@ def _limit(section: Any, low: float, high: float, *keys: str) -> None:
         for value in given if isinstance(given, tuple) else (given,):
             if not low <= value <= high:
                 name = f"{type(section).__name__.removesuffix('Config').lower()}.{key}"
-                raise ConfigError(f"{name} is {value:g}; allowed: {low:g}..{high:g}")
+                shown = f"{value:g}" if abs(value) < sys.float_info.max else str(value)
+                raise ConfigError(f"{name} is {shown}; allowed: {low:g}..{high:g}")

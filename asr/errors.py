@@ -4,11 +4,19 @@ Each message names the file or key, the value found there, and the remedy. Comma
 message on one line and leave with `exit_status`; a traceback always means a bug in asr.
 """
 
+_LONGEST = 20_000  # characters of a message; a path that is too long is named, too
+
 
 class AsrError(Exception):
     """Base of all errors caused by input or configuration."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        """Return the message; one that quotes megabytes of a file loses its middle."""
+        text = super().__str__()
+        half = _LONGEST // 2
+        return text if len(text) <= _LONGEST else f"{text[:half]} ... {text[-half:]}"
 
 
 class ConfigError(AsrError):

@@ -15,6 +15,7 @@ from asr.export import (
     GRAPH,
     INDEX,
     Bundle,
+    check_described,
     checked_log_probs,
     errors_of,
     is_bundle,
@@ -72,6 +73,8 @@ class OnnxAcoustics:
         shift = _frame_samples(self)
         for samples in (3 * shift - 1, 3 * shift):  # no graph of another frame shift fits both
             self.log_probs(np.zeros(samples, np.float32))
+        described = (self.sample_rate_hz, self.frame_shift_ms)
+        check_described(self._session, folder / INDEX, *described)  # both may be wrong together
 
     @classmethod
     def load(cls, folder: Path, *, phones: bool = False) -> "OnnxAcoustics":

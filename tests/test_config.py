@@ -91,6 +91,8 @@ def test_override_wins_over_the_file_and_the_last_over_the_first(tmp_path: Path)
         ("train.epochs=true", "it must be of type int"),
         ("train.learning_rate=inf", "it must be of type finite float"),
         ("model.forget_bias=nan", "it must be of type finite float"),
+        ("data.workers=1" + "0" * 400, "workers is 1000"),
+        ("model.forget_bias=1" + "0" * 400, "it must be of type finite float"),
         ("train.learning_rate=true", "it must be of type finite float"),
         ("model.layer_norm=1", "it must be of type bool"),
         ("text.keep=5", "it must be of type str"),

@@ -141,11 +141,14 @@ def _check_loadable(copied: Mapping[str, Path]) -> None:
     """Load the files that a decoder reads: a damaged one is refused before anything is written."""
     from asr.lexicon import LEXICON, Pronunciations
     from asr.lm import LstmArrays, read_binary
+    from asr.readable import TAGGER, Tagger
 
     if LM in copied:
         read_binary(copied[LM])  # refuses a model in ARPA, too
     if LSTM in copied:
         LstmArrays.load(copied[LSTM])
+    if TAGGER in copied:
+        Tagger.load(copied[TAGGER])
     if LEXICON in copied:
         Pronunciations.load(copied[LEXICON].parent)
 

@@ -11,7 +11,6 @@ Shapes: W words of the best hypothesis, T frames, V tokens. Logarithms are natur
 """
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -136,6 +135,9 @@ def _surprises(
     return nats / [end - begin for begin, end in best.spans]
 
 
+_LARGEST_WEIGHT = 1e6  # of a calibration; fits give less than 100
+
+
 @dataclass(frozen=True)
 class Calibration:
     """A logistic function from the features of a word to the probability that it is right.
@@ -195,9 +197,10 @@ class Calibration:
         if not isinstance(weights, dict) or weights.keys() != names:
             raise CheckpointError(f"calibration is {weights!r}; its keys must be {sorted(names)}")
         for name, value in weights.items():
-            numeric = type(value) in (int, float) and math.isfinite(value)
+            numeric = type(value) in (int, float) and abs(value) <= _LARGEST_WEIGHT
             if not numeric or (name == "posterior" and value < 0):
-                allowed = "a number >= 0" if name == "posterior" else "a number"
+                kind = "a number >= 0" if name == "posterior" else "a number"
+                allowed = f"{kind}, at most {_LARGEST_WEIGHT:g} from 0"
                 raise CheckpointError(f"calibration.{name} is {value!r}; it must be {allowed}")
         return cls(**weights)
 
@@ -215,6 +218,8 @@ def load_calibration(model: Path) -> Calibration | None:
         return Calibration.from_dict(read_json(path))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}; copy the model again") from error
 
 
 def save_calibration(model: Path, calibration: Calibration) -> None:

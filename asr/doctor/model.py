@@ -12,13 +12,15 @@ from asr.inference import open_acoustics
 from asr.lexicon import LEXICON, Pronunciations
 from asr.lm import LstmArrays, read_binary
 from asr.options import DecodingOptions
+from asr.readable import TAGGER, Tagger
 from asr.text import PHONES
 
 NOISE_S = 1.0
+TRIGRAM = "trigram.safetensors"  # of asr.checkpoint, which needs torch
 
 
 def examine_model(folder: Path) -> list[Finding]:
-    """Load every file of a bundle or an experiment that recognition may read; run the network.
+    """Load every file of a bundle or an experiment that may be read; run the network.
 
     Returns:
         A finding for each fault. What cannot be loaded alone is not loaded with the others.
@@ -31,6 +33,8 @@ def examine_model(folder: Path) -> list[Finding]:
     checks += [_check_lm] if (folder / LM).exists() else []
     checks += [_check_lstm] if (folder / LSTM).exists() else []
     checks += [Pronunciations.load] if (folder / LEXICON).exists() else []
+    checks += [_check_tagger] if (folder / TAGGER).exists() else []
+    checks += [_check_trigram] if (folder / TRIGRAM).exists() else []
     faults = _faults(folder, checks) or _faults(folder, [_check_together])
     return [
         Finding(kind="damaged-model", dataset="model", count=1, total=0, why=fault)
@@ -78,6 +82,20 @@ def _check_lm(folder: Path) -> None:
 
 def _check_lstm(folder: Path) -> None:
     LstmArrays.load(folder / LSTM)
+
+
+def _check_tagger(folder: Path) -> None:
+    Tagger.load(folder / TAGGER)
+
+
+def _check_trigram(folder: Path) -> None:
+    """Load the denominator language model, which only training reads; without torch, nothing."""
+    try:
+        from asr.checkpoint import load_experiment, load_phones, load_trigram
+    except ModuleNotFoundError:
+        return
+    tokens = load_phones(folder) or load_experiment(folder)[1]
+    load_trigram(folder, len(tokens))
 
 
 def _check_together(folder: Path) -> None:

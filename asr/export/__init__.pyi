@@ -12,6 +12,7 @@ from .bundle import (
 )
 from .graph import export_graph as export_graph, quantized as quantized
 from .soundness import (
+    check_described as check_described,
     check_graph as check_graph,
     checked_log_probs as checked_log_probs,
     errors_of as errors_of,

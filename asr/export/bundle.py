@@ -44,6 +44,7 @@ COPIED = (*FILES[1:], CARD, SPEAKERS)  # from an experiment folder, where they h
 FORMAT = 1
 _CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder
 _MOST_GRAPH = 2**31 - 1  # bytes, of the format of ONNX files
+_MOST_LM = 2**33  # bytes, for some 500 million n-grams
 _AGAIN = "copy the bundle again, or make it again with asr-export"
 
 
@@ -207,11 +208,8 @@ def _check_inside(folder: Path, path: Path) -> None:
 
 
 def _graph(path: Path) -> bytes:
-    with open_regular(path) as file:
-        content = file.read(_MOST_GRAPH + 1)
-    if len(content) > _MOST_GRAPH:
-        raise ValueError(f"{path.name} has more than {_MOST_GRAPH} bytes")
-    return content
+    with open_regular(path, _MOST_GRAPH) as file:
+        return file.read()
 
 
 def _check_file(path: Path, digest: object) -> None:
@@ -222,11 +220,18 @@ def _check_file(path: Path, digest: object) -> None:
     try:
         found = _digest(path)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from error
+        hint = "; or leave it out, and give it with --lm" if path.name == LM else ""
+        reason = f"{path}: cannot be read ({error.strerror}); {_AGAIN}{hint}"
+        raise CheckpointError(reason) from error
     if found != digest:
         raise CheckpointError(f"{path}: its sha256 is not the one in {INDEX}; {_AGAIN}")
 
 
 def _digest(path: Path) -> str:
-    with open_regular(path) as file:
+    """Return the sha256 of a file of a bundle, or of an experiment's index.
+
+    Raises:
+        OSError: it cannot be read, or is larger than a bundle may hold.
+    """
+    with open_regular(path, _MOST_LM if path.name == LM else _MOST_GRAPH) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -134,7 +134,24 @@ def export_graph(
                 "num_frames": {0: "N"},
             },
         )
-        return Path(folder, "model.onnx").read_bytes()
+        return _described(Path(folder, "model.onnx").read_bytes(), model)
+
+
+def _described(graph: bytes, model: AcousticModel) -> bytes:
+    """Return a graph with the rate and frame shift of its model among its properties.
+
+    The numbers of samples and frames give only the product of both.
+    """
+    import onnx
+
+    proto = onnx.load_from_string(graph)
+    described = {
+        "sample_rate_hz": str(model.config.features.sample_rate_hz),
+        "frame_shift_ms": str(float(model.frame_shift_ms)),
+    }
+    onnx.helper.set_model_props(proto, described)
+    content: bytes = proto.SerializeToString()
+    return content
 
 
 def quantized(graph: bytes, cell: str) -> bytes:

@@ -65,8 +65,12 @@ def open_graph(graph: bytes) -> "onnxruntime.InferenceSession":
         Exception: of many kinds, of no common class, if it cannot be run.
     """
     check_graph(graph)
-    from asr._onnxruntime import open_session  # late: it takes a tenth of a second
+    from asr._onnxruntime import FOLDS_ANY, open_session  # late: it takes a tenth of a second
 
+    if FOLDS_ANY:  # what does not depend on the recording is computed here, in limited memory
+        samples = np.zeros((1, 1000), np.float32)
+        feed = {"waveforms": samples, "num_samples": np.array([samples.size])}
+        open_session(graph, as_written=True).run(None, feed)
     return open_session(graph)
 
 
@@ -144,9 +148,29 @@ def errors_of(model: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        reason = " ".join(str(error).split())  # those of onnxruntime have several lines
         raise CheckpointError(
-            f"{model}: cannot be run ({error}); copy the model again, or make it again"
+            f"{model}: cannot be run ({reason}); copy the model again, or make it again"
         ) from error
+
+
+def check_described(
+    session: "onnxruntime.InferenceSession", index: Path, rate_hz: int, frame_shift_ms: float
+) -> None:
+    """Compare the rate and frame shift in an index with those that asr-export gave the graph.
+
+    Graphs of older versions of asr-export have none.
+
+    Raises:
+        CheckpointError: they differ.
+    """
+    found = session.get_modelmeta().custom_metadata_map
+    for key, given in (("sample_rate_hz", rate_hz), ("frame_shift_ms", frame_shift_ms)):
+        if found.get(key, str(given)) != str(given):
+            raise CheckpointError(
+                f"{index}: {key} is {given}, but the graph was made for {found[key][:20]!r}; "
+                "copy the bundle again, or make it again with asr-export"
+            )
 
 
 def checked_log_probs(found: object, num_frames: int, num_tokens: int) -> NDArray[np.float32]:

@@ -62,8 +62,8 @@ class Pronunciations:
         phones = Vocabulary.load(folder / PHONES, "word")
         path = folder / LEXICON
         try:
-            with open_regular(path) as file:
-                return cls(phones, _unpacked(file.read(_MOST_BYTES), len(phones)))
+            with open_regular(path, _MOST_BYTES) as file:
+                return cls(phones, _unpacked(file.read(), len(phones)))
         except Exception as error:  # a damaged archive raises many kinds, of no common class
             raise DecoderError(
                 f"{path}: not a lexicon of a model ({error}); copy the model again"

@@ -26,6 +26,8 @@ from asr.lm.weights import Floats, cell_step, check_weights, packed_weights, unp
 if TYPE_CHECKING:
     from asr.lm.neural import LstmLanguageModel
 
+_MOST_BYTES = 2**30  # of the file: a billion weights
+
 
 @dataclass(frozen=True, eq=False)
 class LstmArrays:
@@ -47,7 +49,7 @@ class LstmArrays:
 
             return cls.of(*load_lstm(path))
         try:
-            with open_regular(path) as file:
+            with open_regular(path, _MOST_BYTES) as file:
                 content = file.read()
             arrays = cls._unpacked(read_npz(content, len(content)))  # `save` does not pack
             check_weights(arrays.weights, arrays._shapes())

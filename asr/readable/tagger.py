@@ -73,7 +73,8 @@ class Tagger:
             CheckpointError: the file cannot be read, or is damaged, or is another file.
         """
         try:
-            return cls._parsed(_content(path))
+            with open_regular(path, _MOST_BYTES) as file:
+                return cls._parsed(file.read())
         except OSError as error:
             reason = error.strerror
         except Exception as error:  # a damaged archive raises many kinds, of no common class
@@ -213,20 +214,6 @@ def _starts(num_words: int, length: int) -> list[int]:
     """Return the first word of each window; the last window ends with the text."""
     last = num_words - length
     return [*range(0, last, max(1, length - 2 * CONTEXT)), last]
-
-
-def _content(path: Path) -> bytes:
-    """Return the bytes of a regular file.
-
-    Raises:
-        OSError: it cannot be read, or is no file.
-        ValueError: it is larger than any tagger.
-    """
-    with open_regular(path) as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-    return content
 
 
 def _normalized(hidden: Floats) -> Floats:

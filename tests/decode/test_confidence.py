@@ -12,6 +12,7 @@ from asr.decode.beam import BeamDecoder
 from asr.decode.confidence import (
     Calibration,
     expected_calibration_error,
+    load_calibration,
     spoken_words,
     word_confidences,
     word_correctness,
@@ -211,11 +212,20 @@ def test_calibration_survives_json():
         ({"bias": "0", "posterior": 1.0, "surprise": 0.0}, "bias is '0'; it must be a number"),
         ({"bias": 0.0, "posterior": -1.0, "surprise": 0.0}, "posterior is -1.0; .* >= 0"),
         ({"bias": 0.0, "posterior": 1.0, "surprise": math.nan}, "surprise is nan"),
+        ({"bias": 10**400, "posterior": 1.0, "surprise": 0.0}, "bias is 1000"),  # no float holds it
+        ({"bias": 1e308, "posterior": 1.0, "surprise": 0.0}, r"at most 1e\+06 from 0"),
     ],
 )
 def test_a_damaged_calibration(weights, message):
     with pytest.raises(CheckpointError, match=message):
         Calibration.from_dict(weights)
+
+
+def test_a_damaged_calibration_is_named(tmp_path):
+    path = tmp_path / "calibration.json"
+    path.write_text('{"bias": 0.0, "posterior": 1' + "0" * 400 + ', "surprise": 0.0}')
+    with pytest.raises(CheckpointError, match=f"^{path}: calibration.posterior is 10.* copy the"):
+        load_calibration(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,8 @@ def test_a_sound_model_has_no_findings(smoke: Path, capsys):
         ("lm.bin", b"x", "lm.bin: not a binary model"),
         ("lstm.npz", b"x", "lstm.npz: not an LSTM"),
         ("lexicon.npz", b"x", "lexicon.npz: "),
+        ("tagger.npz", b"x", "tagger.npz: not a tagger"),
+        ("trigram.safetensors", b"x", "trigram.safetensors: not the trigram of this model"),
         ("calibration.json", b"[", "calibration.json: cannot be read"),
         ("decoder.json", b"[", "decoder.json: cannot be read"),
     ],

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -475,6 +476,39 @@ def test_rate_and_frame_shift_are_those_of_the_graph(bundle: Path, changes: dict
     assert "frames where its rate and frame shift make" in refusal(bundle)
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"sample_rate_hz": 8000, "frame_shift_ms": 60.0},
+            "sample_rate_hz is 8000, but the graph was made for '16000'",
+        ),
+        (
+            {"sample_rate_hz": 48_000, "frame_shift_ms": 10.0},
+            "sample_rate_hz is 48000, but the graph was made for '16000'",
+        ),
+        ({"frame_shift_ms": 30.0001}, "frame_shift_ms is 30.0001, but the graph was made for '30"),
+    ],
+)
+def test_rate_and_frame_shift_that_are_wrong_together(bundle: Path, changes: dict, expected: str):
+    """No number of frames tells: their product is right."""
+    change_index(bundle, **changes)
+    message = refusal(bundle)
+    assert message.startswith(f"{bundle / 'bundle.json'}: {expected}")
+    assert "copy the bundle again" in message
+
+
+def test_properties_of_a_graph_outlive_8_bits_and_may_be_missing(bundle: Path, graph: bytes):
+    described = {"sample_rate_hz": "16000", "frame_shift_ms": "30.0"}
+    eight = onnx.load_from_string(quantized(graph, "lstm"))
+    found = {entry.key: entry.value for entry in eight.metadata_props}
+    assert described.items() <= found.items()
+    older = onnx.load_from_string(graph)
+    del older.metadata_props[:]
+    rewrite(bundle, older.SerializeToString())
+    open_acoustics(bundle)
+
+
 def test_an_experiment_of_nan_gives_an_error_and_no_text(experiment: Path, model: AcousticModel):
     tensors = {n: torch.full_like(w, torch.nan) for n, w in model.named_parameters()}
     save_checkpoint(experiment / "best", Checkpoint({"model": tensors}, {}))
@@ -521,3 +555,62 @@ def test_a_graph_that_cannot_be_run_prints_nothing(bundle: Path, capfd: pytest.C
     rewrite(bundle, named.replace(b"xyz", b"x\xfdz").replace(b"weights", b"another", 1))
     assert "cannot be run" in refusal(bundle)
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "model.onnx", "tokens.txt", "decoder.json"])
+def test_a_file_of_holes_is_refused_at_once(bundle: Path, name: str):
+    os.truncate(bundle / name, 100 * 10**9)  # it takes no room on the disk
+    message = refusal(bundle)
+    assert f"{bundle / name}: cannot be read" in message
+    assert "more than 16777216 bytes" in message or "at most 2147483647 are read" in message
+
+
+def test_a_language_model_may_be_larger(bundle: Path):
+    index = json.loads((bundle / "bundle.json").read_text())
+    change_index(bundle, files=index["files"] | {"lm.bin": "0"})
+    (bundle / "lm.bin").touch()
+    os.truncate(bundle / "lm.bin", 2**33 + 1)
+    assert "at most 8589934592 are read" in refusal(bundle)
+    assert "give it with --lm" in refusal(bundle)
+
+
+HUGE = np.array([25 * 10**9])  # numbers: 100 GB
+ONE = np.ones(1, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs", "attributes"),
+    [
+        ("ConstantOfShape", [HUGE], {}),
+        ("Expand", [ONE, HUGE], {}),
+        ("Range", [np.array(0), HUGE[0], np.array(1)], {}),
+        ("Tile", [ONE, HUGE], {}),
+        ("Tile", ["waveforms", np.array([1, 10**8])], {}),
+        ("Pad", [ONE, np.array([0, HUGE[0]])], {}),
+        ("Add", [np.ones((40_000, 1), np.float32), np.ones((1, 40_000), np.float32)], {}),
+        ("Gather", [np.ones((1, 50_000), np.float32), np.zeros(50_000, np.int64)], {}),
+        ("Conv", [np.ones((1, 1, 9), np.float32), np.ones((1, 1, 1), np.float32)], {"pads": HUGE}),
+        ("Concat", ["waveforms"] * 200_000, {"axis": 1}),
+    ],
+)
+def test_a_small_graph_that_makes_tensors_without_bound(
+    bundle: Path, operator: str, inputs: list, attributes: dict
+):
+    """Each operator is one that asr-export writes; the sizes are not."""
+    if "pads" in attributes:
+        attributes = {"pads": [int(attributes["pads"][0])] * 2}
+    constants, names = [], []
+    for number, value in enumerate(inputs):
+        names.append(value if isinstance(value, str) else f"c{number}")
+        if not isinstance(value, str):
+            tensor = numpy_helper.from_array(np.asarray(value), names[-1])
+            constants.append(helper.make_node("Constant", [], [names[-1]], value=tensor))
+    large = helper.make_node(operator, names, ["large"], **attributes)
+    rewrite(
+        bundle, graph_of(*constants, large, helper.make_node("ReduceSum", ["large"], ["log_probs"]))
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    message = refusal(bundle)
+    assert f"{bundle / 'model.onnx'}: cannot be run" in message
+    assert "\n" not in message
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KB
