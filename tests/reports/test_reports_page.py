@@ -1,12 +1,21 @@
 """Pages: one file, data that comes back as it was, no word to the network."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from browser import browsing, find_chromium
+from folders import ROOT
 
 from asr.reports import write_page
+
+SHARED_SCRIPT = ROOT / "asr/reports/page/page.js"
+PAGE_SCRIPTS = [
+    path
+    for path in sorted(ROOT.glob("asr/*/page/*.js"))
+    if path.with_suffix(".html").exists()  # a template of write_page
+]
 
 DATA = {
     "title": "</script><b>Größe & 日本",
@@ -56,3 +65,12 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="JSON compliant"):
         write_page(tmp_path / "page.html", template, "", {"loss": float("nan")})
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("script", PAGE_SCRIPTS, ids=lambda path: path.name)
+def test_no_page_declares_a_name_that_pages_share(script: Path):
+    def names(path: Path) -> set[str]:
+        declared = r"^(?:const|let|function|class)\s+(\w+)"
+        return set(re.findall(declared, path.read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert not names(script) & names(SHARED_SCRIPT)

@@ -27,7 +27,6 @@ const LETTERS = { input_gate: "i", forget_gate: "f", output_gate: "o", cell_stat
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const clock = (seconds) => `${(data.start + seconds).toFixed(2)} s`;
-const percent = (share) => `${Math.round(100 * share)} %`;
 const shown = (token) => ({ "<blank>": "∅", " ": "␣" })[token] ?? token;
 const frameAt = (seconds, step, count) => clamp(Math.floor(seconds / step + 1e-6), 0, count - 1);
 
@@ -102,7 +101,7 @@ function drawPicture(canvas, picture, step) {
 }
 
 /** Write a label into the gutter. */
-function label(context, text, y) {
+function rowLabel(context, text, y) {
   context.fillStyle = colour("faint");
   context.textAlign = "right";
   context.fillText(text, gutter - 4, y);
@@ -146,8 +145,8 @@ function drawSound() {
     const y = (value) => (height / 2) * (1 - (0.95 * value) / loudest);
     if (low <= high) context.fillRect(gutter + x, y(high), 1, Math.max(1, y(low) - y(high)));
   }
-  label(context, (loudest / 32767).toFixed(2), 8);
-  label(context, "0", height / 2);
+  rowLabel(context, (loudest / 32767).toFixed(2), 8);
+  rowLabel(context, "0", height / 2);
 }
 rows.push({ draw: drawSound });
 
@@ -169,7 +168,7 @@ function drawSpoken() {
     context.fillStyle = colour("ink");
     const fits = (text) => context.measureText(text).width < right - left - 4;
     if (fits(word.word)) context.fillText(word.word, (left + right) / 2, 12);
-    if (fits(percent(word.confidence))) context.fillText(percent(word.confidence), (left + right) / 2, 27);
+    if (fits(`${percent(word.confidence, 0)} %`)) context.fillText(`${percent(word.confidence, 0)} %`, (left + right) / 2, 27);
   }
   let end = -Infinity;
   for (const { token, first, stop } of data.spelling) {
@@ -184,8 +183,8 @@ function drawSpoken() {
     }
   }
   context.restore();
-  label(context, "words", 12);
-  label(context, data.unit, 56);
+  rowLabel(context, "words", 12);
+  rowLabel(context, data.unit, 56);
 }
 rows.push({ draw: drawSpoken });
 
@@ -199,7 +198,7 @@ function pictureRow(id, picture, step, options, name, labels) {
       const { context, height } = drawPicture(canvas, image, step);
       for (const [row, text] of labels) {
         const share = (row + 0.5) / picture.bytes.shape[0];
-        label(context, text, clamp(height * (options.upward ? 1 - share : share), 6, height - 6));
+        rowLabel(context, text, clamp(height * (options.upward ? 1 - share : share), 6, height - 6));
       }
     },
     tell: () => {
@@ -228,7 +227,7 @@ let posteriorImage;
 function drawPosteriors() {
   const { context, width, height } = drawPicture(byId("posteriors"), posteriorImage, shift.output);
   const tall = height / tokenCount;
-  posteriors.tokens.forEach((token, row) => label(context, shown(token), (row + 0.5) * tall));
+  posteriors.tokens.forEach((token, row) => rowLabel(context, shown(token), (row + 0.5) * tall));
   const radius = clamp(tall / 2 - 1, 2, 5);
   context.save();
   context.beginPath();
@@ -253,7 +252,7 @@ function tellPosteriors() {
   const column = frameAt(at, shift.output, posteriors.bytes.shape[1]);
   const ranked = posteriors.tokens.map((token, row) => [valueOf(posteriors, row, column), shown(token)]);
   ranked.sort((a, b) => b[0] - a[0]);
-  const most = ranked.slice(0, 3).map(([share, token]) => `${token} ${percent(share)}`).join(", ");
+  const most = ranked.slice(0, 3).map(([share, token]) => `${token} ${percent(share, 0)} %`).join(", ");
   const forced = posteriors.forced.values[column];
   byId("posteriors-value").textContent =
     `At the cursor, frame ${column}: ${most}. The text has ${forced < 0 ? "another token" : shown(posteriors.tokens[forced])} here.`;
@@ -276,7 +275,7 @@ function drawGates() {
   const tall = height / gateImage.height;
   context.strokeStyle = colour("alarm");
   context.strokeRect(gutter, chosen.cell * tall - 1, width - gutter - 1, tall + 2);
-  label(context, `row ${chosen.cell + 1}`, clamp((chosen.cell + 0.5) * tall, 8, height - 8));
+  rowLabel(context, `row ${chosen.cell + 1}`, clamp((chosen.cell + 0.5) * tall, 8, height - 8));
 }
 
 const gateFrame = () => frameAt(at, shift.output, gateImage.width);
@@ -613,7 +612,7 @@ function markWord() {
   }
   const others = word.alternatives.map(([other, share]) => `${other || "no word"} ${(100 * share).toFixed(1)} %`);
   byId("word").textContent =
-    `${word.word}: ${clock(word.start)} to ${clock(word.end)}, right with probability ${percent(word.confidence)}. ` +
+    `${word.word}: ${clock(word.start)} to ${clock(word.end)}, right with probability ${percent(word.confidence, 0)} %. ` +
     `Alternatives: ${others.join(", ") || "none in the list of hypotheses"}.`;
 }
 
@@ -622,7 +621,7 @@ function listWords() {
     const doubtful = word.confidence < 0.5;
     const name = element("span", { className: doubtful ? "doubt" : "" }, word.word);
     const go = () => moveTo((word.frame + 0.5) * shift.output);
-    const button = element("button", { type: "button", onclick: go }, name, ` ${percent(word.confidence)}`);
+    const button = element("button", { type: "button", onclick: go }, name, ` ${percent(word.confidence, 0)} %`);
     button.setAttribute("aria-pressed", "false");
     return element("li", {}, button);
   }));
