@@ -4,13 +4,13 @@ A manifest names such a file as its `audio`. Row t of the array is frame t; fram
 `features.frame_shift_ms` apart, which is how `start` and `duration` choose rows.
 """
 
-import io
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._npz import read_npy
 from asr._regular import open_regular
 from asr.config import FeaturesConfig
 from asr.errors import FramesError
@@ -35,29 +35,12 @@ def read_frames(utterance: Utterance, features: FeaturesConfig) -> NDArray[np.fl
             f"frames ({FRAMES}), and for these alone"
         )
     try:
-        with open_regular(path) as file:
-            content = file.read(_MOST_BYTES + 1)
-        frames = _checked(_array(content), features.num_mels)
+        with open_regular(path, _MOST_BYTES) as file:
+            array = read_npy(file.read(), kinds="f", axes=2, may_be_empty=True)
+        frames = _checked(array, features.num_mels)
     except (OSError, ValueError) as error:
         raise FramesError(f"{path}: {error}; save float32 (frames, width) by numpy.save") from None
     return _piece(frames, utterance, features.frame_shift_ms)
-
-
-def _array(content: bytes) -> NDArray[np.floating[Any]]:
-    """Return the array (T, F) of a file, whose header is checked before memory is taken for it."""
-    if len(content) > _MOST_BYTES:
-        raise ValueError(f"longer than {_MOST_BYTES} bytes")
-    file = io.BytesIO(content)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("an array in a format that is not 1.0")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if len(shape) != 2 or dtype.kind != "f":
-        raise ValueError(f"an array of shape {shape} and type {dtype}")
-    if math.prod(shape) * dtype.itemsize != len(content) - file.tell():
-        raise ValueError(f"an array of shape {shape} in {len(content) - file.tell()} bytes")
-    file.seek(0)
-    array: NDArray[np.floating[Any]] = np.lib.format.read_array(file, allow_pickle=False)
-    return array
 
 
 def _checked(array: NDArray[np.floating[Any]], width: int) -> NDArray[np.float32]:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from asr._atomic import write_atomically
+from asr._npz import read_npz
 from asr._progress import say
 from asr._regular import open_regular
 from asr.errors import CheckpointError, DecoderError, LanguageModelError, VocabularyError
 from asr.lexicon.dictionary import Pronunciation, read_dictionary
 from asr.lexicon.trie import Lexicon
-from asr.lm import NgramModel, read_npz
+from asr.lm import NgramModel
 from asr.text import PHONES, SPACE_TOKEN, Normalizer, Vocabulary
 
 LEXICON = "lexicon.npz"

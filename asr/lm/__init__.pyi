@@ -20,7 +20,6 @@ from .ngram import (
     Perplexity as Perplexity,
     perplexity as perplexity,
 )
-from .npz import read_npz as read_npz
 from .pruning import prune as prune
 from .trie import Level as Level
 from .vocabulary import BOUNDARY as BOUNDARY, LmVocabulary as LmVocabulary

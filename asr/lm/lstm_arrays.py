@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._npz import read_npz
 from asr._regular import open_regular
 from asr.errors import LanguageModelError
 from asr.lm.files import created
-from asr.lm.npz import read_npz
 from asr.lm.vocabulary import LmVocabulary
 from asr.lm.weights import Floats, cell_step, check_weights, packed_weights, unpacked_weights
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from asr._atomic import created_atomically
 from asr._json import parse_json, typed
+from asr._npz import read_npz
 from asr._regular import open_regular
 from asr.errors import CheckpointError
 from asr.lm import (
@@ -25,7 +26,6 @@ from asr.lm import (
     check_weights,
     packed_rows,
     packed_weights,
-    read_npz,
     unpacked_weights,
 )
 from asr.readable.features import PAUSES, PIECES, pause_kinds, word_rows
