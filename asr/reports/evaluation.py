@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.decode import expected_calibration_error
 from asr.manifest import Utterance
 from asr.media import SoundQuality
 from asr.reports.audio import audio_url
 from asr.reports.page import PAGES, write_page
-from asr.scoring import Comparison, Score, ScoredUtterance, System, breakdown
+from asr.scoring import Comparison, ScoredUtterance, System, breakdown
 
 BINS = 10  # of the reliability plot, equally wide
 _NOISE_DB = (15, 20, 25, 30, 40, 50)  # limits of the classes of level range
@@ -110,7 +111,7 @@ def reliability(
         "counts": counts[kept].tolist(),
         "claimed": claimed.tolist(),
         "right": right.tolist(),
-        "error": float(np.abs(claimed - right) @ counts[kept] / counts.sum()),
+        "error": expected_calibration_error(confidences, correct, BINS),
     }
 
 
@@ -189,20 +190,17 @@ def _group(grouping: _Grouping, system: System, other: System | None) -> dict[st
     """Return the score of each class of utterances, and the class of each utterance."""
     names = sorted(set(grouping.labels), key=grouping.order)
     places = {name: place for place, name in enumerate(names)}
-    sums = [_sums(grouping.labels, names, one) for one in (system, other) if one]
+    sums = [
+        breakdown.summed(zip(grouping.labels, (u.score for u in one.utterances), strict=True))
+        for one in (system, other)
+        if one
+    ]
     rows = [
-        {"name": name, **scores[0].as_dict(), "other_wer": scores[-1].as_dict()["wer"]}
-        for name, *scores in zip(names, *sums, strict=True)
+        {"name": name, **sums[0][name].as_dict(), "other_wer": sums[-1][name].as_dict()["wer"]}
+        for name in names
     ]
     classes = np.array([places[label] for label in grouping.labels])
     return {"title": grouping.title, "note": grouping.note, "rows": rows, "classes": classes}
-
-
-def _sums(labels: Labels, names: Labels, system: System) -> list[Score]:
-    scores = {name: Score() for name in names}
-    for label, scored in zip(labels, system.utterances, strict=True):
-        scores[label] += scored.score
-    return [scores[name] for name in names]
 
 
 def _utterances(

@@ -33,13 +33,13 @@ class WordErrors:
 
 def by_speaker(system: System) -> dict[str, Score]:
     """Return the score of each speaker, in the order of the references; ? is the unknown one."""
-    return _sums((u.speaker or "?", u.score) for u in system.utterances)
+    return summed((u.speaker or "?", u.score) for u in system.utterances)
 
 
 def by_length(system: System) -> dict[str, Score]:
     """Return the score of each class of reference lengths, in words: `6-10`, and `41+` at last."""
     rows = sorted(system.utterances, key=lambda utterance: utterance.score.word.words)
-    return _sums((length_class(u.score.word.words), u.score) for u in rows)
+    return summed((length_class(u.score.word.words), u.score) for u in rows)
 
 
 def word_errors(system: System) -> WordErrors:
@@ -66,7 +66,8 @@ def as_dict(system: System) -> dict[str, object]:
     }
 
 
-def _sums(rows: Iterable[tuple[K, Score]]) -> dict[K, Score]:
+def summed(rows: Iterable[tuple[K, Score]]) -> dict[K, Score]:
+    """Return the sum of the scores of each class, in the order in which they come first."""
     sums: dict[K, Score] = {}
     for key, score in rows:
         sums[key] = sums.get(key, Score()) + score
