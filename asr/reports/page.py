@@ -32,7 +32,7 @@ def write_page(path: Path | str, template: Path, title: str, data: Mapping[str, 
         OSError: the file cannot be written.
         ValueError: a number is not finite.
     """
-    shared = ("colours.css", "page.css", "uplot.css")
+    shared = ("base.css", "page.css", "uplot.css")
     styles = [*(PAGES / name for name in shared), template.with_suffix(".css")]
     scripts = [PAGES / "uplot.js", PAGES / "page.js", template.with_suffix(".js")]
     text = json.dumps(data, default=_packed, allow_nan=False, ensure_ascii=False)

@@ -73,7 +73,7 @@ class Server:
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._metrics),
-                Route("/colours.css", lambda _: FileResponse(PAGES / "colours.css")),
+                Route("/base.css", lambda _: FileResponse(PAGES / "base.css")),
                 Mount("/", StaticFiles(directory=PAGE, html=True)),
             ],
             exception_handlers={

@@ -13,7 +13,7 @@ function unpacked({ dtype, shape, base64 }) {
   return { shape, values: new kinds[dtype](bytes.buffer) };
 }
 
-/** Return a colour of page.css, such as colour("accent"), as it is now, light or dark. */
+/** Return a colour of base.css, such as colour("accent"), as it is now, light or dark. */
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
