@@ -9,18 +9,17 @@ of the page. It fails if axe finds a fault, in any of the states that are looked
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "serve"), str(ROOT / "tests")]
-from browser import Page, browsing  # noqa: E402
-from serving import serving  # noqa: E402
+from axe import ROOT, check
+
+sys.path.insert(0, str(ROOT / "tests" / "serve"))
+from browser import Page, browsing
+from serving import serving
 
 SPEECH = ROOT / "asr" / "samples" / "quickstart.flac"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDE, PHONE = (760, 480), (390, 620)
 
 
@@ -52,19 +51,6 @@ def main() -> int:
                 page.run("document.activeElement.blur()")
                 take_pictures(page, arguments.pictures)
     return 1 if faults else 0
-
-
-def check(page: Page, axe: Path, state: str) -> int:
-    """Print the faults that axe finds; return their number."""
-    page.run(f"{axe.read_text(encoding='utf-8')}; 0")
-    rules = {"runOnly": {"type": "tag", "values": RULES}}
-    script = f"axe.run(document, {json.dumps(rules)}).then((found) => found.violations)"
-    found = page.run(script)
-    for fault in found:
-        where = ", ".join(node["target"][0] for node in fault["nodes"])
-        print(f"{state}: {fault['impact']}: {fault['id']}: {fault['help']}: {where}")
-    print(f"{state}: {len(found)} faults")
-    return len(found)
 
 
 def take_pictures(page: Page, folder: Path) -> None:

@@ -12,12 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "serve"), str(ROOT / "tests")]
-from browser import Page, browsing  # noqa: E402
-from page import check  # noqa: E402
+from axe import ROOT, check
+from browser import Page, browsing
 
-from asr.cli import explain  # noqa: E402
+from asr.cli import explain
 
 SPEECH = ROOT / "asr" / "samples" / "quickstart.flac"
 WIDE, PHONE = (760, 900), (390, 760)

@@ -10,16 +10,13 @@ so this is run by hand after a change of a page. It fails if axe finds a fault, 
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-from browser import Page, browsing  # noqa: E402
+from axe import check
+from browser import Page, browsing
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AT = {"report": "utterances-title", "doctor": "sets"}  # where a picture begins, by page
 WIDE, PHONE = (1000, 760), (390, 844)
 
@@ -62,19 +59,6 @@ def look_at(page: Page, path: Path, arguments: argparse.Namespace, scratch: Path
         if arguments.axe:
             faults += check(page, arguments.axe, f"{path.name}{suffix}")
     return faults
-
-
-def check(page: Page, axe: Path, state: str) -> int:
-    """Print the faults that axe finds; return their number."""
-    page.run(f"{axe.read_text(encoding='utf-8')}; 0")
-    rules = {"runOnly": {"type": "tag", "values": RULES}}
-    script = f"axe.run(document, {json.dumps(rules)}).then((found) => found.violations)"
-    found = page.run(script)
-    for fault in found:
-        where = ", ".join(str(node["target"][0]) for node in fault["nodes"][:5])
-        print(f"{state}: {fault['impact']}: {fault['id']}: {fault['help']}: {where}")
-    print(f"{state}: {len(found)} faults")
-    return len(found)
 
 
 if __name__ == "__main__":
