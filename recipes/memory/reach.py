@@ -1,23 +1,24 @@
 """Measure the reach of trained acoustic models: how far away a frame may be and still matter.
 
 For each model in a folder CORPUS/NETWORK/SEED, recordings of the development set are joined to
-pieces of some seconds. The gradient of the log-probability of the most probable token of a frame is
-taken with respect to each input frame, and its norm is divided by the largest. The reach is the
-distance from which on the median over the pieces is below 1/100. A line of reach.jsonl is a model.
+pieces of some seconds. `asr.explain.gradient_norms` says how much each input frame matters for the
+middle one, and the norms are divided by the largest. The reach is the distance from which on the
+median over the pieces is below 1/100. A line of reach.jsonl is a model.
 
 Shapes: T input frames, F features.
 """
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from asr.audio import read_utterance
 from asr.checkpoint import load_acoustic_model
+from asr.explain import gradient_norms
 from asr.manifest import Utterance, read_manifest
 from asr.model import AcousticModel
 
@@ -47,13 +48,10 @@ def shares(model: AcousticModel, waveform: np.ndarray) -> np.ndarray:
     utterance connects every frame to every other, whatever the network does.
     """
     samples = torch.from_numpy(waveform)[None]
-    features, num_frames = model.frontend(samples, torch.tensor([len(waveform)]))
-    features.requires_grad_()
-    log_probs, _ = model(features, num_frames)
-    middle: Tensor = log_probs[0, log_probs.shape[1] // 2]
-    middle[1:].max().backward()  # without the blank
-    norms = features.grad[0].norm(dim=1).numpy()
-    return norms / norms.max()
+    features, _ = model.frontend(samples, torch.tensor([len(waveform)]))
+    middle = math.ceil(len(features[0]) / model.config.model.stack) // 2
+    _, norms = gradient_norms(model, features[0], [middle])  # (1, T)
+    return norms[0] / norms[0].max()
 
 
 def profile(model: AcousticModel, waveforms: list[np.ndarray]) -> np.ndarray:
