@@ -28,7 +28,7 @@ class FakeModel:
         self.words = words
         self.timed = timed
 
-    def transcribe(self, source: Path) -> Transcript:
+    def transcribe(self, source: Path, *, progress: object = None) -> Transcript:
         """Recognise a file of text."""
         text = source.read_text()
         if text == "bad":

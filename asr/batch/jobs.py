@@ -88,10 +88,8 @@ class Transcriber:
         sha256 = content_sha256(Path(job.source)) if self.hashed else None
         try:
             source = sys.stdin.buffer if job.source == STDIN else job.source
-            if watch:
-                found = recognizer.transcribe(source, progress=partial(watch, job))
-            else:
-                found = recognizer.transcribe(source)
+            progress = partial(watch, job) if watch else None
+            found = recognizer.transcribe(source, progress=progress)
         except AsrError as error:
             return Outcome(job, None, error, time.monotonic() - started, sha256)
         found = replace(found, system=self.system, id=job.id)

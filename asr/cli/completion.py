@@ -20,8 +20,10 @@ def words_of(argv: list[str] | None) -> list[str]:
 
     The last of these is left out, as it is not finished.
     """
-    if argv is not None or _ASKED not in os.environ:
-        return sys.argv[1:] if argv is None else argv
+    if argv is not None:
+        return argv
+    if _ASKED not in os.environ:
+        return sys.argv[1:]
     line = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])]
     return f"{line}.".split()[int(os.environ[_ASKED]) : -1]
 

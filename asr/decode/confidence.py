@@ -32,6 +32,7 @@ from asr.text import BLANK
 
 _DOUBT = 1e-3  # probability left for texts that are not in the N-best list
 _LEAST_SURPRISE = 1e-3  # nats per token; words below it are equally plain
+_LARGEST_WEIGHT = 1e6  # of a calibration; fits give less than 100
 _LARGEST_LOGIT = 30.0  # the largest at which the probability is still less than one
 _RIDGE = 1.0
 _NEWTON_STEPS = 50
@@ -133,9 +134,6 @@ def _surprises(
     before, behind = np.append(0, ends)[:-1], np.append(starts, len(labels))[1:]
     nats: NDArray[np.float64] = spent[behind] - spent[before]
     return nats / [end - begin for begin, end in best.spans]
-
-
-_LARGEST_WEIGHT = 1e6  # of a calibration; fits give less than 100
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ _WINDOW_S = 0.1
 _FLOOR_DB = -100
 _LOUD_SHARE = 0.95  # the quantile of the levels of a channel that is its loud speech
 _SPEECH_DB = 20  # below loud speech, speech ends
-_APART_DB = (
-    12  # by which one channel is louder while its speaker talks, each against its own speech
-)
+_APART_DB = 12  # by which a channel is louder while its speaker talks, each against its own speech
 _LEAST_SHARE = 0.05  # of the windows with speech, for each of the two
 _LEAST_S = 2.0  # of speech, for each of the two
 

@@ -37,7 +37,7 @@ function valueOf({ bytes, low, high }, row, column) {
 
 // --- pictures ------------------------------------------------------------------------------------
 
-/** Return [r, g, b] of a colour of page.css. */
+/** Return [r, g, b] of a colour of base.css. */
 function parts(name) {
   const hex = colour(name).slice(1);
   return [0, 2, 4].map((place) => parseInt(hex.slice(place, place + 2), 16));
@@ -168,7 +168,8 @@ function drawSpoken() {
     context.fillStyle = colour("ink");
     const fits = (text) => context.measureText(text).width < right - left - 4;
     if (fits(word.word)) context.fillText(word.word, (left + right) / 2, 12);
-    if (fits(`${percent(word.confidence, 0)} %`)) context.fillText(`${percent(word.confidence, 0)} %`, (left + right) / 2, 27);
+    const sure = `${percent(word.confidence, 0)} %`;
+    if (fits(sure)) context.fillText(sure, (left + right) / 2, 27);
   }
   let end = -Infinity;
   for (const { token, first, stop } of data.spelling) {
