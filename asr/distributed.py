@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from asr._cores import usable_cores
 from asr.config import Config
 from asr.errors import ConfigError, TrainingError
 
@@ -45,8 +46,8 @@ class Cores:
 def share_cores(config: Config, device: str, *, split: bool = False) -> Cores:
     """Choose the number of training processes, and of threads in each.
 
-    Processes are as many as the launcher or train.processes says; by default one for each core or
-    GPU.
+    Processes are as many as the launcher or train.processes says; by default one for each core
+    that this process may use, or for each GPU.
 
     Args:
         config: of the training.
@@ -57,7 +58,7 @@ def share_cores(config: Config, device: str, *, split: bool = False) -> Cores:
     """
     from torch.cuda import device_count
 
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     if "RANK" in os.environ:
         processes, reason = int(os.environ["WORLD_SIZE"]), "as launched"
     elif config.train.processes:

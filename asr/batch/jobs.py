@@ -4,7 +4,6 @@ A `Transcriber` does a job: in this process, in others (`workers.py`), or on the
 cluster (`ray.py`). Outcomes always come back to this process, which writes them.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._atomic import content_sha256
+from asr._cores import usable_cores
 from asr.batch.inputs import STDIN, list_audio
 from asr.batch.naming import recording_ids
 from asr.errors import AsrError
@@ -126,8 +126,7 @@ def default_workers(jobs: Iterable[Job]) -> int:
 
 def most_workers() -> int:
     """Return the number of processes by default, where there is work for all: one a core, to 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, MOST_WORKERS)
+    return min(usable_cores(), MOST_WORKERS)
 
 
 def list_jobs(

@@ -7,7 +7,6 @@ Language model, lexicon and hotwords are prepared once; each utterance has a sea
 Shapes: T frames, V tokens; token 0 is the blank. Probabilities are natural logarithms.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -17,6 +16,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._cores import usable_cores
 from asr._numba import is_cached, is_kept
 from asr._progress import say
 from asr.decode.hotwords import NO_WORD, OOV
@@ -91,7 +91,7 @@ class BeamDecoder:
         self, utterances: Iterable[NDArray[np.float32]], nbest: int = 1, threads: int | None = None
     ) -> list[list[Hypothesis]]:
         """Decode several utterances, in as many threads as there are cores by default."""
-        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        with ThreadPoolExecutor(threads or usable_cores()) as pool:
             return list(pool.map(lambda log_probs: self.decode(log_probs, nbest), utterances))
 
     def reweighted(self, lm_weight: float, word_score: float) -> "BeamDecoder":

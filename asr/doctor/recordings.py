@@ -4,7 +4,6 @@ Nothing is decoded, so that hours of audio take seconds. Files of the same size 
 their content, so that a copy under another name is found.
 """
 
-import os
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from asr._atomic import content_sha256
+from asr._cores import usable_cores
 from asr._progress import progress
 from asr.audio import LATE_S
 from asr.doctor.dataset import Dataset
@@ -21,7 +21,7 @@ from asr.doctor.finding import Finding
 from asr.errors import AudioError
 from asr.media import UNKNOWN_FRAMES, open_sound
 
-THREADS = min(8, os.cpu_count() or 1)  # libsndfile works without Python's lock
+THREADS = min(8, usable_cores())  # libsndfile works without Python's lock
 
 T = TypeVar("T")
 S = TypeVar("S")

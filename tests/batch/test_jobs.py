@@ -24,6 +24,7 @@ import soundfile
 from speech import RATE_HZ
 
 from asr._atomic import content_sha256
+from asr._cores import usable_cores
 from asr._install import install
 from asr._progress import RecordingsBar, seconds_bar, waiting
 from asr.batch.inputs import read_list
@@ -96,7 +97,7 @@ def test_processes_only_where_they_pay():
     def jobs(*sizes: int) -> list[Job]:
         return [Job(number, Path("a"), "a", size) for number, size in enumerate(sizes)]
 
-    cores = min(8, len(os.sched_getaffinity(0)))
+    cores = min(8, usable_cores())
     assert default_workers(jobs(1000, 1000, 1000)) == 1
     assert default_workers(jobs(10**9)) == 1
     assert default_workers(jobs(*[10**8] * 100)) == cores

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asr._cores import usable_cores
 from asr._threads import asked_threads
 from asr.cli import evaluate, transcribe
 
@@ -21,7 +22,7 @@ square @ square
 print(len(os.listdir("/proc/self/task")))
 """
 needs_tasks = pytest.mark.skipif(not TASKS.exists(), reason="no /proc to count threads in")
-needs_cores = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has one thread")
+needs_cores = pytest.mark.skipif(usable_cores() < 2, reason="one core has one thread")
 
 
 def threads(*words: str, **variables: str) -> int:

@@ -301,7 +301,7 @@ def test_a_device_that_is_not_there(
 def test_sharing_of_cores(
     monkeypatch: pytest.MonkeyPatch, cores: int, asked: int, device: str, expected: Cores
 ):
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("asr.distributed.usable_cores", lambda: cores)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert share_cores(Config(train=TrainConfig(processes=asked)), device) == expected
 
@@ -310,14 +310,14 @@ def test_sharing_of_cores(
 def test_large_steps_are_split_between_threads(
     monkeypatch: pytest.MonkeyPatch, cores: int, expected: int
 ):
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("asr.distributed.usable_cores", lambda: cores)
     assert share_cores(Config(), "cpu", split=True).threads == expected
 
 
 def test_an_acoustic_model_is_trained_in_one_thread(
     conf: Path, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ):
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr("asr.distributed.usable_cores", lambda: 3)
     monkeypatch.setenv("OMP_NUM_THREADS", "")
     monkeypatch.delenv("OMP_NUM_THREADS")  # what is set in its place goes with the test
     with threads(1):
@@ -326,7 +326,7 @@ def test_an_acoustic_model_is_trained_in_one_thread(
 
 
 def test_cores_are_shared_by_the_processes_of_a_launcher(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("asr.distributed.usable_cores", lambda: 8)
     launched = {"RANK": "5", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "3"}
     for name, value in launched.items():
         monkeypatch.setenv(name, value)

@@ -65,7 +65,7 @@ def test_trains_into_a_folder_that_scores(command: Command, capsys):
 def test_its_steps_are_split_between_threads(
     command: Command, monkeypatch: pytest.MonkeyPatch, capsys
 ):
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr("asr.distributed.usable_cores", lambda: 3)
     monkeypatch.setenv("OMP_NUM_THREADS", "")
     monkeypatch.delenv("OMP_NUM_THREADS")  # what is set in its place goes with the test
     with threads(1):

@@ -13,8 +13,8 @@ from folders import ROOT
 
 PACKAGE = ROOT / "asr"
 LAYERS = [
-    "errors _atomic _folders _install _lock _progress _streams _numba _onnxruntime _json _npz "
-    "_regular _threads",
+    "errors _atomic _cores _folders _install _lock _progress _streams _numba _onnxruntime _json "
+    "_npz _regular _threads",
     "config text manifest sequences media audio scoring formats channels corpora",
     "features subsampling lstm model ctc mmi augment checkpoint distributed",
     "lm lexicon data decode readable reports",
