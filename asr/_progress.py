@@ -135,15 +135,21 @@ class RecordingsBar:
         return f"{factor:.3g} times real time"
 
 
-def say(message: str) -> None:
-    """Print one line on stderr without breaking a progress bar; control characters are escaped.
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun, "1 epoch" or "2 epochs"; the usual plural ends in s."""
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
-    Where stderr is closed or full, the message is lost and the work goes on.
+
+def say(*lines: str) -> None:
+    """Print lines on stderr without breaking a progress bar; control characters are escaped.
+
+    Where stderr is closed or full, the lines are lost and the work goes on.
     """
     if sys.stderr is None:
         return
     try:
-        tqdm.write(escaped(message), file=sys.stderr)
+        for line in lines:
+            tqdm.write(escaped(line), file=sys.stderr)
     except OSError:
         silence(sys.stderr)
 

@@ -220,7 +220,9 @@ CONFIG = "config.json"
 SOURCES = "sources"  # a table in it that is no part of the configuration
 TRIGRAM = "trigram.safetensors"
 _MOST_HEADER = 2**16  # bytes of its file beside the numbers
-FREE_TO_CHANGE = {("train", "epochs"), ("train", "checkpoint_minutes"), ("train", "processes")}
+FREE_TO_CHANGE = {
+    ("train", key) for key in ("epochs", "patience", "checkpoint_minutes", "processes")
+}
 
 
 class Tokens(Protocol):
@@ -278,7 +280,7 @@ def read_config(folder: Path) -> Config:
 def check_resumed(folder: Path, config: Config) -> None:
     """Raise unless the configuration of an experiment is the one to resume it with.
 
-    The number of epochs, the interval of checkpoints and the number of processes may change.
+    The numbers of epochs and of processes, the patience and the interval of checkpoints may change.
 
     Raises:
         CheckpointError: not an experiment folder.

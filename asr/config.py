@@ -201,6 +201,7 @@ class TrainConfig:
 
     seed: int = 1
     epochs: int = 20
+    patience: int = 0  # epochs in a row without a better one that end training; 0: never
     learning_rate: float = 1e-3
     warmup_steps: int = 200
     final_lr_fraction: float = 0.02  # share of learning_rate left at the last step (cosine decay)
@@ -220,6 +221,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _limit(self, 0, 2**63 - 1, "seed")
         _limit(self, 1, 1_000_000, "epochs", "accumulate")
+        _limit(self, 0, 1_000_000, "patience")
         _limit(self, 0, 64, "processes")
         _limit(self, 0, 0.99999, "ema_decay")
         _limit(self, 0, 1, "final_lr_fraction", "phone_weight", "mmi", "ctc_fraction")

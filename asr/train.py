@@ -27,7 +27,7 @@ from asr.checkpoint import Checkpoint, load_newest, restore_parameters, save_che
 from asr.config import TrainConfig
 from asr.distributed import ProcessGroup
 from asr.errors import CheckpointError, TrainingError
-from asr.training import StopRequest, Tally, TrainLog, epoch_lines
+from asr.training import StopRequest, Tally, TrainLog, epoch_lines, processes_lines, stop_line
 
 
 class Batches(Protocol):
@@ -161,7 +161,7 @@ class Learner:
 
 T = TypeVar("T")
 
-PATIENCE = 20  # steps in a row that may be skipped because loss or gradient is not finite
+MOST_SKIPPED = 20  # steps in a row that may be skipped because loss or gradient is not finite
 
 
 class Trainer:
@@ -185,6 +185,7 @@ class Trainer:
         self.tally = Tally()  # of this epoch
         self.skipped_in_a_row = 0
         self.best: tuple[float, float] | None = None  # validation error, and loss to break a tie
+        self.best_epoch = 0  # that reached it, from 1
         self.spent_s = 0.0  # on the epochs before this one
         self.saved_at_s = time.perf_counter()
 
@@ -194,25 +195,33 @@ class Trainer:
         return self.group.rank == 0
 
     def run(self) -> signal.Signals | None:
-        """Train the remaining epochs, or until a signal asks to stop; return that signal.
+        """Train until the epochs are done, patience ends or a signal comes; return that signal.
 
         Raises:
-            TrainingError: the loss or the gradient was not finite for PATIENCE steps in a row.
+            TrainingError: the loss or the gradient was not finite for MOST_SKIPPED steps in a row.
             CheckpointError: a checkpoint cannot be written.
         """
         log = TrainLog(self.folder, self.epoch, self.config.epochs) if self.is_main else None
         with StopRequest() as stop, log or nullcontext():
-            while self.epoch < self.config.epochs:
+            while not self._is_done():
                 figures = self._train_epoch(stop)
                 if figures is None:
                     return stop.signal or signal.SIGTERM  # where another process got the signal
                 figures |= self._validate()
                 if log:
                     log.write(self.epoch, self.learner.step, figures, self.spent_s)
-                    self._save_epoch(figures)
-                    self._say_epoch(figures)
+                self._save_epoch(figures)
                 self.epoch, self.tally = self.epoch + 1, Tally()
+                lines = epoch_lines(self.epoch, self.config, figures, self.spent_s, self.best_epoch)
+                self._say(*lines)
+            if log:
+                log.finish()
         return None
+
+    def _is_done(self) -> bool:
+        """Return whether all epochs are done, or train.patience of them brought nothing better."""
+        config, waited = self.config, self.epoch - self.best_epoch
+        return self.epoch >= config.epochs or 0 < config.patience <= waited
 
     def resume(self) -> None:
         """Continue from the newest checkpoint that is whole.
@@ -221,8 +230,8 @@ class Trainer:
             CheckpointError: no checkpoint is whole, or it does not fit.
         """
         checkpoint, refused = load_newest(self.folder / "last")
-        if refused and self.is_main:
-            say(f"{refused}; going on from the checkpoint before it")
+        if refused:
+            self._say(f"{refused}; going on from the checkpoint before it")
         try:
             self._restore(checkpoint)
         except (KeyError, TypeError, ValueError) as error:
@@ -239,13 +248,10 @@ class Trainer:
             self.epoch, self.tally = state["epoch"], Tally(**state["so_far"])
         else:
             self.epoch = state["epoch"] + 1
+        self.best_epoch = state.get("best_epoch", self.epoch)
         if isinstance(self.task, Counting) and "task" in state:
             self.task.restore(state["task"])
-        if self.is_main and state.get("processes", self.group.size) != self.group.size:
-            say(
-                f"{state['processes']} processes before, {self.group.size} now: the result will be "
-                "as good as without the stop, but not the same to the bit"
-            )
+        self._say(*processes_lines(state.get("processes", self.group.size), self.group.size))
 
     def _train_epoch(self, stop: StopRequest) -> dict[str, float] | None:
         """Train the rest of the epoch; return None if a signal asked to stop and all is saved."""
@@ -262,7 +268,8 @@ class Trainer:
             if stopping or now - self.saved_at_s >= self.config.checkpoint_minutes * 60:
                 self._save_last(so_far=asdict(self.tally))
             if stopping:
-                self._say_stopped(len(batches))
+                where = self.learner.step, self.tally.position, len(batches), self.epoch + 1
+                self._say(stop_line(*where))
                 return None
         self._save_last(so_far=asdict(self.tally))  # validation can take minutes
         return {
@@ -321,9 +328,9 @@ class Trainer:
         own = [self.task.describe(batch) for batch in batches if batch is not None]
         names = ", ".join(own) or "an empty share"
         say(f"step {self.learner.step}: loss or gradient not finite, skipped: {names}")
-        if self.skipped_in_a_row >= PATIENCE:
+        if self.skipped_in_a_row >= MOST_SKIPPED:
             raise TrainingError(
-                f"{PATIENCE} steps in a row had no finite loss or gradient; lower "
+                f"{MOST_SKIPPED} steps in a row had no finite loss or gradient; lower "
                 f"train.learning_rate ({self.config.learning_rate:g}), or check transcripts and "
                 "audio of the utterances named; --resume goes on from the last checkpoint"
             )
@@ -338,11 +345,12 @@ class Trainer:
     def _save_epoch(self, figures: dict[str, float]) -> None:
         """Save the finished epoch, and the EMA of the weights in best/ if no epoch was better."""
         judged = (figures["valid_error"], figures["valid_loss"])
-        better = self.best is None or judged < self.best
-        if better:
-            self.best = judged
+        if self.best is None or judged < self.best:
+            self.best, self.best_epoch = judged, self.epoch + 1
             average = {"model": self.learner.tensors()["average"]}
-            save_checkpoint(self.folder / "best", Checkpoint(average, self._state(figures=figures)))
+            if self.is_main:
+                best = Checkpoint(average, self._state(figures=figures))
+                save_checkpoint(self.folder / "best", best)
         self._save_last(figures=figures)
 
     def _save_last(self, **state: Any) -> None:
@@ -358,24 +366,16 @@ class Trainer:
             "step": self.learner.step,
             "skipped_in_a_row": self.skipped_in_a_row,
             "best": self.best,
+            "best_epoch": self.best_epoch,
             "spent_s": self.spent_s,
             "processes": self.group.size,
             **({"task": self.task.state()} if isinstance(self.task, Counting) else {}),
             **state,
         }
 
-    def _say_stopped(self, epoch_batches: int) -> None:
+    def _say(self, *lines: str) -> None:
         if self.is_main:
-            say(
-                f"stopped after step {self.learner.step} (batch {self.tally.position} of "
-                f"{epoch_batches} of epoch {self.epoch + 1}), saved; --resume goes on from here"
-            )
-
-    def _say_epoch(self, figures: dict[str, float]) -> None:
-        done, epochs = self.epoch + 1, self.config.epochs
-        left_min = self.spent_s / done * (epochs - done) / 60
-        for line in epoch_lines(done, epochs, figures, left_min, self.best):
-            say(line)
+            say(*lines)
 
 
 def chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

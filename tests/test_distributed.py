@@ -97,11 +97,11 @@ def test_a_process_that_cannot_start_is_an_error_and_no_wait():
     assert "RANK" not in os.environ
 
 
-def train(folder: Path, manifest: Path, processes: int) -> list[dict[str, float]]:
+def train(folder: Path, manifest: Path, processes: int, *more: str) -> list[dict[str, float]]:
     """Train in this process and as many others as it takes; return the lines of the log."""
     out = folder / f"exp-{processes}"
     words = [str(write_conf(folder)), "--train", str(manifest), "--valid", str(manifest)]
-    words += ["--out", str(out), "train.epochs=2", f"train.processes={processes}"]
+    words += ["--out", str(out), "train.epochs=2", f"train.processes={processes}", *more]
     assert main(words) == 0
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
@@ -188,6 +188,13 @@ def test_torchrun_trains_as_one_process_does(tones: Path, tmp_path: Path):
     weights = [load_checkpoint(tmp_path / n / "last").tensors["model"] for n in ("one", "two")]
     for name, weight in weights[0].items():
         torch.testing.assert_close(weights[1][name], weight, atol=1e-5, rtol=1e-5)
+
+
+def test_processes_lose_their_patience_together(tones: Path, tmp_path: Path, capsys):
+    """No weight moves at such a rate: no epoch is better than the first."""
+    still = ("train.epochs=9", "train.patience=2", "train.learning_rate=1e-12")
+    assert len(train(tmp_path, tones, 2, *still)) == 3
+    assert "training ends after epoch 3 of 9: none was better" in capsys.readouterr().err
 
 
 def test_two_processes_train_as_one_does(tones: Path, tmp_path: Path, capsys):

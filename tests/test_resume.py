@@ -25,7 +25,13 @@ RANDOM = {
     "model": {**SMALL["model"], "dropout": 0.3},
     "augment": {"speeds": [0.9, 1.1], "time_masks": 1, "noise_prob": 0.5, "freq_masks": 1},
     "data": {"batch_s": 3.0, "max_utterance_s": 3.0},
-    "train": {**SMALL["train"], "epochs": 3, "checkpoint_minutes": 0, "accumulate": 2},
+    "train": {
+        **SMALL["train"],
+        "epochs": 3,
+        "patience": 2,
+        "checkpoint_minutes": 0,
+        "accumulate": 2,
+    },
 }
 TIMES = {"seconds", "audio_s_per_s"}
 

@@ -20,7 +20,7 @@ from asr.errors import CheckpointError, TrainingError
 from asr.manifest import read_manifest
 from asr.objective import AcousticTask
 from asr.text import Normalizer, Vocabulary
-from asr.train import PATIENCE, Trainer, seeded
+from asr.train import MOST_SKIPPED, Trainer, seeded
 
 
 class Numbers(list[float | None]):
@@ -152,6 +152,50 @@ def test_best_is_chosen_by_the_error_and_last_is_last(tmp_path: Path):
     assert last.state["best"] == [0.2, 1 / 3]
 
 
+@pytest.mark.parametrize(("patience", "epochs"), [(0, 6), (1, 3), (2, 6), (3, 6)], ids=str)
+def test_patience_is_counted_from_the_best_epoch(tmp_path: Path, patience: int, epochs: int):
+    task = LineTask([1.0], [0.5, 0.4, 0.4, 0.3, 0.4, 0.35])
+    task.validate = lambda _: {"loss": 1.0, "error": next(task.errors)}  # type: ignore[method-assign]
+    line_trainer(tmp_path, task, epochs=6, patience=patience).run()
+    assert len(log_lines(tmp_path)) == epochs
+    best = load_checkpoint(tmp_path / "best").state
+    assert best["figures"]["valid_error"] == (0.4 if epochs == 3 else 0.3)
+    assert load_checkpoint(tmp_path / "last").state["best_epoch"] == (2 if epochs == 3 else 4)
+
+
+def test_a_run_whose_patience_has_ended_is_resumed_by_more_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    errors = [0.5, 0.6, 0.4, 0.7]
+
+    def resumed(patience: int) -> int:
+        done = len(log_lines(tmp_path)) if (tmp_path / "log.jsonl").exists() else 0
+        task = LineTask([1.0], errors[done:])
+        trainer = line_trainer(tmp_path, task, epochs=4, patience=patience)
+        if done:
+            trainer.resume()
+        assert trainer.run() is None
+        return len(log_lines(tmp_path))
+
+    assert resumed(1) == 2
+    assert "training ends after epoch 2 of 4: none was better" in capsys.readouterr().err
+    assert '"state": "finished"' in (tmp_path / "curves.html").read_text()
+    assert resumed(1) == 2
+    assert resumed(2) == 4
+
+
+def test_a_checkpoint_from_before_there_was_patience(tmp_path: Path):
+    line_trainer(tmp_path, LineTask([1.0], [0.5, 0.6]), epochs=2).run()
+    for which in ("last", "best"):
+        old = load_checkpoint(tmp_path / which)
+        del old.state["best_epoch"]
+        save_checkpoint(tmp_path / which, old)
+    trainer = line_trainer(tmp_path, LineTask([1.0], [0.6] * 9), epochs=9, patience=2)
+    trainer.resume()
+    trainer.run()
+    assert len(log_lines(tmp_path)) == 4  # counted from the resume on
+
+
 def test_log_has_a_line_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     task = LineTask([1.0, 2.0], [0.5, 0.25])
     line_trainer(tmp_path, task, epochs=2).run()
@@ -195,9 +239,11 @@ def test_a_skipped_empty_share_is_named(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_patience_ends(tmp_path: Path):
-    task = LineTask([*[math.nan] * (PATIENCE - 1), 1.0, *[math.nan] * (PATIENCE - 1)], [0.0])
+    task = LineTask(
+        [*[math.nan] * (MOST_SKIPPED - 1), 1.0, *[math.nan] * (MOST_SKIPPED - 1)], [0.0]
+    )
     line_trainer(tmp_path, task).run()  # never so many in a row
-    hopeless = LineTask([math.inf] * (PATIENCE // 2), [0.0] * 3)
+    hopeless = LineTask([math.inf] * (MOST_SKIPPED // 2), [0.0] * 3)
     with pytest.raises(TrainingError, match=r"20 steps in a row.*train.learning_rate \(0.1\)"):
         line_trainer(tmp_path, hopeless, epochs=3).run()  # of two epochs
     assert math.isfinite(hopeless.model.weight.item())

@@ -22,5 +22,10 @@ from .plan import (
 from .sources import Source as Source, check_sources as check_sources
 from .speakers import known_speakers as known_speakers, save_speakers as save_speakers
 from .stopping import StopRequest as StopRequest
-from .story import closing_lines as closing_lines, epoch_lines as epoch_lines
+from .story import (
+    closing_lines as closing_lines,
+    epoch_lines as epoch_lines,
+    processes_lines as processes_lines,
+    stop_line as stop_line,
+)
 from .tagger_task import TaggerTask as TaggerTask

@@ -94,5 +94,9 @@ class TrainLog:
         left = self.curves.epochs - epoch - 1
         self._draw("running", spent_s / (epoch + 1) * left)
 
+    def finish(self) -> None:
+        """Note that no epoch will follow, be it that all are done or that patience has ended."""
+        self.curves.epochs = len(self.lines)
+
     def _draw(self, state: State, left_s: float | None = None) -> None:
         self.curves.write([json.loads(line) for line in self.lines], state, left_s)

@@ -4,6 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from asr._progress import counted
+from asr.config import TrainConfig
+
 Figures = Mapping[str, float]
 
 GREEDY = "greedy"
@@ -23,35 +26,63 @@ def word_error(figures: Figures) -> tuple[float, str] | None:
 
 
 def epoch_lines(
-    epoch: int, epochs: int, figures: Figures, left_min: float, best: tuple[float, float] | None
+    epoch: int, config: TrainConfig, figures: Figures, spent_s: float, best: int
 ) -> list[str]:
     """Return two lines about an epoch, each of at most 100 columns; log.jsonl has all figures.
 
+    A third line says when training ends because train.patience is at its end.
+
     Args:
         epoch: from 1 on.
-        epochs: of the whole run.
+        config: of the run.
         figures: of the epoch.
-        left_min: minutes until the end.
-        best: error and loss of the best epoch so far, this one included.
+        spent_s: seconds that all epochs so far have taken.
+        best: the best epoch so far, from 1.
     """
+    epochs, patience = config.epochs, config.patience
     found = word_error(figures)
     error = f"WER {found[0]:.1%} {found[1]}" if found else f"error {figures['valid_error']:.4g}"
-    so_far = ", the best so far" if best == _judged(figures) else ""
+    so_far = ", the best so far" if best == epoch else ""
     first = (
         f"epoch {epoch}/{epochs}  loss {figures['train_loss']:.3f}, held out "
         f"{figures['valid_loss']:.3f}  {error}{so_far}"
     )
-    parts = [f"{figures['seconds'] / 60:.1f} min, {_duration(left_min)} left"]
+    left = _duration(spent_s / epoch * (epochs - epoch) / 60)
+    parts = [f"{figures['seconds'] / 60:.1f} min, {'at most ' * bool(patience)}{left} left"]
     names = (("valid_cer", "characters"), ("valid_per", "phones"))
     if wrong := [f"{what} {figures[name]:.1%}" for name, what in names if name in figures]:
         parts.append(f"{', '.join(wrong)} wrong")
     if rate := figures.get("audio_s_per_s"):
         parts.append(f"{rate:.0f} x real time")
-    return [first, f"{'':<{len(f'epoch {epoch}/{epochs}')}}  {'; '.join(parts)}"]
+    lines = [first, f"{'':<{len(f'epoch {epoch}/{epochs}')}}  {'; '.join(parts)}"]
+    if epoch < epochs and 0 < patience <= epoch - best:
+        lines.append(
+            f"training ends after epoch {epoch} of {epochs}: none was better than epoch {best} for "
+            f"{counted(patience, 'epoch')} (train.patience)"
+        )
+    return lines
 
 
 def _duration(minutes: float) -> str:
     return f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{minutes:.0f} min"
+
+
+def stop_line(step: int, batch: int, batches: int, epoch: int) -> str:
+    """Return what is said when a signal has stopped a run, after a batch of an epoch, from 1."""
+    return (
+        f"stopped after step {step} (batch {batch} of {batches} of epoch {epoch}), saved; "
+        "--resume goes on from here"
+    )
+
+
+def processes_lines(before: int, now: int) -> list[str]:
+    """Return a line if a run is resumed with another number of processes, else none."""
+    if before == now:
+        return []
+    return [
+        f"{counted(before, 'process', 'processes')} before, {now} now: the result will be as good "
+        "as without the stop, but not the same to the bit"
+    ]
 
 
 def closing_lines(folder: Path, *, with_lm: bool, with_phones: bool, hours: float) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from asr.config import TrainConfig
 from asr.training.speakers import known_speakers, save_speakers
 from asr.training.story import advice, closing_lines, epoch_lines
 
@@ -15,8 +16,11 @@ FIGURES = {
 }  # fmt: skip
 
 
+RUN = TrainConfig(epochs=200)
+
+
 def test_two_lines_of_at_most_a_hundred_columns() -> None:
-    lines = epoch_lines(120, 200, FIGURES, 599.0, (0.9, 1.5))
+    lines = epoch_lines(120, RUN, FIGURES, 599.0 * 60 * 120 / 80, 120)
     assert lines[0] == (
         "epoch 120/200  loss 1.235, held out 1.500  WER 25.2% with the language model, "
         "the best so far"
@@ -29,10 +33,22 @@ def test_two_lines_of_at_most_a_hundred_columns() -> None:
 
 def test_without_a_language_model_the_error_is_greedy() -> None:
     greedy = {key: value for key, value in FIGURES.items() if "decoded" not in key}
-    first, _ = epoch_lines(1, 2, greedy, 1.0, (0.1, 1.0))
+    first, _ = epoch_lines(1, TrainConfig(epochs=2), greedy, 60.0, 0)
     assert first.endswith("WER 65.4% greedy")
     words = {key: FIGURES[key] for key in ("train_loss", "valid_loss", "valid_error", "seconds")}
-    assert "error 0.9" in epoch_lines(1, 2, words, 1.0, None)[0]  # of a language model's LSTM
+    assert "error 0.9" in epoch_lines(1, RUN, words, 60.0, 0)[0]  # of a language model's LSTM
+
+
+def test_the_end_of_patience_is_told_in_one_line() -> None:
+    run = TrainConfig(epochs=200, patience=2)
+    lines = epoch_lines(119, run, FIGURES, 60.0, 118)
+    assert len(lines) == 2
+    assert "at most 1 min left" in lines[1]
+    assert epoch_lines(120, run, FIGURES, 60.0, 118)[2] == (
+        "training ends after epoch 120 of 200: none was better than epoch 118 for 2 epochs "
+        "(train.patience)"
+    )
+    assert len(epoch_lines(200, run, FIGURES, 60.0, 198)) == 2  # all epochs are done anyhow
 
 
 def curve(*errors: float, **more: float) -> list[dict[str, float]]:
