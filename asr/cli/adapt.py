@@ -139,7 +139,7 @@ def _sets(
             f"{', '.join(known[:5])}: the model has learned from speakers of this name already; if "
             "they are the same people, the figures before and after flatter it"
         )
-    made = split(utterances, shares, arguments.seed, by_speaker=False)
+    made = split(utterances, shares, arguments.seed, ("recording", "utterance"))
     for name, part in made.parts.items():
         write_manifest(work / f"{name}.jsonl", part)
     minutes = {name: sum(i.duration for i in part) / 60 for name, part in made.parts.items()}

@@ -118,12 +118,17 @@ def _add_own(
     read: "Read | None",  # None: of Common Voice, which has sets of its own
     splits: str = "sets to train, validate and test on, in these shares",
 ) -> None:
-    """Add what every corpus of one's own has: --split, --strict, --language and --out."""
+    """Add what every corpus of one's own has: --split, --language, --strict and --out."""
     parser.add_argument(
         "--split",
         metavar="80/10/10",
         help=f"write DIR/train.jsonl, valid.jsonl and test.jsonl: {splits}; by speaker where there "
         "are several, else by recording",
+    )
+    parser.add_argument(
+        "--split-by",
+        choices=corpora.SPLIT_CHOICES,
+        help="what no two sets are to share, instead; text: for sentences that several people read",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of the random split (default: 1)")
     parser.add_argument(
@@ -162,19 +167,25 @@ def _own(arguments: argparse.Namespace, read: "Read") -> int:
     left_out: list[str] | None = None if arguments.strict else []
     utterances = _with_language(read(arguments, left_out), arguments.language)
     if arguments.shares:
-        from asr.corpora import split
+        from asr.corpora import SPLIT_WAYS, split
 
-        made = split(utterances, arguments.shares, 1 if arguments.seed is None else arguments.seed)
+        seed = 1 if arguments.seed is None else arguments.seed
+        ways = (arguments.split_by,) if arguments.split_by else SPLIT_WAYS
+        made = split(utterances, arguments.shares, seed, ways)
         for name, part in made.parts.items():
             _write(arguments.out / f"{name}.jsonl", part)
         put(str(made))
+        from asr._progress import say  # late: tqdm
+
+        if warning := made.flattery():
+            say(warning)
     else:
         _write(arguments.out, utterances)
     return _report(left_out)
 
 
 def _shares(arguments: argparse.Namespace) -> tuple[float, ...] | None:
-    """Return the shares of --split; check that --out and --seed go with it."""
+    """Return the shares of --split; check the options that go with it."""
     from asr.corpora import parse_shares
     from asr.text import check_language
 
@@ -183,6 +194,8 @@ def _shares(arguments: argparse.Namespace) -> tuple[float, ...] | None:
     if not arguments.split:
         if arguments.seed is not None:
             raise ConfigError("--seed is of the random --split; give both")
+        if arguments.split_by:
+            raise ConfigError(f"--split-by {arguments.split_by} is of --split; give both")
         return None
     if arguments.out.suffix == ".jsonl":
         raise ConfigError(

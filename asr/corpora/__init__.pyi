@@ -15,6 +15,12 @@ from .librispeech import (
     Archive as Archive,
     read_librispeech as read_librispeech,
 )
-from .split import Split as Split, parse_shares as parse_shares, split as split
+from .split import (
+    SPLIT_CHOICES as SPLIT_CHOICES,
+    SPLIT_WAYS as SPLIT_WAYS,
+    Split as Split,
+    parse_shares as parse_shares,
+    split as split,
+)
 from .table import read_csv as read_csv, write_csv as write_csv
 from .tones import make_tones as make_tones

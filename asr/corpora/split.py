@@ -1,17 +1,23 @@
 """Split a corpus at random into sets to train on, to choose the best epoch by, and to test on.
 
 Nobody is heard in two sets where there are speakers enough, and no recording is in two sets where
-there are recordings enough. The same corpus, shares and seed give the same sets.
+there are recordings enough. Where several people read the same sentences, the sentences can be kept
+apart instead. The same corpus, shares and seed give the same sets.
 """
 
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from asr._progress import counted
 from asr.errors import ConfigError
 from asr.manifest import Utterance
+from asr.text import Normalizer, language_settings
 
 PARTS = ("train", "valid", "test")
+SPLIT_WAYS = ("speaker", "recording", "utterance")  # by default: the first that there are enough of
+SPLIT_CHOICES = ("speaker", "recording", "text")  # of --split-by
+SHARED_TEXTS = 0.05  # share of the test set's utterances, above which figures flatter
 
 
 @dataclass(frozen=True)
@@ -19,17 +25,31 @@ class Split:
     """The sets of a corpus by name, and how they were made."""
 
     parts: dict[str, list[Utterance]]  # of PARTS, without the ones whose share is 0
-    by: str  # "speaker", "recording" or "utterance"
+    by: str  # "speaker", "recording", "utterance" or "text"
+    why_not: str = ""  # why it was not the way that comes first
 
     def __str__(self) -> str:
-        reasons = {
-            "speaker": "by speaker: nobody is heard in two sets",
-            "recording": "by recording, as there are too few speakers: figures will be of voices "
-            "that training has heard",
-            "utterance": "by utterance, as there are too few recordings: figures will be of "
-            "recordings that training has heard in part",
+        why = f", as {self.why_not}" if self.why_not else ""
+        meaning = {
+            "speaker": "nobody is heard in two sets",
+            "recording": "figures will be of voices that training has heard",
+            "utterance": "figures will be of recordings that training has heard in part",
+            "text": "no text is in two sets; figures will be of voices that training has heard",
         }
-        return f"split {reasons[self.by]}"
+        return f"split by {self.by}{why}: {meaning[self.by]}"
+
+    def flattery(self) -> str:
+        """Return a warning if many texts to test on stand in training too, else an empty string."""
+        *_, name = self.parts
+        known = {_text(utterance) for utterance in self.parts["train"]}
+        shared = sum(_text(utterance) in known for utterance in self.parts[name])
+        if shared <= SHARED_TEXTS * len(self.parts[name]):
+            return ""
+        return (
+            f"{shared} of {counted(len(self.parts[name]), 'utterance')} in {name}.jsonl have texts "
+            "that training has, too, so that figures will be too good, unless what will be "
+            "recognised is a fixed set of words; --split-by text keeps texts apart"
+        )
 
 
 def parse_shares(text: str) -> tuple[float, ...]:
@@ -55,8 +75,7 @@ def split(
     utterances: Sequence[Utterance],
     shares: Sequence[float],
     seed: int = 1,
-    *,
-    by_speaker: bool = True,
+    ways: Sequence[str] = SPLIT_WAYS,
 ) -> Split:
     """Split utterances by speaker, or else by recording, or else by utterance.
 
@@ -64,29 +83,54 @@ def split(
         utterances: the corpus.
         shares: of train, valid and perhaps test, in seconds of speech, as parts of 1.
         seed: of the random choice.
-        by_speaker: whether speakers are kept apart, where there are enough.
+        ways: of SPLIT_WAYS, or "text", the best one first; the first that is possible is taken.
+            By text, utterances that say the same stay in one set.
 
     Raises:
-        ConfigError: there are fewer utterances than sets.
+        ConfigError: no way is possible.
     """
     wanted = {name: share for name, share in zip(PARTS, shares, strict=False) if share}
-    ways: dict[str, Callable[[Utterance], Hashable]] = {
-        "speaker": lambda item: item.speaker or "",
-        "recording": lambda item: item.audio,
-        "utterance": lambda item: item.id,
-    }
-    for by, key in ways.items():
+    obstacles = []
+    for by in ways:
+        key = _KEYS[by]
         groups: dict[Hashable, list[Utterance]] = {}
         for utterance in utterances:
             groups.setdefault(key(utterance), []).append(utterance)
-        named = by != "speaker" or (by_speaker and "" not in groups)
-        if len(groups) >= len(wanted) and named:
-            role = _roles({key: _seconds(group) for key, group in groups.items()}, wanted, seed)
-            parts = {
-                name: [item for item in utterances if role[key(item)] == name] for name in wanted
-            }
-            return Split(parts, by)
-    raise ConfigError(f"--split: {len(utterances)} utterances are too few for {len(wanted)} sets")
+        if obstacle := _obstacle(by, groups, len(wanted)):
+            obstacles.append(obstacle)
+            continue
+        role = _roles({key: _seconds(group) for key, group in groups.items()}, wanted, seed)
+        parts = {name: [item for item in utterances if role[key(item)] == name] for name in wanted}
+        return Split(parts, by, "".join(obstacles[:1]))
+    if len(ways) == 1:
+        raise ConfigError(f"--split-by {ways[0]}: {obstacles[0]}; leave it out, or choose another")
+    few = "1 utterance is" if len(utterances) == 1 else f"{len(utterances)} utterances are"
+    raise ConfigError(f"--split: {few} too few for {counted(len(wanted), 'set')}")
+
+
+_normalise = Normalizer(**language_settings("any"))
+
+
+def _text(utterance: Utterance) -> str:
+    """Return the words of an utterance, without capitals and punctuation."""
+    return _normalise(utterance.text)
+
+
+_KEYS: dict[str, Callable[[Utterance], Hashable]] = {
+    "speaker": lambda item: item.speaker or "",
+    "recording": lambda item: item.audio,
+    "utterance": lambda item: item.id,
+    "text": _text,
+}
+
+
+def _obstacle(by: str, groups: dict[Hashable, list[Utterance]], num_sets: int) -> str:
+    """Return why these groups cannot be split into so many sets; an empty string if they can."""
+    if by == "speaker" and "" in groups:
+        return "no speaker is named" if len(groups) == 1 else "some utterances name no speaker"
+    if len(groups) < num_sets:
+        return f"there are too few {'different texts' if by == 'text' else f'{by}s'}"
+    return ""
 
 
 def _seconds(utterances: Sequence[Utterance]) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from asr._progress import counted
 from asr.checkpoint import load_experiment
 from asr.config import PRESETS, Config, load_config
 from asr.decode import has_phones, included_lm
@@ -83,10 +84,11 @@ def plan_training(
     config = load_config(chosen, settings, language=language, inherited=inherited)
     aim = "a language model" if decoded else "greedy decoding"
     losses = "CTC and MMI" if config.train.mmi else "CTC"
+    at_most = "at most " if config.train.patience else ""
     return Plan(
         config,
         f"settings {chosen}: for {hours:.1f} hours of speech and {aim}; {losses}, "
-        f"{config.train.epochs} epochs",
+        f"{at_most}{counted(config.train.epochs, 'epoch')}",
     )
 
 

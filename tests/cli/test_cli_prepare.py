@@ -283,6 +283,29 @@ def test_split_into_sets(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {item.language for part in sets for item in part} == {"de"}
 
 
+def test_sentences_that_several_people_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = []
+    for speaker in "abcdef":
+        for number in range(6):
+            record(tmp_path / f"{speaker}{number}.wav", 1.0)
+            rows.append(f"{speaker}{number}.wav,{speaker},Sentence {'zyxwvu'[number]}!")
+    table = tmp_path / "metadata.csv"
+    table.write_text("\n".join(("audio,speaker,text", *rows)))
+    command = ["csv", str(table), "--split", "60/20/20", "--out", str(tmp_path / "data")]
+    assert main(command) == 0
+    assert "of 6 utterances in test.jsonl have texts that training has" in capsys.readouterr().err
+    assert main([*command, "--split-by", "text"]) == 0
+    captured = capsys.readouterr()
+    assert "split by text: no text is in two sets" in captured.out
+    assert not captured.err
+    parts = [read_manifest(tmp_path / "data" / f"{n}.jsonl") for n in ("train", "valid", "test")]
+    assert sum(len({item.text for item in part}) for part in parts) == 6
+    assert main([*command, "--split-by", "recording"]) == 0
+    assert "split by recording: figures" in capsys.readouterr().out
+
+
 def test_another_seed_makes_other_sets(own: Path) -> None:
     heard = set()
     for seed in "12345":
@@ -298,6 +321,7 @@ def test_another_seed_makes_other_sets(own: Path) -> None:
         (["--split", "80", "--out", "data"], "--split 80: write the shares"),
         (["--split", "80/10/10", "--out", "m.jsonl"], "give a folder"),
         (["--seed", "3", "--out", "m.jsonl"], "--seed is of the random --split"),
+        (["--split-by", "text", "--out", "m.jsonl"], "--split-by text is of --split; give both"),
         (["--language", "xx", "--out", "m.jsonl"], "language 'xx' has no preset; allowed: en, any"),
     ],
 )
@@ -331,4 +355,4 @@ def test_folders_labels_and_common_voice(
         "test.jsonl",
     }
     assert main([*voice, "--split", "80/10/10"]) == 2
-    assert "1 utterances are too few for 3 sets" in capsys.readouterr().err
+    assert "1 utterance is too few for 3 sets" in capsys.readouterr().err

@@ -221,7 +221,7 @@ def test_adaptation_goes_on_after_a_stop_and_says_what_is_not_handed_on(
     capsys.readouterr()
     assert main([str(word) for word in (*words, "train.epochs=12")]) == 2
     assert "add --resume to go on there" in capsys.readouterr().err
-    run(*words, "train.epochs=12", "--resume")
+    run(*words, "train.epochs=12", "train.patience=0", "--resume")
     captured = capsys.readouterr()
     assert captured.out.splitlines()[-1] == f"{new} is the new model"
     assert "calibration.json is not handed on" in captured.err
@@ -229,6 +229,17 @@ def test_adaptation_goes_on_after_a_stop_and_says_what_is_not_handed_on(
     log = (new / "adaptation/exp/log.jsonl").read_text().splitlines()
     epochs = [json.loads(line)["epoch"] for line in log if "epoch" in json.loads(line)]
     assert sorted(set(epochs)) == [*range(1, 13)]
+
+
+def test_adaptation_ends_when_its_patience_does(english: Path, capsys) -> None:
+    given = {"overrides": [], "hours": 0.05, "decoded": True}
+    plan = plan_training(conf=None, init=english / "exp", **given)
+    assert plan.config.train.patience == 3
+    assert plan.reason.endswith("at most 12 epochs")
+    for preset in PRESETS:
+        plan = plan_training(conf=preset, **given)
+        assert plan.config.train.patience == 0
+        assert "at most" not in plan.reason
 
 
 def test_usage_of_adapt_names_the_model_once(capsys: pytest.CaptureFixture[str]):

@@ -54,7 +54,7 @@ def test_no_group_is_in_two_sets(made: list[Utterance], by: str, key: str) -> No
 
 def test_speakers_may_be_in_several_sets() -> None:
     made = corpus(10, 20)
-    found = split(made, SHARES, by_speaker=False)
+    found = split(made, SHARES, ways=("recording", "utterance"))
     unnamed = split([replace(item, speaker=None) for item in made], SHARES)
     assert found.by == unnamed.by == "recording"
     ids = [[[i.id for i in part] for part in way.parts.values()] for way in (found, unnamed)]
@@ -91,6 +91,69 @@ def test_a_speaker_without_a_name_is_nobody() -> None:
     made = [*corpus(9, 5), *corpus(0, 5)]
     made = [*made[:-5], *(Utterance(**{**vars(i), "id": f"x{i.id}"}) for i in made[-5:])]
     assert split(made, SHARES).by == "recording"
+
+
+def said(made: list[Utterance], texts: int) -> list[Utterance]:
+    """Let each of the utterances in turn say one of so many texts, written in different ways."""
+    words = [f"Sentence {'abcdefghijklmnopqrstuvwxyz'[number]}" for number in range(texts)]
+    marked = [words, [f"{word.upper()}!" for word in words]]
+    return [
+        replace(item, text=marked[place // texts % 2][place % texts])
+        for place, item in enumerate(made)
+    ]
+
+
+def test_by_text_no_sentence_is_in_two_sets() -> None:
+    made = said(corpus(10, 20), 20)  # ten people read the same sentences
+    found = split(made, SHARES, ways=("text",))
+    assert str(found).startswith("split by text: no text is in two sets; figures will be of voices")
+    texts = [{item.text.lower().rstrip("!") for item in part} for part in found.parts.values()]
+    assert [len(part) for part in texts] == [16, 2, 2]
+    assert len(set().union(*texts)) == 20
+    assert not found.flattery()
+    again = split(list(reversed(made)), SHARES, ways=("text",))
+    assert {item.id for item in again.parts["test"]} == {item.id for item in found.parts["test"]}
+
+
+def test_texts_that_training_has_are_told() -> None:
+    found = split(said(corpus(10, 20), 20), SHARES)
+    assert found.by == "speaker"
+    assert found.flattery().startswith("20 of 20 utterances in test.jsonl have texts that training")
+    assert "--split-by text" in found.flattery()
+    two = split(said(corpus(0, 40), 20), parse_shares("90/10"))
+    assert "4 of 4 utterances in valid.jsonl" in two.flattery()
+    apart = [replace(item, text=str(number)) for number, item in enumerate(corpus(10, 20))]
+    assert not split(apart, SHARES).flattery()
+    first, *_ = split(apart, SHARES).parts["train"]
+    test = split(apart, SHARES).parts["test"]
+    few = [replace(i, text=first.text) if i.id == test[0].id else i for i in apart]
+    assert not split(few, SHARES).flattery()  # one of twenty
+
+
+def test_why_it_is_not_by_speaker() -> None:
+    unnamed = corpus(0, 50)
+    assert str(split(unnamed, SHARES)).startswith("split by recording, as no speaker is named: ")
+    assert "as there are too few speakers: " in str(split(corpus(2, 50), SHARES))
+    some = [replace(item, speaker="anna") for item in unnamed[:9]] + unnamed[9:]
+    assert "by recording, as some utterances name no speaker: " in str(split(some, SHARES))
+    asked = split(corpus(9, 9), SHARES, ways=("recording",))
+    assert str(asked) == ("split by recording: figures will be of voices that training has heard")
+
+
+@pytest.mark.parametrize(
+    ("made", "way", "complaint"),
+    [
+        (corpus(0, 50), "speaker", "no speaker is named; leave it out, or choose another"),
+        (corpus(2, 50), "speaker", "there are too few speakers; leave"),
+        (corpus(9, 9), "text", "there are too few different texts; leave"),
+        (corpus(0, 2, 50), "recording", "there are too few recordings; leave"),
+    ],
+)
+def test_a_way_that_was_asked_for_and_is_not_possible(
+    made: list[Utterance], way: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"--split-by {way}: {complaint}"):
+        split(made, SHARES, ways=(way,))
 
 
 @pytest.mark.parametrize("text", ["80", "80/", "a/b", "0/1/1", "1/0/1", "-1/2", "nan/1", "1/2/3/4"])
