@@ -248,15 +248,15 @@ def test_a_folder_goes_on_and_mixes_no_settings(call: Path, tmp_path: Path, caps
         assert run(*options, *usual) == 0
         return capsys.readouterr().err.splitlines()[-1].split(", ")[0]
 
-    assert done("--channels", "split") == "1 recordings transcribed"
+    assert done("--channels", "split") == "1 recording transcribed"
     assert (out / "call.txt").read_text() == f"Left: {SAID}\nRight: {SAID}\nLeft: {SAID}\n"
     assert len(json.loads((out / "call.json").read_text())["channels"][1]["findings"]) > 5
     assert done("--channels", "split") == "0 recordings transcribed"
-    assert done("--channels", "split", "--channel-names", "A,B") == "1 recordings transcribed"
+    assert done("--channels", "split", "--channel-names", "A,B") == "1 recording transcribed"
     assert (out / "call.txt").read_text().startswith(f"A: {SAID}\nB: ")
-    assert done("--channels", "2") == "1 recordings transcribed"
+    assert done("--channels", "2") == "1 recording transcribed"
     assert (out / "call.txt").read_text() == f"{SAID}\n"
-    assert done() == "1 recordings transcribed"
+    assert done() == "1 recording transcribed"
     assert done() == "0 recordings transcribed"
 
 

@@ -11,6 +11,7 @@ from glob import escape, glob
 from pathlib import Path
 
 from asr._install import install
+from asr._progress import counted
 from asr.errors import ConfigError
 from asr.media import AUDIO_SUFFIXES, MEDIA_SUFFIXES, has_reader, looks_like_sound
 
@@ -49,7 +50,7 @@ def describe_left_out(paths: list[Path]) -> str:
         remedies.append(f"to read them, install PyAV: {install('media')}")
     if counts.keys() - set(MEDIA_SUFFIXES):
         remedies.append("files without the suffix of a sound are read if they are named")
-    files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+    files = counted(len(paths), "file")
     return f"{files} in folders left out ({kinds}): {names}; {'; '.join(remedies)}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from asr._atomic import write_atomically
 from asr._lock import locked_folder
-from asr._progress import say, seconds_bar
+from asr._progress import counted, say, seconds_bar
 from asr.batch import distinct, recording_ids, with_digests
 from asr.cli.run import CommandParser, complain, given_model, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
@@ -87,7 +87,7 @@ def _align(
             lines += ctm(replace(aligned, words=words, id=id_of[utterance.audio])).splitlines()
     if "ctm" in formats:
         _write(arguments.out / "alignment.ctm", "".join(f"{line}\n" for line in lines))
-    say(f"{len(utterances) - failed} of {len(utterances)} utterances aligned")
+    say(f"{len(utterances) - failed} of {counted(len(utterances), 'utterance')} aligned")
     return 1 if failed else 0
 
 

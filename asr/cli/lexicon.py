@@ -176,13 +176,14 @@ def _write_manifest(
     utterances: "Sequence[Utterance]", path: str, found: "PronouncedWords", normalizer: "Normalizer"
 ) -> None:
     """Write the utterances whose words all have a pronunciation."""
-    from asr._progress import say
+    from asr._progress import counted, say
     from asr.manifest import write_manifest
 
     spoken = [*filter(None, (_in_phones(utterance, found, normalizer) for utterance in utterances))]
     write_manifest(path, spoken)
     if left_out := len(utterances) - len(spoken):
-        say(f"{path}: {left_out} utterances are left out, with words that have no pronunciation")
+        some = counted(left_out, "utterance")
+        say(f"{path}: left out: {some} with words that have no pronunciation")
 
 
 def _in_phones(
@@ -200,14 +201,17 @@ def _in_phones(
 
 def _report(out: str, found: "PronouncedWords") -> None:
     """Report how many words were found, guessed and left out."""
-    from asr._progress import say
+    from asr._progress import counted, say
 
-    say(f"{out}: {len(found.pronunciations)} words, {len(found.guessed)} of them guessed")
+    say(
+        f"{out}: {counted(len(found.pronunciations), 'word')}, {len(found.guessed)} of them guessed"
+    )
     for word in islice(found.guessed, _EXAMPLES):
         say(f"guessed {word}: {' '.join(found.pronunciations[word][0])}")
     if found.left_out:
         examples = ", ".join(found.left_out[:_EXAMPLES])
-        say(f"{len(found.left_out)} words cannot be guessed from the dictionary: {examples}")
+        some = counted(len(found.left_out), "word")
+        say(f"{some} cannot be guessed from the dictionary: {examples}")
 
 
 if __name__ == "__main__":

@@ -302,12 +302,14 @@ def _tones(arguments: argparse.Namespace) -> int:
 
 def _write(path: Path, utterances: "list[Utterance]") -> None:
     """Write a manifest, and print its number of utterances, hours and speakers."""
+    from asr._progress import counted  # late: tqdm
     from asr.manifest import write_manifest
 
     write_manifest(path, utterances)
     hours = sum(utterance.duration for utterance in utterances) / 3600
     speakers = {utterance.speaker for utterance in utterances} - {None}
-    put(f"{path}: {len(utterances)} utterances, {hours:.2f} h, {len(speakers)} speakers")
+    spoken = counted(len(utterances), "utterance")
+    put(f"{path}: {spoken}, {hours:.2f} h, {counted(len(speakers), 'speaker')}")
 
 
 if __name__ == "__main__":

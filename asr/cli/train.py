@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from asr._atomic import check_folder
 from asr._folders import conf_names, find_model
 from asr._lock import locked_folder
-from asr._progress import say
+from asr._progress import counted, say
 from asr.cli.judged import make_judge
 from asr.cli.knowledge import LanguageModels, language_models, pronunciations
 from asr.cli.run import CommandParser, given_model, run
@@ -378,7 +378,8 @@ def train(
         material.vocabulary,
         material.sources,
         resume=resume,
-        data=f"{len(material.train)} utterances, {hours:.2f} hours (left out: {material.left_out})",
+        data=f"{counted(len(material.train), 'utterance')}, {hours:.2f} hours "
+        f"(left out: {material.left_out})",
     )
     if status == 0 and group.rank == 0:
         with_lm = included_lm(folder) is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr._progress import counted
 from asr.cli.run import CommandParser, run
 from asr.cli.texts import warn_of_oddities
 from asr.cli.train import add_run, launch_training, run_trainer
@@ -114,7 +115,7 @@ def train(
         material.vocabulary,
         material.sources,
         resume=resume,
-        data=f"{len(task.usable)} sentences, {material.train.words} words "
+        data=f"{counted(len(task.usable), 'sentence')}, {material.train.words} words "
         f"(left out: {left_out} longer than lm.batch_tokens)",
     )
 

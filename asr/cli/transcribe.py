@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr._progress import RecordingsBar, say
+from asr._progress import RecordingsBar, counted, say
 from asr._streams import put_part
 from asr.batch import (
     STDIN,
@@ -264,7 +264,10 @@ def _do(
                 num_done += outcome.error is None
     if arguments.output_dir and not arguments.quiet:
         before = len(jobs) - num_done - num_failed
-        say(f"{num_done} recordings transcribed, {bar.speed()}; {before} were done before")
+        say(
+            f"{counted(num_done, 'recording')} transcribed, "
+            f"{bar.speed()}; {before} were done before"
+        )
     if num_failed and len(jobs) > 1:
         say(f"{num_failed} of {len(jobs)} recordings could not be transcribed")
     return 1 if num_failed else 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from asr._progress import counted
 from asr.config import Config
 from asr.data import Batch, Example, plan_batches
 from asr.distributed import threads
@@ -54,7 +55,8 @@ class Cost:
         """Return the figures as text."""
         return (
             f"{self.weights / 1e6:.2f} million weights, {self.tokens} tokens, "
-            f"{self.processes} processes; about {self.epoch_min:.1f} min an epoch of "
+            f"{counted(self.processes, 'process', 'processes')}; "
+            f"about {self.epoch_min:.1f} min an epoch of "
             f"{self.batches} batches, features {self.features_min:.1f} min, "
             f"{self.run_hours:.1f} hours in all; "
             f"memory {self.memory_gb:.1f} of {self.available_gb:.1f} GB"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from asr._progress import counted
 from asr.doctor.advice import recommendation
 from asr.doctor.finding import SEVERITIES, Finding
 
@@ -49,9 +50,10 @@ class Summary:
     def lines(self) -> list[str]:
         """Return the figures as lines of text, with bars for the lengths."""
         rates = ", ".join(f"{count} at {rate} Hz" for rate, count in self.sample_rates_hz.items())
+        speakers = counted(self.speakers, "speaker") if self.speakers else "no speakers"
         head = (
-            f"{self.dataset}: {self.path}: {self.utterances} utterances, {self.hours:.2f} hours, "
-            f"{self.speakers or 'no'} speakers named; {rates}; listened to {self.listened}"
+            f"{self.dataset}: {self.path}: {counted(self.utterances, 'utterance')}, "
+            f"{self.hours:.2f} hours, {speakers} named; {rates}; listened to {self.listened}"
         )
         most = max(piece.count for piece in self.lengths)
         return [
@@ -146,5 +148,5 @@ class Report:
         lines += [f"text: {line}" for line in self.writing]
         lines += [line for finding in self.findings for line in finding.lines()]
         lines += self.notes()
-        counts = ", ".join(f"{count} {severity}s" for severity, count in self.counts.items())
+        counts = ", ".join(counted(count, severity) for severity, count in self.counts.items())
         return [*lines, counts if self.findings else "nothing found"]

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
+from asr._progress import counted
 from asr.audio import read_utterance
 from asr.config import AugmentConfig, Config
 from asr.data import Batch, Example
@@ -53,8 +54,9 @@ class SelfTest:
         """Return the outcome as text."""
         outcome = "could not learn" if self.cause else "learnt"
         return (
-            f"{outcome} {len(self.utterances)} utterances by heart: loss {self.first_loss:.3g} to "
-            f"{self.last_loss:.3g} nats a token, CER {self.cer:.0%}, in {self.steps} steps and "
+            f"{outcome} {counted(len(self.utterances), 'utterance')} by heart: "
+            f"loss {self.first_loss:.3g} to {self.last_loss:.3g} nats a token, "
+            f"CER {self.cer:.0%}, in {self.steps} steps and "
             f"{self.seconds:.0f} s"
         )
 

@@ -190,7 +190,7 @@ def test_words_of_a_text_that_lacks_most_are_where_they_are_in_the_whole(
         return words_of(tmp_path / "out")
 
     whole = aligned(TEXT.split())
-    assert capsys.readouterr().err == "1 of 1 utterances aligned\n"
+    assert capsys.readouterr().err == "1 of 1 utterance aligned\n"
     some = aligned(TEXT.split()[known])
     assert [word.word for word in some] == TEXT.split()[known]
     for found, truth in zip(some, whole[known], strict=True):

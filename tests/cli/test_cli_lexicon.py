@@ -68,7 +68,7 @@ def test_a_manifest_in_phones(
 ) -> None:
     out = tmp_path / "phones.jsonl"
     assert main([dictionary, manifest, "--out", str(out)]) == 0
-    assert "phones.jsonl: 1 utterances are left out, with words" in capsys.readouterr().err
+    assert "phones.jsonl: left out: 1 utterance with words" in capsys.readouterr().err
     before, after = read_manifest(manifest), read_manifest(out)
     assert [utterance.text for utterance in after] == ["R EH D D AO G Z", "K AE T S"]
     assert [u.audio for u in after] == [u.audio for u in before[:2]]

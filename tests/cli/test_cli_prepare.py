@@ -42,8 +42,8 @@ def test_librispeech_subsets(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main([*command, "--out", str(out)]) == 0
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
-        f"{out}/train-clean-5.jsonl: 1 utterances, 0.01 h, 1 speakers",
-        f"{out}/dev-wide.jsonl: 1 utterances, 0.01 h, 1 speakers",
+        f"{out}/train-clean-5.jsonl: 1 utterance, 0.01 h, 1 speaker",
+        f"{out}/dev-wide.jsonl: 1 utterance, 0.01 h, 1 speaker",
     ]
     assert captured.err == ""  # no progress bar where there is no terminal
     assert sorted(path.name for path in out.iterdir()) == ["dev-wide.jsonl", "train-clean-5.jsonl"]
@@ -86,7 +86,7 @@ def test_csv_and_kaldi(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     for number, source in enumerate((["csv", "metadata.csv"], ["kaldi", "."])):
         out = tmp_path / "out" / f"{number}.jsonl"
         assert main([source[0], str(tmp_path / source[1]), "--out", str(out)]) == 0
-        assert capsys.readouterr().out == f"{out}: 1 utterances, 0.00 h, 0 speakers\n"
+        assert capsys.readouterr().out == f"{out}: 1 utterance, 0.00 h, 0 speakers\n"
         assert [(item.text, item.duration) for item in read_manifest(out)] == [("Hello!", 1.5)]
 
 

@@ -312,7 +312,7 @@ def test_text_report_names_severity_example_and_remedy(train, tmp_path, capsys):
     assert "error   train: 1 of 40 recordings are not there" in out
     assert f"t7: {train[7].audio}: does not exist" in out
     assert "remedy: correct the path or copy" in out
-    assert out.splitlines()[-1] == "1 errors, 0 warnings, 0 notes"
+    assert out.splitlines()[-1] == "1 error, 0 warnings, 0 notes"
 
 
 @pytest.mark.parametrize(
