@@ -9,18 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import soundfile
-
 from asr._atomic import write_atomically
 from asr._progress import progress
 from asr.errors import AudioError, CorpusError
 from asr.manifest import Utterance
-from asr.media import AUDIO_SUFFIXES
+from asr.media import AUDIO_SUFFIXES, MEDIA_SUFFIXES, UNKNOWN_FRAMES, Sound, open_sound
 
 MAX_OVERSHOOT = 0.5  # seconds a segment may end after its recording, as in Kaldi's extract-segments
-MAX_DURATION = 1e7  # seconds; a header with no length in it (a FLAC stream) gives 2**63 samples
+RECORDINGS = AUDIO_SUFFIXES + MEDIA_SUFFIXES  # of copies, the first one is taken
 PROBLEMS_SHOWN = 5
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BLOCK_FRAMES = 1 << 16
 THREADS = 8  # they wait for the disk, not for the processor
 
 
@@ -37,32 +36,36 @@ class CorpusEntry:
 
 
 def audio_duration(path: Path) -> float:
-    """Return the length of a recording in seconds, from its header.
+    """Return the length of a recording in seconds: of its header, or else by decoding it.
 
     The content of the file decides its format, not its name.
 
     Raises:
-        AudioError: no such file, no audio that libsndfile reads, no samples, or no length.
+        MissingReaderError: the format needs the extra `media`.
+        AudioError: no such file, no audio that can be read, or no samples.
     """
     try:
-        # a descriptor, not a name: soundfile takes x.raw for headerless samples whatever is in it
-        with (
-            path.open("rb") as file,
-            soundfile.SoundFile(file.fileno(), closefd=False) as sound,
-        ):
-            duration = float(sound.frames / sound.samplerate)
+        path.open("rb").close()
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         raise AudioError(f"{path}: {getattr(error, 'strerror', error)}; check the path") from error
-    except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{path}: {error.error_string} convert it to WAV or FLAC, or leave it out"
-        ) from error
-    if not 0 < duration < MAX_DURATION:
-        raise AudioError(
-            f"{path}: its header gives a length of {duration:g} s; "
-            "convert it to WAV or FLAC, or leave it out"
-        )
-    return duration
+    try:
+        with open_sound(path) as sound:
+            duration = _num_frames(sound) / sound.samplerate
+            if not duration:
+                raise AudioError(f"{path}: has a length of 0 s; record or copy it again")
+    except AudioError as error:
+        raise type(error)(f"{error}, or leave it out") from error
+    return float(duration)
+
+
+def _num_frames(sound: Sound) -> int:
+    if sound.frames < UNKNOWN_FRAMES:
+        return sound.frames
+    # Headers of M4A, WebM and the like give times of all tracks together; some MP3 give none.
+    total = 0
+    while count := len(sound.read(_BLOCK_FRAMES)):
+        total += count
+    return total
 
 
 def to_utterances(
@@ -125,12 +128,12 @@ def refuse(where: Path, problems: Sequence[str]) -> None:
 def recordings_by_name(folder: Path) -> dict[str, Path]:
     """Map the names of a folder's recordings, without extension, to their paths.
 
-    Of recordings with the same name, the first suffix in AUDIO_SUFFIXES wins.
+    Of recordings with the same name, the first suffix in RECORDINGS wins.
     """
     ranked = (
-        (AUDIO_SUFFIXES.index(path.suffix.lower()), path)
+        (RECORDINGS.index(path.suffix.lower()), path)
         for path in folder.iterdir()
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in RECORDINGS and not path.name.startswith(".")
     )
     return {path.stem: path for _, path in sorted(ranked, reverse=True)}  # the first choice last
 

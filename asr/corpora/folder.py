@@ -9,11 +9,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from asr.corpora.entries import CorpusEntry, leave_out, one_line, read_text, to_utterances
+from asr.corpora.entries import (
+    RECORDINGS,
+    CorpusEntry,
+    leave_out,
+    one_line,
+    read_text,
+    to_utterances,
+)
 from asr.corpora.labels import Label, parse_audacity, read_textgrid
 from asr.errors import CorpusError
 from asr.manifest import Utterance
-from asr.media import AUDIO_SUFFIXES
 
 TEXT_SUFFIXES = (".textgrid", ".txt", ".lab")  # the first that is there counts
 
@@ -68,7 +74,7 @@ def _recordings(folder: Path) -> Iterator[tuple[Path, dict[str, Path]]]:
         if not any(part.startswith(".") for part in path.relative_to(folder).parts):
             named.setdefault(path.with_suffix(""), {})[path.suffix.lower()] = path
     for _, files in sorted(named.items(), key=lambda item: str(item[0])):
-        if audio := next((files[suffix] for suffix in AUDIO_SUFFIXES if suffix in files), None):
+        if audio := next((files[suffix] for suffix in RECORDINGS if suffix in files), None):
             yield audio, files
 
 

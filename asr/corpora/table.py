@@ -27,6 +27,7 @@ from asr.corpora.columns import (
     unquoted,
 )
 from asr.corpora.entries import (
+    RECORDINGS,
     CorpusEntry,
     Recordings,
     leave_out,
@@ -37,7 +38,6 @@ from asr.corpora.entries import (
 )
 from asr.errors import CorpusError
 from asr.manifest import Utterance
-from asr.media import AUDIO_SUFFIXES
 
 COLUMNS = ("id", "audio", "start", "duration", "text", "speaker")
 _LINE_END = re.compile("\r\n|\r|\n")
@@ -123,7 +123,7 @@ def _layout(content: str, recordings: Recordings) -> _Layout:
 
 def _is_recording(path: str, recordings: Recordings) -> bool:
     try:
-        return Path(path).suffix.lower() in AUDIO_SUFFIXES and bool(recordings.find(path))
+        return Path(path).suffix.lower() in RECORDINGS and bool(recordings.find(path))
     except ValueError:
         return False
 

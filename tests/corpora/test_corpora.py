@@ -1,16 +1,32 @@
 """LibriSpeech and FSDD: layouts, splits, durations, and one clear error for each fault."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from corpus_files import chapter, record, summary
 from folders import real_material
 
+from asr._install import install
+from asr.audio import read_audio
 from asr.corpora.entries import audio_duration, recordings_by_name
+from asr.corpora.folder import read_folder
 from asr.corpora.fsdd import read_fsdd, splits
 from asr.corpora.librispeech import find_subset, read_librispeech, subset_names
 from asr.corpora.table import read_csv
-from asr.errors import AudioError, ConfigError, CorpusError
+from asr.errors import AudioError, ConfigError, CorpusError, MissingReaderError
+
+
+def encoded(path: Path, seconds: float) -> Path:
+    """Write a recording in the format of its extension, by ffmpeg."""
+    if not (ffmpeg := shutil.which("ffmpeg")):
+        pytest.skip("no ffmpeg to encode with")
+    wav = record(path.with_suffix(".source"), seconds, format="WAV")
+    subprocess.run([ffmpeg, "-v", "error", "-i", wav, path], check=True)
+    wav.unlink()
+    return path
 
 
 class TestAudioDuration:
@@ -22,11 +38,49 @@ class TestAudioDuration:
         # MP3 pads to whole frames of 1152 samples
         assert audio_duration(path) == pytest.approx(0.75, abs=0.3 if form == "MP3" else 1e-9)
 
-    @pytest.mark.parametrize("content", [b"", b"RIFF", b"not audio at all" * 100])
-    def test_no_audio(self, tmp_path: Path, content: bytes) -> None:
+    @pytest.mark.parametrize(
+        ("content", "remedy"),
+        [
+            (b"", r"is empty \(0 bytes\); record or copy it again, or leave it out"),
+            (b"RIFF", "convert it to WAV or FLAC"),
+            (b"not audio at all" * 100, "convert it to WAV or FLAC"),
+        ],
+    )
+    def test_no_audio(self, tmp_path: Path, content: bytes, remedy: str) -> None:
         (tmp_path / "a.wav").write_bytes(content)
-        with pytest.raises(AudioError, match=r"a\.wav: .*convert it to WAV or FLAC"):
+        with pytest.raises(AudioError, match=rf"a\.wav: .*{remedy}"):
             audio_duration(tmp_path / "a.wav")
+
+    @pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.mp4"])
+    def test_what_phones_record_is_measured_by_decoding(self, tmp_path: Path, name: str) -> None:
+        pytest.importorskip("av", reason="PyAV is not installed")
+        path = encoded(tmp_path / name, 2.5)
+        assert audio_duration(path) == pytest.approx(2.5, abs=0.1)  # codecs pad
+        assert read_audio(path, duration=audio_duration(path)).quality.duration > 2.4
+
+    def test_what_phones_record_without_its_reader(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = encoded(tmp_path / "a.m4a", 1.0)
+        (tmp_path / "a.txt").write_text("hello")
+        monkeypatch.setitem(sys.modules, "av", None)
+        with pytest.raises(MissingReaderError, match=r"without the package av .* leave it out"):
+            audio_duration(path)
+        left_out: list[str] = []
+        record(tmp_path / "b.wav", 1.0)
+        (tmp_path / "b.txt").write_text("hello")
+        assert [item.id for item in read_folder(tmp_path, left_out)] == ["b"]
+        (complaint,) = left_out
+        assert complaint.startswith(f"{path}: is MPEG-4") and install("media") in complaint
+
+    def test_a_folder_and_a_table_of_what_phones_record(self, tmp_path: Path) -> None:
+        pytest.importorskip("av", reason="PyAV is not installed")
+        encoded(tmp_path / "one.m4a", 1.0)
+        (tmp_path / "one.txt").write_text("hello")
+        (item,) = read_folder(tmp_path)
+        assert (item.id, item.text) == ("one", "hello")
+        (tmp_path / "metadata.csv").write_text("audio,text\none,hello\n")  # no extension
+        assert [item.audio.name for item in read_csv(tmp_path / "metadata.csv")] == ["one.m4a"]
 
     def test_no_samples(self, tmp_path: Path) -> None:
         with pytest.raises(AudioError, match="a length of 0 s"):
