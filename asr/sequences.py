@@ -5,6 +5,7 @@ A manifest names such a file as its `audio`. Row t of the array is frame t; fram
 """
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,18 +35,27 @@ def read_frames(utterance: Utterance, features: FeaturesConfig) -> NDArray[np.fl
             f"{path}: features.filterbank is {features.filterbank!r}; 'none' is for files of "
             f"frames ({FRAMES}), and for these alone"
         )
-    try:
-        with open_regular(path, _MOST_BYTES) as file:
-            array = read_npy(file.read(), kinds="f", axes=2, may_be_empty=True)
-        frames = _checked(array, features.num_mels)
-    except (OSError, ValueError) as error:
-        raise FramesError(f"{path}: {error}; save float32 (frames, width) by numpy.save") from None
+    frames = load_frames(path, features.num_mels)
     return _piece(frames, utterance, features.frame_shift_ms)
 
 
-def _checked(array: NDArray[np.floating[Any]], width: int) -> NDArray[np.float32]:
+def load_frames(path: Path, width: int | None = None) -> NDArray[np.float32]:
+    """Read all frames of a file, float32 (T, M); `width` is the M that they must have.
+
+    Raises:
+        FramesError: the file is no array of frames, or of frames of another width.
+    """
+    try:
+        with open_regular(path, _MOST_BYTES) as file:
+            array = read_npy(file.read(), kinds="f", axes=2, may_be_empty=True)
+        return _checked(array, width)
+    except (OSError, ValueError) as error:
+        raise FramesError(f"{path}: {error}; save float32 (frames, width) by numpy.save") from None
+
+
+def _checked(array: NDArray[np.floating[Any]], width: int | None) -> NDArray[np.float32]:
     """Return frames (T, M) as float32; a ValueError says why they cannot be used."""
-    if array.shape[1] != width:
+    if width is not None and array.shape[1] != width:
         raise ValueError(f"frames have {array.shape[1]} values, features.num_mels is {width}")
     if not len(array):
         raise ValueError("holds no frames")

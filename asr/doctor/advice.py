@@ -1,5 +1,6 @@
 """Recommend the settings that fit the amount of speech, and say what error to expect."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # so that a model is examined without torch
@@ -39,6 +40,16 @@ def recommendation(hours: float, cost: "Cost | None") -> list[str]:
         f"to expect of clear reading: WER {with_lm} % with a language model and phones, {greedy} % "
         "without; less for speakers heard in training, and with --init from a model of the "
         "language",
+    ]
+
+
+def for_frames(widths: Mapping[int, int]) -> list[str]:
+    """Return a line with the settings that frames need, of which there are files by width."""
+    width = max(widths, key=widths.__getitem__)
+    return [
+        f'recommended: features.filterbank="none" features.num_mels={width} '
+        f"features.num_ceps={width} in the configuration (docs/sequences.md); the presets are for "
+        "recordings"
     ]
 
 

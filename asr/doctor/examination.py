@@ -39,14 +39,18 @@ def examine(paths: dict[str, Path], config: Config, *, everything: bool) -> Exam
     normalizer = Normalizer(**vars(config.text))
     read = [read_dataset(name, path, normalizer) for name, path in paths.items()]
     datasets = [dataset for dataset, _ in read]
-    headers = recordings.read_headers(datasets)
+    headers = recordings.read_headers(datasets, config.features.frame_shift_ms)
     vocabulary = _vocabulary(datasets[0], config)
-    rate_hz = config.features.sample_rate_hz
+    features = config.features
+    width = recordings.usual_width(datasets[0], headers)
+    if features.filterbank == "none":
+        width = features.num_mels
+    rate_hz = features.sample_rate_hz
     train_heard: sound.Heard = {}
     summaries, findings, sets = [], [], []
     for dataset, found in read:
         examined = _ExaminedSet(dataset, found)
-        examined.check_recordings(headers, rate_hz)
+        examined.check_recordings(headers, width, rate_hz)
         heard = examined.listen(headers, train_heard, rate_hz, everything)
         examined.check_texts(vocabulary, config)
         if dataset is datasets[0]:
@@ -76,8 +80,9 @@ class _ExaminedSet:
     def kept(self) -> list[int]:
         return self.dataset.kept(self.findings)
 
-    def check_recordings(self, headers: recordings.Headers, rate_hz: int) -> None:
+    def check_recordings(self, headers: recordings.Headers, width: int, rate_hz: int) -> None:
         self.findings += recordings.check_recordings(self.dataset, self.kept, headers)
+        self.findings += recordings.check_widths(self.dataset, self.kept, headers, width)
         self.findings += recordings.check_repeats(self.dataset, self.kept, headers)
         self.findings += recordings.check_rates(self.dataset, self.kept, headers, rate_hz)
 

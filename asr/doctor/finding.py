@@ -28,6 +28,15 @@ KINDS = {
     "unreadable-audio": Kind(
         "error", "recordings cannot be read", "convert them to WAV or FLAC, or copy again", True
     ),
+    "unreadable-frames": Kind(
+        "error", "files of frames cannot be used", "compute them again, or leave them out", True
+    ),
+    "other-frames": Kind(
+        "error",
+        "files have frames of another width, or are recordings where others are frames",
+        "give all the same columns, as many as features.num_mels",
+        True,
+    ),
     "beyond-end": Kind(
         "error", "utterances end after their recording", "correct start and duration", True
     ),
@@ -137,13 +146,13 @@ KINDS = {
     "shared-transcripts": Kind(
         "warning",
         "utterances have texts that training has seen",
-        "give each set sentences of its own (asr-prepare for each set, without --split), as the "
-        "figures will be too good",
+        "give each set sentences of its own (asr-prepare --split-by text), as the figures will be "
+        "too good",
     ),
     "same-prompts": Kind(
         "note",
         "utterances have texts of the training set, whose texts repeat by nature",
-        "fine for a fixed set of words; else give each set sentences of its own",
+        "fine for a fixed set of words; else give each set sentences of its own: --split-by text",
     ),
     # the machine and the model
     "nothing-to-train": Kind(

@@ -1,7 +1,8 @@
 """Check the headers of all recordings: existence, length, sample rate, and copies.
 
 Nothing is decoded, so that hours of audio take seconds. Files of the same size are compared by
-their content, so that a copy under another name is found.
+their content, so that a copy under another name is found. Files of frames (asr/sequences.py) have
+no header that tells enough: they are read.
 """
 
 import stat
@@ -14,12 +15,13 @@ from typing import TypeVar
 
 from asr._atomic import content_sha256
 from asr._cores import usable_cores
-from asr._progress import progress
+from asr._progress import counted, progress
 from asr.audio import LATE_S
 from asr.doctor.dataset import Dataset
 from asr.doctor.finding import Finding
-from asr.errors import AudioError
+from asr.errors import AudioError, FramesError
 from asr.media import UNKNOWN_FRAMES, open_sound
+from asr.sequences import FRAMES, load_frames
 
 THREADS = min(8, usable_cores())  # libsndfile works without Python's lock
 
@@ -29,9 +31,11 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Header:
-    """The length and sample rate of a recording, or its fault."""
+    """The length and sample rate of a recording, or the width of frames, or the fault."""
 
-    rate_hz: int = 0
+    rate_hz: int = 0  # 0: frames
+    width: int = 0  # values of a frame; 0: a recording
+    late_s: float = LATE_S  # how far an utterance may reach beyond the end
     duration: float = 0.0  # seconds; infinite where the header does not say
     content: str = ""  # equal for files that are equal byte by byte
     fault: str = ""  # a kind of finding; empty for a sound header
@@ -41,11 +45,13 @@ class Header:
 Headers = dict[Path, Header]
 
 
-def read_headers(datasets: Sequence[Dataset]) -> Headers:
-    """Return the headers of all recordings, each read once."""
+def read_headers(datasets: Sequence[Dataset], frame_shift_ms: float) -> Headers:
+    """Return the headers of all recordings and files of frames, each read once."""
     paths = sorted({utterance.audio for dataset in datasets for utterance in dataset.utterances})
     contents = _contents(paths)
-    headers = in_threads(lambda path: _header(path, contents.get(path, "")), paths, "headers")
+    headers = in_threads(
+        lambda path: _header(path, contents.get(path, ""), frame_shift_ms), paths, "headers"
+    )
     return dict(zip(paths, headers, strict=True))
 
 
@@ -64,7 +70,7 @@ def check_recordings(dataset: Dataset, places: Iterable[int], headers: Headers) 
         end = utterance.start + utterance.duration
         if header.fault:
             faults[header.fault][place] = header.complaint
-        elif end > header.duration + LATE_S:
+        elif end > header.duration + header.late_s:
             faults["beyond-end"][place] = (
                 f"{utterance.audio}: lasts {header.duration:.2f} s, wanted to {end:.2f} s"
             )
@@ -76,6 +82,7 @@ def check_rates(
 ) -> list[Finding]:
     """Find sample rates that differ within the set, or that are all below the model's."""
     rates = {place: headers[dataset.utterances[place].audio].rate_hz for place in places}
+    rates = {place: rate_hz for place, rate_hz in rates.items() if rate_hz}
     counts = Counter(rates.values())
     if not counts:
         return []
@@ -88,6 +95,36 @@ def check_rates(
         why += f", the model at {model_rate_hz} Hz"
     details = {p: f"{dataset.utterances[p].audio}: {rates[p]} Hz" for p in odd}
     return dataset.finding(kind, details, why, len(rates))
+
+
+def usual_width(dataset: Dataset, headers: Headers) -> int:
+    """Return the width of frames that most files of a set have; 0 if most are recordings."""
+    read = (headers[utterance.audio] for utterance in dataset.utterances)
+    counts = Counter(header.width for header in read if not header.fault)
+    return max(counts, key=counts.__getitem__, default=0)
+
+
+def check_widths(
+    dataset: Dataset, places: Iterable[int], headers: Headers, width: int
+) -> list[Finding]:
+    """Find frames of another width than the usual one, and recordings among frames.
+
+    Args:
+        dataset: the set.
+        places: of its utterances that are examined.
+        headers: of all files.
+        width: of a frame; 0 if all files are to be recordings.
+    """
+    details = {}
+    for place in places:
+        audio = dataset.utterances[place].audio
+        if headers[audio].width != width:
+            details[place] = f"{audio}: {_described(headers[audio].width)}"
+    return dataset.finding("other-frames", details, f"expected: {_described(width)}")
+
+
+def _described(width: int) -> str:
+    return f"frames of {counted(width, 'value')}" if width else "a recording"
 
 
 def check_repeats(dataset: Dataset, places: Iterable[int], headers: Headers) -> list[Finding]:
@@ -141,8 +178,10 @@ def _overlapping(dataset: Dataset, group: list[int]) -> Iterable[tuple[int, int]
         widest = max(widest, place, key=lambda p: sum(piece(p)))
 
 
-def _header(path: Path, content: str) -> Header:
+def _header(path: Path, content: str, frame_shift_ms: float) -> Header:
     """Read the header of a recording; its fault, if it has one, becomes part of the result."""
+    if path.suffix == FRAMES:
+        return _frames_header(path, content, frame_shift_ms / 1000)
     try:
         with open_sound(path) as sound:
             known = sound.frames < UNKNOWN_FRAMES
@@ -153,7 +192,22 @@ def _header(path: Path, content: str) -> Header:
         return Header(fault=fault, complaint=str(error))
     if duration == 0:
         return Header(fault="empty-audio", complaint=f"{path}: no samples")
-    return Header(rate_hz, duration, content)
+    return Header(rate_hz, duration=duration, content=content)
+
+
+def _frames_header(path: Path, content: str, shift_s: float) -> Header:
+    """Read a file of frames; what makes it unusable becomes part of the result."""
+    try:
+        frames = load_frames(path)
+    except FramesError as error:
+        fault = "missing-audio" if _size(path) is None else "unreadable-frames"
+        return Header(fault=fault, complaint=str(error))
+    return Header(
+        width=frames.shape[1],
+        late_s=0.49 * shift_s,  # as asr.sequences rounds times to frames
+        duration=len(frames) * shift_s,
+        content=content,
+    )
 
 
 def _size(path: Path) -> int | None:

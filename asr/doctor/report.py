@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from asr._progress import counted
-from asr.doctor.advice import recommendation
+from asr.doctor.advice import for_frames, recommendation
 from asr.doctor.finding import SEVERITIES, Finding
 
 if TYPE_CHECKING:  # so that a model is examined without torch
@@ -40,6 +40,7 @@ class Summary:
     hours: float
     speakers: int  # different ones that the manifest names
     sample_rates_hz: dict[int, int]  # recordings by rate
+    frame_widths: dict[int, int]  # files of frames by the number of values of a frame
     listened: int  # utterances that were decoded
     lengths: tuple[Bin, ...]
 
@@ -49,11 +50,13 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Return the figures as lines of text, with bars for the lengths."""
-        rates = ", ".join(f"{count} at {rate} Hz" for rate, count in self.sample_rates_hz.items())
+        files = [f"{count} at {rate} Hz" for rate, count in self.sample_rates_hz.items()]
+        files += [f"{n} with frames of {counted(w, 'value')}" for w, n in self.frame_widths.items()]
         speakers = counted(self.speakers, "speaker") if self.speakers else "no speakers"
         head = (
             f"{self.dataset}: {self.path}: {counted(self.utterances, 'utterance')}, "
-            f"{self.hours:.2f} hours, {speakers} named; {rates}; listened to {self.listened}"
+            f"{self.hours:.2f} hours, {speakers} named; {', '.join(files)}; "
+            f"listened to {self.listened}"
         )
         most = max(piece.count for piece in self.lengths)
         return [
@@ -69,7 +72,9 @@ class Summary:
 def summarize(dataset: "Dataset", headers: "Headers", listened: int) -> Summary:
     """Return the summary of a set."""
     audio = {utterance.audio for utterance in dataset.utterances}
-    rates = Counter(headers[path].rate_hz for path in audio if not headers[path].fault)
+    sound = [headers[path] for path in audio if not headers[path].fault]
+    rates = Counter(header.rate_hz for header in sound if header.rate_hz)
+    widths = Counter(header.width for header in sound if header.width)
     durations = [utterance.duration for utterance in dataset.utterances]
     return Summary(
         dataset=dataset.name,
@@ -78,6 +83,7 @@ def summarize(dataset: "Dataset", headers: "Headers", listened: int) -> Summary:
         hours=sum(durations) / 3600,
         speakers=len({utterance.speaker for utterance in dataset.utterances} - {None}),
         sample_rates_hz=dict(rates.most_common()),
+        frame_widths=dict(widths.most_common()),
         listened=listened,
         lengths=histogram(durations),
     )
@@ -139,7 +145,11 @@ class Report:
         lines = [f"model: {self.cost.line()}"] if self.cost else []
         lines += [f"self-test: {self.self_test.line()}"] if self.self_test else []
         if self.summaries:  # of a model folder there are none
-            lines += recommendation(self.summaries[0].hours, self.cost)
+            train = self.summaries[0]
+            if train.frame_widths:
+                lines += for_frames(train.frame_widths)
+            else:
+                lines += recommendation(train.hours, self.cost)
         return [*lines, *(f"left out: {n} {kind}" for kind, n in (self.left_out or {}).items())]
 
     def lines(self) -> list[str]:

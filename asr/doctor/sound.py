@@ -19,12 +19,13 @@ Heard = dict[int, SoundQuality]  # the measured quality of decoded utterances, b
 def listen(
     dataset: Dataset, places: Sequence[int], headers: Headers, *, everything: bool
 ) -> tuple[Heard, list[Finding]]:
-    """Decode utterances: all of them, or a sample that is spread evenly over the set.
+    """Decode utterances: all of them, or a sample that is spread evenly over the set; not frames.
 
     Returns:
         The quality of each decoded utterance by place, and the findings on the utterances that
         cannot be decoded.
     """
+    places = [place for place in places if headers[dataset.utterances[place].audio].rate_hz]
     step = 1 if everything else max(1, len(places) / SAMPLE)
     chosen = [places[int(i * step)] for i in range(int(len(places) / step))]
 

@@ -266,6 +266,97 @@ def test_a_band_that_differs_from_the_training_sets(tmp_path, train, diagnose):
     assert kinds(diagnose(train=valid)[1]) == {"train: narrow-band": 3}
 
 
+def test_sentences_that_several_people_read_are_a_warning(tmp_path, train, diagnose):
+    """They repeat as prompts do, but what will be recognised are other sentences."""
+    train = [replace(item, text=train[i % 20].text) for i, item in enumerate(train)]
+    valid = [replace(item, text=train[0].text) for item in utterances(tmp_path, "v", 3, 2000)]
+    _, report = diagnose(train=train, valid=valid)
+    found = next(f for f in report["findings"] if f["kind"] == "shared-transcripts")
+    assert (found["severity"], found["count"]) == ("warning", 3)
+    assert "--split-by text" in found["remedy"]
+
+
+def drawing(folder: Path, name: str, array: np.ndarray, **changes: object) -> Utterance:
+    """Write frames of 10 ms; the text is as long as the frames."""
+    np.save(folder / f"{name}.npy", array)
+    fields = {"duration": len(array) * 0.01, "text": "AB" * (len(array) // 20)}
+    return Utterance(id=name, audio=folder / f"{name}.npy", **(fields | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> list[Utterance]:
+    rng = np.random.default_rng(1)
+    arrays = (rng.standard_normal((int(n), 3), np.float32) for n in rng.integers(40, 90, 20))
+    return [drawing(tmp_path, f"d{i}", array) for i, array in enumerate(arrays)]
+
+
+def test_frames_are_examined_as_frames(drawings, diagnose):
+    status, report = diagnose(train=drawings)
+    assert (status, kinds(report)) == (0, {})
+    assert report["sets"][0]["frame_widths"] == {"3": 20}
+    assert report["sets"][0]["sample_rates_hz"] == {}
+    assert report["sets"][0]["listened"] == 0
+
+
+def test_frames_that_cannot_be_used(tmp_path, drawings, diagnose):
+    frames = np.zeros((50, 3), np.float32)
+    nan = frames.copy()
+    nan[7, 1] = np.nan
+    faulty = {
+        "nan": (nan, "unreadable-frames"),
+        "flat": (frames[0], "unreadable-frames"),
+        "none": (frames[:0], "unreadable-frames"),
+        "whole": (frames.astype(np.int16), "unreadable-frames"),
+        "wide": (np.zeros((50, 4), np.float32), "other-frames"),
+        "short": (frames + 1, "beyond-end"),
+        "gone": (frames + 2, "missing-audio"),
+        "few": (frames[:20] + 3, "too-few-frames"),
+    }
+    usual = {"duration": 0.5, "text": "AB"}
+    own = {"short": {"duration": 0.51}, "few": {"duration": 0.2, "text": "ABABABABAB"}}
+    train = [
+        *drawings,
+        *(
+            drawing(tmp_path, name, array, **usual | own.get(name, {}))
+            for name, (array, _) in faulty.items()
+        ),
+        utterance(tmp_path, "sound", 5, 1.0),
+    ]
+    (tmp_path / "gone.npy").unlink()
+    status, report = diagnose(train=train)
+    assert status == 1
+    named = {e.split(":")[0]: f["kind"] for f in report["findings"] for e in f["examples"]}
+    counts = kinds(report)
+    assert counts["train: unreadable-frames"] == 4
+    assert counts["train: other-frames"] == 2  # the recording, too
+    for name in ("short", "gone", "few", "wide"):
+        assert named[name] == faulty[name][1]
+    found = next(f for f in report["findings"] if f["kind"] == "other-frames")
+    assert found["why"] == "expected: frames of 3 values"
+    assert found["examples"][1].endswith("sound.wav: a recording")
+    found = next(f for f in report["findings"] if f["kind"] == "unreadable-frames")
+    assert "value 1 of frame 7 is nan" in found["examples"][0]
+
+
+def test_frames_fit_the_configuration(tmp_path, drawings, diagnose, capsys):
+    conf = tmp_path / "pen.toml"
+    conf.write_text(
+        '[features]\nfilterbank = "none"\nnum_mels = 4\nnum_ceps = 4\ndeltas = 0\n'
+        "[model]\nhidden = 16\nlayers = 1\nstack = 2\n"
+    )
+    status, report = diagnose("--model", str(conf), train=drawings)
+    assert status == 1
+    assert kinds(report)["train: other-frames"] == 20
+    size = ("features.num_mels=3", "features.num_ceps=3")
+    _, report = diagnose("--model", str(conf), *size, train=drawings)
+    assert not any("frames" in kind for kind in kinds(report))
+    assert report["cost"]["batches"] >= 1
+    assert main([str(tmp_path / "train.jsonl")]) == 0
+    out = capsys.readouterr().out
+    assert "20 utterances, 0.00 hours, no speakers named; 20 with frames of 3 values" in out
+    assert 'features.filterbank="none" features.num_mels=3 features.num_ceps=3' in out
+
+
 def test_prompts_that_repeat_by_nature_are_a_note(tmp_path, train, diagnose):
     train = [replace(item, text="YES" if i % 2 else "NO") for i, item in enumerate(train)]
     valid = [replace(item, text="YES") for item in utterances(tmp_path, "v", 3, 2000)]
