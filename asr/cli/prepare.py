@@ -177,8 +177,8 @@ def _own(arguments: argparse.Namespace, read: "Read") -> int:
         put(str(made))
         from asr._progress import say  # late: tqdm
 
-        if warning := made.flattery():
-            say(warning)
+        for message in filter(None, (made.coarseness(arguments.shares), made.flattery())):
+            say(message)
     else:
         _write(arguments.out, utterances)
     return _report(left_out)

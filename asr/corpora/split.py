@@ -17,6 +17,7 @@ from asr.text import Normalizer, language_settings
 PARTS = ("train", "valid", "test")
 SPLIT_WAYS = ("speaker", "recording", "utterance")  # by default: the first that there are enough of
 SPLIT_CHOICES = ("speaker", "recording", "text")  # of --split-by
+LEAST_SHARE = 0.9  # of what training was to have, below which it is said
 SHARED_TEXTS = 0.05  # share of the test set's utterances, above which figures flatter
 
 
@@ -37,6 +38,18 @@ class Split:
             "text": "no text is in two sets; figures will be of voices that training has heard",
         }
         return f"split by {self.by}{why}: {meaning[self.by]}"
+
+    def coarseness(self, shares: Sequence[float]) -> str:
+        """Return a message if training got much less than its share, else an empty string."""
+        seconds = {name: _seconds(part) for name, part in self.parts.items()}
+        got = seconds["train"] / sum(seconds.values())
+        if self.by != "speaker" or got > LEAST_SHARE * shares[0]:
+            return ""
+        return (
+            f"with so few speakers the shares are coarse: training has {got:.0%} of the speech "
+            f"instead of {shares[0]:.0%}; --split-by recording keeps the shares, and every voice "
+            "is in training then"
+        )
 
     def flattery(self) -> str:
         """Return a warning if many texts to test on stand in training too, else an empty string."""

@@ -130,6 +130,15 @@ def test_texts_that_training_has_are_told() -> None:
     assert not split(few, SHARES).flattery()  # one of twenty
 
 
+def test_coarse_shares_are_told() -> None:
+    coarse = split(corpus(4, 25), SHARES)
+    assert coarse.coarseness(SHARES).startswith(
+        "with so few speakers the shares are coarse: training has 50% of the speech instead of 80%"
+    )
+    assert not split(corpus(20, 5), SHARES).coarseness(SHARES)
+    assert not split(corpus(4, 25), SHARES, ways=("recording",)).coarseness(SHARES)
+
+
 def test_why_it_is_not_by_speaker() -> None:
     unnamed = corpus(0, 50)
     assert str(split(unnamed, SHARES)).startswith("split by recording, as no speaker is named: ")
