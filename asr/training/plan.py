@@ -15,6 +15,7 @@ from asr.decode import has_phones, included_lm
 from asr.errors import ConfigError
 from asr.lexicon import Pronunciations
 from asr.text import Vocabulary
+from asr.training.story import amount_of_speech
 
 ADAPTATION = "adapt"
 GREEDY_EPOCHS = 3  # times as many epochs without MMI: 40 against 13, recipes/librispeech/LOG.md
@@ -87,7 +88,7 @@ def plan_training(
     at_most = "at most " if config.train.patience else ""
     return Plan(
         config,
-        f"settings {chosen}: for {hours:.1f} hours of speech and {aim}; {losses}, "
+        f"settings {chosen}: for {amount_of_speech(hours)} of speech and {aim}; {losses}, "
         f"{at_most}{counted(config.train.epochs, 'epoch')}",
     )
 

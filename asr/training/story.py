@@ -85,6 +85,11 @@ def processes_lines(before: int, now: int) -> list[str]:
     ]
 
 
+def amount_of_speech(hours: float) -> str:
+    """Return an amount of speech for people: in minutes below an hour."""
+    return f"{hours:.1f} hours" if hours >= 0.95 else counted(max(1, round(60 * hours)), "minute")
+
+
 def closing_lines(folder: Path, *, with_lm: bool, with_phones: bool, hours: float) -> list[str]:
     """Return what a finished run has reached, how it is used, and what would help most next."""
     epochs = [
@@ -94,6 +99,8 @@ def closing_lines(folder: Path, *, with_lm: bool, with_phones: bool, hours: floa
     found = word_error(epochs[best])
     meaning = "errors per word of the transcripts that chose the epoch, so a little flattering"
     reached = f"WER {found[0]:.1%} {found[1]}: {meaning}" if found else "see log.jsonl"
+    if found and min(filter(None, map(word_error, epochs))) < found:
+        reached += "; it was chosen by a loss or the phones, which tell more than WER of few words"
     return [
         f"done: best epoch {best + 1} of {len(epochs)}, {reached}",
         f"use it:     asr-transcribe --model {folder} talk.wav",
@@ -129,5 +136,5 @@ def advice(
     if not with_phones and hours < 20:
         return "a pronouncing dictionary: asr-lexicon, then train with --lexicon (docs/train.md)"
     if last["valid_loss"] > OVERFITTED * last["train_loss"] or hours < 20:
-        return f"more speech than {hours:.1f} hours, of more speakers"
+        return f"more speech than {amount_of_speech(hours)}, of more speakers"
     return "a larger network (model.hidden), or weights of the search: asr-evaluate --tune"

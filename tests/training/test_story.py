@@ -7,7 +7,7 @@ import pytest
 
 from asr.config import TrainConfig
 from asr.training.speakers import known_speakers, save_speakers
-from asr.training.story import advice, closing_lines, epoch_lines
+from asr.training.story import advice, amount_of_speech, closing_lines, epoch_lines
 
 FIGURES = {
     "train_loss": 1.23456, "valid_loss": 1.5, "valid_error": 0.9, "valid_cer": 0.31,
@@ -82,6 +82,20 @@ def test_the_end_names_the_best_epoch_and_the_next_commands(tmp_path: Path) -> N
     assert said[1].endswith(f"asr-transcribe --model {tmp_path} talk.wav")
     assert said[2].endswith(f"asr-evaluate {tmp_path} test.jsonl --out {tmp_path / 'test'}")
     assert said[3].startswith("what would help most next: more speech")
+
+
+def test_an_epoch_that_is_best_without_the_lowest_wer_is_explained(tmp_path: Path) -> None:
+    epochs = [*curve(3, valid_decoded_wer=0.2), *curve(2, valid_decoded_wer=0.21)]
+    for lines, explained in ((epochs, True), (epochs[1:], False)):
+        (tmp_path / "log.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        done = closing_lines(tmp_path, with_lm=True, with_phones=True, hours=1.0)[0]
+        assert ("it was chosen by a loss or the phones" in done) == explained
+
+
+def test_short_amounts_are_in_minutes() -> None:
+    assert [amount_of_speech(hours) for hours in (0.001, 1 / 60, 0.05, 0.73, 0.96, 12.34)] == [
+        "1 minute", "1 minute", "3 minutes", "44 minutes", "1.0 hours", "12.3 hours",
+    ]  # fmt: skip
 
 
 def test_speakers_are_known_again_by_hashes_alone(tmp_path: Path) -> None:
