@@ -143,6 +143,11 @@ KINDS = {
         "utterances are of speakers heard in training",
         "split by speaker, or say that the figures are of known speakers",
     ),
+    "one-speaker": Kind(
+        "note",
+        "utterances are of the one speaker heard in training",
+        "fine for this speaker's model; other voices will have more errors than the figures say",
+    ),
     "shared-transcripts": Kind(
         "warning",
         "utterances have texts that training has seen",

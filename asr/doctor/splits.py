@@ -22,11 +22,12 @@ def check_split(train: Dataset, held_out: Dataset, headers: Headers) -> list[Fin
             heard[place] = f"speaker {utterance.speaker}"
         if text and text in texts:
             seen[place] = f"{text[:60]!r}, as {texts[text].id}"
+    alone = len(speakers | {utterance.speaker for utterance in held_out.utterances}) == 1
     words = {word for text in texts for word in text.split()}
     repeating = len(texts) < REPEATING * len(train.texts) and len(words) <= FIXED_WORDS
     return [
         *held_out.finding("shared-audio", shared),
-        *held_out.finding("shared-speakers", heard),
+        *held_out.finding("one-speaker" if alone else "shared-speakers", heard),
         *held_out.finding("same-prompts" if repeating else "shared-transcripts", seen),
     ]
 

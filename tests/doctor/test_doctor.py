@@ -210,7 +210,7 @@ def test_faults_between_sets_are_named_and_nothing_else(tmp_path, train, diagnos
     assert "'Ж' (U+0416)" in shown["unknown-symbols"]
     assert "as t3" in shown["shared-transcripts"]
     remedies = {f["kind"]: f["remedy"] for f in report["findings"]}
-    assert "asr-prepare for each set, without --split" in remedies["shared-transcripts"]
+    assert "asr-prepare --split-by text" in remedies["shared-transcripts"]
 
 
 def test_faultless_sets_leave_it_calm(tmp_path, train, diagnose):
@@ -264,6 +264,15 @@ def test_a_band_that_differs_from_the_training_sets(tmp_path, train, diagnose):
         limit_band(item)
     assert kinds(diagnose(train=train, valid=valid)[1]) == {"valid: band-differs": 3}
     assert kinds(diagnose(train=valid)[1]) == {"train: narrow-band": 3}
+
+
+def test_one_reader_is_no_fault(tmp_path, train, diagnose):
+    valid = [replace(item, speaker="t") for item in utterances(tmp_path, "v", 3, 2000)]
+    status, report = diagnose(train=train, valid=valid)
+    assert (status, kinds(report)) == (0, {"valid: one-speaker": 3})
+    assert report["findings"][0]["severity"] == "note"
+    valid[0] = replace(valid[0], speaker="v")
+    assert kinds(diagnose(train=train, valid=valid)[1]) == {"valid: shared-speakers": 2}
 
 
 def test_sentences_that_several_people_read_are_a_warning(tmp_path, train, diagnose):
