@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         ("to-csv", _to_csv, "FILE.csv", "the table"),
         ("to-kaldi", _to_kaldi, "DIR", "the Kaldi data folder"),
     ):
-        back = commands.add_parser(name, help=f"the other way: a manifest to {meaning[4:]}")
+        back = commands.add_parser(name, help=f"the other way: a manifest to a {meaning[4:]}")
         back.add_argument("manifest", type=Path, metavar="FILE.jsonl")
         _add_out(back, metavar, meaning, write)
     return parser

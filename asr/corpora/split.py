@@ -17,6 +17,7 @@ from asr.text import Normalizer, language_settings
 PARTS = ("train", "valid", "test")
 SPLIT_WAYS = ("speaker", "recording", "utterance")  # by default: the first that there are enough of
 SPLIT_CHOICES = ("speaker", "recording", "text")  # of --split-by
+NO_SPEAKER = "no speaker is named"
 LEAST_SHARE = 0.9  # of what training was to have, below which it is said
 SHARED_TEXTS = 0.05  # share of the test set's utterances, above which figures flatter
 
@@ -37,7 +38,8 @@ class Split:
             "utterance": "figures will be of recordings that training has heard in part",
             "text": "no text is in two sets; figures will be of voices that training has heard",
         }
-        return f"split by {self.by}{why}: {meaning[self.by]}"
+        text = f"split by {self.by}{why}: {meaning[self.by]}"
+        return text.replace("will", "may") if self.why_not == NO_SPEAKER else text
 
     def coarseness(self, shares: Sequence[float]) -> str:
         """Return a message if training got much less than its share, else an empty string."""
@@ -140,7 +142,7 @@ _KEYS: dict[str, Callable[[Utterance], Hashable]] = {
 def _obstacle(by: str, groups: dict[Hashable, list[Utterance]], num_sets: int) -> str:
     """Return why these groups cannot be split into so many sets; an empty string if they can."""
     if by == "speaker" and "" in groups:
-        return "no speaker is named" if len(groups) == 1 else "some utterances name no speaker"
+        return NO_SPEAKER if len(groups) == 1 else "some utterances name no speaker"
     if len(groups) < num_sets:
         return f"there are too few {'different texts' if by == 'text' else f'{by}s'}"
     return ""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from asr._progress import counted
+
 if TYPE_CHECKING:  # so that a model is examined without torch
     from asr.doctor.cost import Cost
 
@@ -16,6 +18,8 @@ EXPECTED = {
     "five-hundred-hours": ("5 to 10", "10 to 20"),
 }
 MINUTES_A_HOUR = 0.8  # of one core, for each epoch: 50 minutes for 13 epochs of five hours
+
+LITTLE_HOURS = 0.25  # training from nothing with less was not measured on real speech
 
 
 def recommendation(hours: float, cost: "Cost | None") -> list[str]:
@@ -35,12 +39,18 @@ def recommendation(hours: float, cost: "Cost | None") -> list[str]:
         plan = plan_training(conf=None, overrides=(), hours=hours, decoded=True)
         minutes = MINUTES_A_HOUR * plan.config.train.epochs * hours
         time = f"about {_duration(minutes)} of one core with --lm, thrice that without"
-    return [
+    lines = [
         f"recommended: asr-train --preset {name}, with --lm and --lexicon if you have them; {time}",
         f"to expect of clear reading: WER {with_lm} % with a language model and phones, {greedy} % "
         "without; less for speakers heard in training, and with --init from a model of the "
         "language",
     ]
+    if hours < LITTLE_HOURS:
+        lines.append(
+            f"{_duration(60 * hours)} of speech will give more errors than that: record half an "
+            "hour, or begin with a model of the language (asr-adapt)"
+        )
+    return lines
 
 
 def for_frames(widths: Mapping[int, int]) -> list[str]:
@@ -54,4 +64,6 @@ def for_frames(widths: Mapping[int, int]) -> list[str]:
 
 
 def _duration(minutes: float) -> str:
-    return f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} minutes"
+    return (
+        f"{minutes / 60:.1f} hours" if minutes >= 90 else counted(max(1, round(minutes)), "minute")
+    )

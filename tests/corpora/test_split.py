@@ -141,7 +141,9 @@ def test_coarse_shares_are_told() -> None:
 
 def test_why_it_is_not_by_speaker() -> None:
     unnamed = corpus(0, 50)
-    assert str(split(unnamed, SHARES)).startswith("split by recording, as no speaker is named: ")
+    assert str(split(unnamed, SHARES)).startswith(
+        "split by recording, as no speaker is named: figures may be of"
+    )
     assert "as there are too few speakers: " in str(split(corpus(2, 50), SHARES))
     some = [replace(item, speaker="anna") for item in unnamed[:9]] + unnamed[9:]
     assert "by recording, as some utterances name no speaker: " in str(split(some, SHARES))
