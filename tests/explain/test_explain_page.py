@@ -292,7 +292,7 @@ def test_a_gru_shows_its_own_gates(tmp_path: Path, browser: Page):
     assert numbers(said)[3] == pytest.approx(np.log(0.5) / np.log(mean) * 30, abs=0.6)
     shown = numbers(browser.text("#gates-value"))
     row = np.argsort(-values.mean(axis=0), kind="stable")[1]
-    assert shown[2] == pytest.approx(values[shown[0], row], abs=1 / 255 + 0.006)
+    assert shown[2] == pytest.approx(values[int(shown[0]), row], abs=1 / 255 + 0.006)
     assert not browser.errors
 
 
