@@ -470,6 +470,7 @@ function logRange(curves) {
 
 /** The marks of a logarithmic axis: powers of ten, or every other one if there are many. */
 const POWERS = {
+  filter: (_, splits) => splits, // uPlot's own makes some null
   splits: (_, __, low, high) => {
     const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
     const step = last - first > 5 ? 2 : 1;
