@@ -166,6 +166,9 @@ def test_reach_of_three_models(page: Page, made):
             expected = f"{fallen.min():.0f} ms" if len(fallen) else "not within this recording"
             assert said == expected
     assert int(rows[1][3].split()[0]) <= 80  # what is stacked, and half a window of smoothing
+    for plot in ("reachPlot", "distancePlot"):
+        labels = page.run(f"{plot}.axes[1]._values")
+        assert labels and all(re.fullmatch(r"1e-?\d+", label) for label in labels)
     norms = made[1]["reach0.norms"]
     found = page.run("reachPlot.data[1]")
     np.testing.assert_allclose(found, norms[page.run("nearestReach()")], rtol=1e-5)
