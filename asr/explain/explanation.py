@@ -141,9 +141,6 @@ def explain(
         frame_s = run.model.frame_shift_ms / 1000
         timed = spoken_words(log_probs, nbest, frame_s, run.decoding.calibration())
         words = spoken(log_probs, nbest, spans, timed)
-        known = None
-        if text is not None:
-            known = known_text(text, log_probs, nbest[0].tokens, run.spelling, frame_s)
         times = _asked([word.frame for word in words], len(log_probs)) * frame_s
         others = [_open(folder, audio, start, end) for folder in against]
         return Explanation(
@@ -167,7 +164,7 @@ def explain(
             traces=tuple(traces),
             reaches=tuple(_reach(each, times) for each in (run, *others)),
             bundle=_bundle_difference(run, decoder, log_probs),
-            known=known,
+            known=None if text is None else _known(run, text, log_probs, nbest[0].tokens),
         )
 
 
@@ -228,6 +225,14 @@ def _evenly(count: int, most: int) -> list[int]:
     """Return at most `most` of the numbers below `count`, evenly spaced."""
     spaced: list[int] = np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
     return spaced
+
+
+def _known(
+    run: _Run, text: str, log_probs: NDArray[np.float32], recognised: Sequence[int]
+) -> KnownText:
+    """Align a text that is known to be spoken."""
+    frame_s = run.model.frame_shift_ms / 1000
+    return known_text(text, log_probs, recognised, run.spelling, frame_s)
 
 
 def _reach(run: _Run, times: NDArray[np.floating[Any]]) -> Reach:
