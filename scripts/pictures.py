@@ -3,6 +3,7 @@
 
     npm pack axe-core && tar xf axe-core-*.tgz package/axe.min.js
     python scripts/pictures.py --axe package/axe.min.js --pictures docs/images
+    python scripts/pictures.py --pictures docs/images --reach digits.wav exp/lstm exp/gru exp/rnn
 
 It is run by hand after a change of the page, as scripts/page.py is. It fails if axe finds a fault.
 """
@@ -27,6 +28,9 @@ def main() -> int:
     parser = argparse.ArgumentParser("pictures.py", description=__doc__.splitlines()[0])
     parser.add_argument("--axe", type=Path, metavar="axe.min.js")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "--reach", type=Path, nargs="+", metavar=("AUDIO", "MODEL"), help="models to be compared"
+    )
     arguments = parser.parse_args()
     faults = 0
     with tempfile.TemporaryDirectory() as folder, browsing(Path(folder), microphone=None) as page:
@@ -43,6 +47,12 @@ def main() -> int:
                     faults += check(page, arguments.axe, state)
         if arguments.pictures:
             take_pictures(page, arguments.pictures)
+        if arguments.pictures and arguments.reach:
+            audio, model, *others = map(str, arguments.reach)
+            if explain.main([audio, "--model", model, "--against", *others, "--out", str(shown)]):
+                return 1
+            page.open(shown.as_uri())
+            take_reach(page, arguments.pictures)
     return 1 if faults else 0
 
 
@@ -55,6 +65,13 @@ def take_pictures(page: Page, folder: Path) -> None:
         page.screenshot(folder / f"explain-{name}.png", *size, dark=dark)
         page.run("byId('h-gates').scrollIntoView(); window.scrollBy(0, -byId('bar').offsetHeight)")
         page.screenshot(folder / f"explain-{name}.png", *size, dark=dark)
+
+
+def take_reach(page: Page, folder: Path) -> None:
+    """Write the picture of the gradients of several models by distance."""
+    page.screenshot(folder / "explain-reach.png", *WIDE)
+    page.run("byId('h-reach').scrollIntoView(); window.scrollBy(0, -byId('bar').offsetHeight)")
+    page.screenshot(folder / "explain-reach.png", *WIDE)
 
 
 if __name__ == "__main__":

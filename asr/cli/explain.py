@@ -36,6 +36,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="begin at S seconds")
     parser.add_argument("--end", type=float, metavar="S", help="end at S seconds; default: the end")
     parser.add_argument(
+        "--text",
+        metavar="WORDS",
+        help="the words that are known to be spoken: their path is drawn beside that of the "
+        "recognised ones",
+    )
+    parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE.npz",
@@ -60,7 +66,12 @@ def explain(arguments: argparse.Namespace) -> int:
     from asr import explain as explaining  # late: torch takes seconds
 
     explanation = explaining.explain(
-        arguments.audio, model, against, start=arguments.start, end=arguments.end
+        arguments.audio,
+        model,
+        against,
+        start=arguments.start,
+        end=arguments.end,
+        text=arguments.text,
     )
     if page:
         explaining.write_explanation(page, explanation)

@@ -21,13 +21,14 @@ from asr.decode import NBEST, forced_alignment, spoken_words
 from asr.distributed import threads
 from asr.errors import CheckpointError
 from asr.explain.gates import Trace, trace_network
+from asr.explain.known import KnownText, Spelling, known_text, path_of
 from asr.explain.piece import read_piece
 from asr.explain.reach import Reach, gradient_norms
 from asr.explain.words import SpokenWord, spoken
 from asr.export import is_bundle
 from asr.model import AcousticModel
 from asr.options import Decoding, DecodingOptions
-from asr.text import BLANK, Vocabulary
+from asr.text import Vocabulary
 
 if TYPE_CHECKING:
     from asr.decode import Decoder
@@ -74,6 +75,7 @@ class Explanation:
     traces: tuple[Trace, ...]
     reaches: tuple[Reach, ...]  # of this model, then of the others
     bundle: BundleDifference | None
+    known: KnownText | None  # the text that was given, if any
 
     @property
     def best_path(self) -> NDArray[np.int64]:
@@ -99,6 +101,10 @@ class _Run:
     def input_shift_ms(self) -> float:
         return self.model.frame_shift_ms / self.model.config.model.stack
 
+    @property
+    def spelling(self) -> Spelling:
+        return Spelling(self.folder, self.vocabulary, self.model.config.text, bool(self.output))
+
 
 def explain(
     audio: Path,
@@ -107,6 +113,7 @@ def explain(
     *,
     start: float = 0.0,
     end: float | None = None,
+    text: str | None = None,
 ) -> Explanation:
     """Run a model over a piece of a recording; keep all that its network does.
 
@@ -116,9 +123,11 @@ def explain(
         against: folders of more models, whose reach is compared.
         start: of the piece, in seconds.
         end: of the piece; default: the end of the recording.
+        text: that is known to be spoken in the piece; its path is found, too.
 
     Raises:
         AudioError: the recording cannot be read, or the piece is too long.
+        TextError: the model cannot write the text, or it does not fit into the piece.
         CheckpointError: a folder holds no weights that torch can read, or damaged ones.
         ConfigError, DecoderError, LanguageModelError: as for asr-transcribe.
     """
@@ -149,12 +158,13 @@ def explain(
             log_probs=log_probs,
             text=nbest[0].text,
             words=words,
-            forced_path=_path(spans, nbest[0].tokens, len(log_probs)),
+            forced_path=path_of(spans, nbest[0].tokens, len(log_probs)),
             token_spans=spans,
             text_tokens=nbest[0].tokens,
             traces=tuple(traces),
             reaches=tuple(_reach(each, times) for each in (run, *others)),
             bundle=_bundle_difference(run, decoder, log_probs),
+            known=None if text is None else _known(run, text, log_probs, nbest[0].tokens),
         )
 
 
@@ -202,14 +212,6 @@ def _log_probs(model: AcousticModel, hidden: Tensor, output: int) -> NDArray[np.
     return log_probs
 
 
-def _path(spans: NDArray[np.int32], tokens: Sequence[int], num_frames: int) -> NDArray[np.int64]:
-    """Return the token (T',) that is written in each frame."""
-    path = np.full(num_frames, BLANK, np.int64)
-    for (first, last), token in zip(spans, tokens, strict=True):
-        path[first:last] = token
-    return path
-
-
 def _asked(of_words: Sequence[int], num_frames: int) -> NDArray[np.int64]:
     """Return the output frames whose reach is computed: one a word, and others if words are few."""
     frames = sorted(set(of_words))
@@ -223,6 +225,14 @@ def _evenly(count: int, most: int) -> list[int]:
     """Return at most `most` of the numbers below `count`, evenly spaced."""
     spaced: list[int] = np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
     return spaced
+
+
+def _known(
+    run: _Run, text: str, log_probs: NDArray[np.float32], recognised: Sequence[int]
+) -> KnownText:
+    """Align a text that is known to be spoken."""
+    frame_s = run.model.frame_shift_ms / 1000
+    return known_text(text, log_probs, recognised, run.spelling, frame_s)
 
 
 def _reach(run: _Run, times: NDArray[np.floating[Any]]) -> Reach:

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from asr._atomic import write_atomically
 from asr.explain.explanation import Explanation
 from asr.explain.gates import HIDDEN, Trace, half_lives_ms
+from asr.explain.known import KnownText
 from asr.explain.reach import Reach
 from asr.reports import write_page
 
 _TEMPLATE = Path(__file__).parent / "page" / "explain.html"
-_SHOWN = ("input_gate", "forget_gate", "output_gate", "cell_state", HIDDEN)
+_GATES = ("input_gate", "reset_gate", "forget_gate", "update_gate", "output_gate")
+_SHOWN = (*_GATES, "cell_state", HIDDEN)
 _SIGNED = ("cell_state", HIDDEN)
 _FEATURE_LIMIT = 4.0  # standard deviations; features beyond are drawn as this
 _MOST_TOKENS = 64  # rows of the picture of posteriors
@@ -46,6 +48,7 @@ def _page_data(e: Explanation) -> dict[str, Any]:
         "samples": (np.clip(e.waveform, -1, 1) * 32767).astype(np.int16),
         "input_shift_ms": e.input_shift_ms,
         "output_shift_ms": e.output_shift_ms,
+        "cell": e.config.model.cell,
         "network": _network(e.reaches[0]),
         "text": e.text,
         "unit": e.unit,
@@ -59,6 +62,7 @@ def _page_data(e: Explanation) -> dict[str, Any]:
         "num_ceps": e.config.features.num_ceps,
         "posteriors": _posteriors(e),
         "bundle": asdict(e.bundle) if e.bundle else None,
+        "known": _known(e.known) if e.known else None,
         "layers": [_layer(trace, e.output_shift_ms) for trace in e.traces],
         "reaches": [_reach(reach) for reach in e.reaches],
     }
@@ -73,7 +77,7 @@ def _picture(values: NDArray[np.floating[Any]], low: float, high: float) -> dict
 def _posteriors(e: Explanation) -> dict[str, Any]:
     """Return the posteriors of the tokens that matter here, and two paths through them."""
     posteriors = np.exp(e.log_probs)  # (T', V)
-    written = set(e.text_tokens) | {0}
+    written = set(e.text_tokens) | {0} | set(e.known.path.tolist() if e.known else ())
     ranked = np.argsort(-posteriors.max(axis=0), kind="stable").tolist()
     likely = [token for token in ranked if posteriors[:, token].max() >= _RARE]
     rows = sorted([*written, *[t for t in likely if t not in written]][:_MOST_TOKENS])
@@ -83,15 +87,25 @@ def _posteriors(e: Explanation) -> dict[str, Any]:
         "tokens": [e.tokens[token] for token in rows],
         "best": row_of[e.best_path],
         "forced": row_of[e.forced_path],
+        "known": row_of[e.known.path] if e.known else None,
         **_picture(posteriors[:, rows].T, 0.0, 1.0),
     }
 
 
+def _known(known: KnownText) -> dict[str, Any]:
+    """Return the given text, its words, and how much less probable its path is, in nats."""
+    return {
+        "text": known.text,
+        "words": [asdict(word) for word in known.words],
+        "behind": known.best_log_prob - known.log_prob,
+    }
+
+
 def _layer(trace: Trace, shift_ms: float) -> dict[str, Any]:
-    """Return the pictures (H, T') of a direction, its cells ordered by their mean forget gate."""
-    values, forget = trace.values, trace.values.get("forget_gate")
+    """Return the pictures (H, T') of a direction; the cells that keep most come first."""
+    values, kept = trace.values, trace.kept
     cells = np.arange(values[HIDDEN].shape[1])
-    order = cells if forget is None else np.argsort(-forget.mean(axis=0), kind="stable")
+    order = cells if kept is None else np.argsort(-kept.mean(axis=0), kind="stable")
     found = {
         "layer": trace.layer,
         "direction": trace.direction,
@@ -102,9 +116,9 @@ def _layer(trace: Trace, shift_ms: float) -> dict[str, Any]:
             if name in values
         },
     }
-    if forget is not None:
-        found["mean_forget"] = forget.mean(axis=0)[order]
-        found["half_life_ms"] = half_lives_ms(forget, shift_ms)[order]
+    if kept is not None:
+        found["mean_kept"] = kept.mean(axis=0)[order]
+        found["half_life_ms"] = half_lives_ms(kept, shift_ms)[order]
     return found
 
 
@@ -186,6 +200,18 @@ def _arrays(e: Explanation) -> Mapping[str, Any]:
         "words": [word.word for word in e.words],
         "word_times": np.array([(w.start, w.end) for w in e.words]).reshape(-1, 2),
         "word_confidences": [word.confidence for word in e.words],
+        **(_known_arrays(e.known) if e.known else {}),
         **gates,
         **reaches,
+    }
+
+
+def _known_arrays(known: KnownText) -> Mapping[str, Any]:
+    return {
+        "known_text": known.text,
+        "known_path": known.path,
+        "known_words": [word.word for word in known.words],
+        "known_word_times": np.array([(w.start, w.end) for w in known.words]),
+        "known_log_prob": known.log_prob,
+        "best_log_prob": known.best_log_prob,
     }

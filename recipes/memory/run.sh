@@ -8,7 +8,7 @@ quick=
 source ../../scripts/stages.sh
 data=${DATA:-data} exp=${EXP:-exp} seeds=${SEEDS:-1 2 3} OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
-lags=(--lags 10 30 100 300 --seeds 3 --steps 1500) few=(train.epochs=12)
+lags=(--lags 10 30 100 300 --seeds 1 2 3 --steps 2000) few=(train.epochs=8)
 [ -z "$quick" ] || { seeds=1 lags=(--lags 10 30 --seeds 1 --steps 500) few=(train.epochs=2); }
 few+=(model.hidden=64 model.dropout=0.1 train.processes=1 train.warmup_steps=30 train.ema_decay=0.98 "augment.speeds=[1.0]")
 networks=(2-{lstm,gru,rnn}-{true,false} {1,3,4,5}-lstm-true)  # layers, cell, both directions
@@ -26,7 +26,7 @@ each_network() {  # CONF NAME OVERRIDE ...: train all networks alike on the corp
 
 run_stage 1 "lags" python lags.py --out "$exp" "${lags[@]}"
 [ -z "${FSDD:-}" ] || run_stage 2 "digits: manifests" asr-prepare fsdd "$FSDD" --out "$data/fsdd"
-[ -z "${FSDD:-}" ] || run_stage 3 "digits: networks" each_network ../../conf/digits.toml fsdd "${few[@]}" "$@"
+[ -z "${FSDD:-}" ] || run_stage 3 "digits: networks" each_network ../../conf/digits.toml fsdd "${few[@]}" data.batch_s=10 data.max_utterance_s=3 "$@"
 read_manifests() {  # the manifests of train-clean-5 and of the development set, named as those of fsdd
   asr-prepare librispeech "$LIBRISPEECH" --subsets train-clean-5 "${DEV:-dev-clean}" --out "$data/librispeech"
   ln -sf train-clean-5.jsonl "$data/librispeech/train.jsonl"

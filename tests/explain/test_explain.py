@@ -14,8 +14,9 @@ from networks import MODELS, write_experiment
 from asr._install import install
 from asr.checkpoint import load_acoustic_model
 from asr.cli import explain
-from asr.decode import Hypothesis
+from asr.decode import Hypothesis, forced_alignment
 from asr.explain.words import alternatives
+from asr.lexicon import Pronunciations
 
 SPEECH = SAMPLES / "quickstart.flac"
 TEXT = (SAMPLES / "quickstart.txt").read_text().strip()
@@ -59,6 +60,55 @@ def test_the_text_and_its_path_are_what_was_said(english: dict[str, np.ndarray])
     path = english["tokens"][english["forced_path"]].tolist()
     kept = [now for before, now in zip(["", *path], path, strict=False) if now != before]
     assert "".join(token for token in kept if token != "<blank>").startswith("HHIYSEHDDHAETHHIY")
+
+
+def test_the_recognised_text_when_given_has_its_path(
+    tmp_path: Path, english: dict[str, np.ndarray]
+):
+    assert not [name for name in english if name.startswith("known")]
+    found = arrays_of(tmp_path, "--text", TEXT)
+    np.testing.assert_array_equal(found["known_path"], english["forced_path"])
+    np.testing.assert_allclose(found["known_word_times"], english["word_times"])
+    assert found["known_words"].tolist() == english["words"].tolist()
+    assert found["known_log_prob"] == found["best_log_prob"]
+
+
+def test_another_text_has_the_path_that_writes_it(tmp_path: Path, english: dict[str, np.ndarray]):
+    found = arrays_of(tmp_path, "--text", "He said that, she was Brzkt")
+    assert str(found["known_text"]) == "HE SAID THAT SHE WAS BRZKT"
+    path, log_probs = found["known_path"], english["log_probs"]
+    written = english["tokens"][path].tolist()
+    kept = [now for before, now in zip(["", *written], written, strict=False) if now != before]
+    phones = "".join(token for token in kept if token != "<blank>")
+    assert phones.startswith("HHIYSEHDDHAETSHIYW")  # the last word's are guessed
+    probability = log_probs[np.arange(len(path)), path].sum(dtype=np.float64)
+    assert float(found["known_log_prob"]) == pytest.approx(probability, abs=1e-3)
+    assert found["known_log_prob"] < found["best_log_prob"] - 5
+
+
+def test_of_two_pronunciations_the_one_that_fits_is_taken(
+    tmp_path: Path, english: dict[str, np.ndarray]
+):
+    """In the recording, 'the' before 'house' is DH AH; beside it, the lexicon has DH IY."""
+    lexicon = Pronunciations.load(ENGLISH).lexicon
+    assert len(lexicon.of("THE")) > 1
+    best = -np.inf
+    before, after = TEXT.upper().split("THE HOUSE")
+    for way in lexicon.of("THE"):
+        ids = [lexicon.of(word)[0] for word in before.split()] + [way]
+        ids += [lexicon.of(word)[0] for word in ("HOUSE", *after.split())]
+        tokens = [token for spelled in ids for token in spelled]
+        best = max(best, forced_alignment(english["log_probs"], tokens).log_prob)
+    assert float(arrays_of(tmp_path, "--text", TEXT)["known_log_prob"]) >= best - 1e-6
+
+
+def test_a_text_in_characters(tmp_path: Path):
+    model = write_experiment(tmp_path / "exp", MODELS["lstm"])
+    found = arrays_of(tmp_path, "--model", model, "--text", "bad cab")
+    path = found["tokens"][found["known_path"]].tolist()
+    kept = [now for before, now in zip(["", *path], path, strict=False) if now != before]
+    assert "".join(token for token in kept if token != "<blank>") == "BAD CAB"
+    assert found["known_words"].tolist() == ["BAD", "CAB"]
 
 
 def test_a_piece_and_other_models(tmp_path: Path):
@@ -166,6 +216,32 @@ def test_an_hour_needs_start_and_end(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_no_piece(start: str, end: str, capsys: pytest.CaptureFixture[str]):
     said = complaint(capsys, 2, SPEECH, f"--start={start}", "--end", end)
     assert "0 <= start < end" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "holds no word; give the words"),
+        ("... !", "holds no word; give the words"),
+        ("bad é你", "not in the vocabulary"),
+        ("bad " * 40, "the text needs 159 frames, the recording has 105"),
+    ],
+)
+def test_texts_that_cannot_be_aligned(
+    text: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    model = write_experiment(tmp_path / "exp", MODELS["lstm"])
+    words = [SPEECH, "--model", model, "--out", tmp_path / "p.html", "--text", text]
+    said = complaint(capsys, 1, *words)
+    assert "--text '" in said and named in said
+    assert len(said) < 300
+    assert not (tmp_path / "p.html").exists()
+
+
+def test_a_word_that_nobody_can_pronounce(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert explain.main([str(SPEECH), "--json", str(tmp_path / "a.npz"), "--text", "жжж"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith("'ЖЖЖ': its pronunciation cannot be guessed; leave the word out")
 
 
 @pytest.mark.parametrize("option", ["--out", "--json"])

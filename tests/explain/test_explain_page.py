@@ -166,6 +166,9 @@ def test_reach_of_three_models(page: Page, made):
             expected = f"{fallen.min():.0f} ms" if len(fallen) else "not within this recording"
             assert said == expected
     assert int(rows[1][3].split()[0]) <= 80  # what is stacked, and half a window of smoothing
+    for plot in ("reachPlot", "distancePlot"):
+        labels = page.run(f"{plot}.axes[1]._values")
+        assert labels and all(re.fullmatch(r"1e-?\d+", label) for label in labels)
     norms = made[1]["reach0.norms"]
     found = page.run("reachPlot.data[1]")
     np.testing.assert_allclose(found, norms[page.run("nearestReach()")], rtol=1e-5)
@@ -247,14 +250,63 @@ def test_nothing_is_wider_than_the_screen(page: Page, tmp_path: Path, width: int
     page.call("Emulation.clearDeviceMetricsOverride")
 
 
-def test_a_network_without_gates_and_without_words(tmp_path: Path, browser: Page):
+def test_a_given_text_stands_beside_the_recognised_one(tmp_path: Path, browser: Page):
+    page, arrays = tmp_path / "page.html", tmp_path / "arrays.npz"
+    options = ["--text", "he said that she was", "--out", str(page), "--json", str(arrays)]
+    assert explain.main([str(SPEECH), *options]) == 0
+    found = np.load(arrays)
+    browser.open(page.as_uri())
+    settle(browser)
+    said = browser.text("#known")
+    behind = float(found["best_log_prob"] - found["known_log_prob"])
+    assert said.startswith("Given: HE SAID THAT SHE WAS. ")
+    assert f"e^{behind:.1f} times less probable" in said
+    assert "Squares" in browser.text("#known-mark")
+    rows = browser.run("[...posteriors.known.values].map((row) => posteriors.tokens[row])")
+    assert rows == found["tokens"][found["known_path"]].tolist()
+    words = browser.run("data.known.words.map((word) => [word.word, word.start])")
+    assert [word for word, _ in words] == ["HE", "SAID", "THAT", "SHE", "WAS"]
+    assert [start for _, start in words] == pytest.approx(found["known_word_times"][:, 0])
+    browser.run(f"moveTo({found['known_word_times'][3, 0] + 0.01})")
+    settle(browser)
+    assert browser.text("#posteriors-value").endswith("the given text SH.")
+    assert not browser.errors
+
+
+def test_a_gru_shows_its_own_gates(tmp_path: Path, browser: Page):
     model = write_experiment(tmp_path / "exp", MODELS["gru"])
+    page, arrays = tmp_path / "page.html", tmp_path / "arrays.npz"
+    options = ["--model", str(model), "--out", str(page), "--json", str(arrays)]
+    assert explain.main([str(SPEECH), *options]) == 0
+    values = np.load(arrays)["layer2.backward.update_gate"]
+    browser.open(page.as_uri())
+    settle(browser)
+    kinds = browser.run("[...document.querySelector('#kind').options].map((o) => o.text)")
+    assert kinds == ["Reset gate r", "Update gate z", "Hidden state h"]
+    assert browser.run("document.querySelector('#no-gates').hidden")
+    choose(browser, "#layer", 3)
+    choose(browser, "#kind", "update_gate")
+    choose(browser, "#cell", 2)
+    assert "gru_step in explain/cells.py" in browser.text("#kind-text")
+    said = browser.text("#cell-text")
+    mean = np.sort(values.mean(axis=0))[-2]
+    assert "mean update gate" in said
+    assert numbers(said)[2] == pytest.approx(mean, abs=5e-4)
+    assert numbers(said)[3] == pytest.approx(np.log(0.5) / np.log(mean) * 30, abs=0.6)
+    shown = numbers(browser.text("#gates-value"))
+    row = np.argsort(-values.mean(axis=0), kind="stable")[1]
+    assert shown[2] == pytest.approx(values[int(shown[0]), row], abs=1 / 255 + 0.006)
+    assert not browser.errors
+
+
+def test_a_network_without_gates_and_without_words(tmp_path: Path, browser: Page):
+    model = write_experiment(tmp_path / "exp", MODELS["rnn"])
     quiet, page = tmp_path / "quiet.wav", tmp_path / "page.html"
     soundfile.write(quiet, np.zeros(100), RATE_HZ)
     assert explain.main([str(quiet), "--model", str(model), "--out", str(page)]) == 0
     browser.open(page.as_uri())
     settle(browser)
-    assert "no LSTM cells" in browser.text("#no-gates")
+    assert "have no gates" in browser.text("#no-gates")
     assert browser.run("document.querySelector('#kind').options.length") == 1
     press(browser, "+")
     press(browser, "ArrowRight")

@@ -12,7 +12,18 @@ from asr.explain import trace_network
 from asr.explain.gates import half_lives_ms
 from asr.model import AcousticModel
 
-GATES = {"input_gate", "forget_gate", "candidate", "output_gate", "cell_state", "hidden_state"}
+GATES = {
+    "lstm": {
+        "input_gate",
+        "forget_gate",
+        "candidate",
+        "output_gate",
+        "cell_state",
+        "hidden_state",
+    },
+    "gru": {"reset_gate", "update_gate", "candidate", "hidden_state"},
+    "rnn": {"hidden_state"},
+}
 
 
 def both_ways(model: AcousticModel, features: torch.Tensor) -> tuple[list, torch.Tensor]:
@@ -35,7 +46,7 @@ def test_gates_give_the_outputs_of_the_fast_network(name: str):
         (layer, way) for layer in range(1, config.layers + 1) for way in ways
     ]
     for trace in traces:
-        assert trace.values.keys() == (GATES if config.cell == "lstm" else {"hidden_state"})
+        assert trace.values.keys() == GATES[config.cell]
         assert all(v.shape == (-(-32 // config.stack), 12) for v in trace.values.values())
 
 
@@ -63,6 +74,20 @@ def test_a_backward_direction_is_in_the_order_of_the_recording():
     kept = values["forget_gate"][3] * values["cell_state"][4]
     added = values["input_gate"][3] * values["candidate"][3]
     np.testing.assert_allclose(values["cell_state"][3], kept + added, rtol=1e-5, atol=1e-7)
+
+
+def test_what_a_gru_keeps_and_what_it_adds():
+    model = make_model(MODELS["gru"] | {"layers": 1, "stack": 1})
+    (forward, _), _ = trace_network(model.network, random_features(model, 9))
+    values = forward.values
+    keep = values["update_gate"]
+    np.testing.assert_allclose(
+        values["hidden_state"][5],
+        keep[5] * values["hidden_state"][4] + (1 - keep[5]) * values["candidate"][5],
+        rtol=1e-5,
+        atol=1e-7,
+    )
+    assert forward.kept is keep
 
 
 def test_half_lives():

@@ -14,14 +14,23 @@ let gutter = 56; // pixels left of the time axis, for labels
 let chosen = { layer: 0, kind: "", cell: 0 };
 let curves, reachPlot, distancePlot;
 
+const STEP = { lstm: "lstm_step in lstm.py", gru: "gru_step in explain/cells.py", rnn: "rnn_step in explain/cells.py" }[data.cell];
+const HIDDEN = {
+  lstm: "What the layer above reads, and the cell itself in its next step. h = o · tanh(c)",
+  gru: "What the cell remembers, and what the layer above reads. h = z · h′ + (1 − z) · tanh(W x + r · (R h′ + b))",
+  rnn: "What the layer above reads, and all that the cell remembers; it is computed anew in each frame. h = tanh(W x + R h′ + b)",
+}[data.cell];
 const KINDS = {
-  input_gate: ["Input gate i", "How much of the new content is let in, from 0 to 1. i = sigmoid(W x + R h′ + b); input_gate of lstm_step in lstm.py."],
-  forget_gate: ["Forget gate f", "How much of the old content is kept, from 0 (forget) to 1 (keep). f = sigmoid(W x + R h′ + b); forget_gate of lstm_step in lstm.py."],
-  output_gate: ["Output gate o", "How much of the content is shown to the rest of the network, from 0 to 1. o = sigmoid(W x + R h′ + b); output_gate of lstm_step in lstm.py."],
-  cell_state: ["Cell state c", "The content itself, the long-term memory: some of the old, and some new. c = f · c′ + i · g; cell_state of lstm_step in lstm.py."],
-  hidden_state: ["Hidden state h", "What the layer above reads, and the cell itself in its next step. h = o · tanh(c) in an LSTM; hidden_state of lstm_step in lstm.py."],
+  input_gate: ["Input gate i", "How much of the new content is let in, from 0 to 1. i = sigmoid(W x + R h′ + b)"],
+  reset_gate: ["Reset gate r", "How much of the old content the new content is computed from, from 0 to 1. r = sigmoid(W x + R h′ + b)"],
+  forget_gate: ["Forget gate f", "How much of the old content is kept, from 0 (forget) to 1 (keep). f = sigmoid(W x + R h′ + b)"],
+  update_gate: ["Update gate z", "How much of the old content is kept, from 0 (replace) to 1 (keep). z = sigmoid(W x + R h′ + b)"],
+  output_gate: ["Output gate o", "How much of the content is shown to the rest of the network, from 0 to 1. o = sigmoid(W x + R h′ + b)"],
+  cell_state: ["Cell state c", "The content itself, the long-term memory: some of the old, and some new. c = f · c′ + i · g"],
+  hidden_state: ["Hidden state h", HIDDEN],
 };
-const LETTERS = { input_gate: "i", forget_gate: "f", output_gate: "o", cell_state: "c", hidden_state: "h" };
+const LETTERS = { input_gate: "i", reset_gate: "r", forget_gate: "f", update_gate: "z", output_gate: "o", cell_state: "c", hidden_state: "h" };
+const KEEPING = { lstm: "forget_gate", gru: "update_gate" }[data.cell]; // says how much of the old content is kept
 
 // --- numbers -------------------------------------------------------------------------------------
 
@@ -153,11 +162,11 @@ rows.push({ draw: drawSound });
 const wordAt = (seconds) => data.words.findIndex((word) => word.start <= seconds && seconds < word.end);
 
 function drawSpoken() {
-  const { context, width } = prepared(byId("spoken"));
+  const { context, width, height } = prepared(byId("spoken"));
   context.textAlign = "center";
   context.save();
   context.beginPath();
-  context.rect(gutter, 0, width - gutter, 66);
+  context.rect(gutter, 0, width - gutter, height);
   context.clip();
   for (const word of data.words) {
     const [left, right] = [xOf(word.start, width), xOf(word.end, width)];
@@ -183,7 +192,14 @@ function drawSpoken() {
       end = middle + half + 2;
     }
   }
+  for (const word of data.known?.words ?? []) {
+    const [left, right] = [xOf(word.start, width), xOf(word.end, width)];
+    context.strokeStyle = colour("faint");
+    context.strokeRect(left + 0.5, 69.5, right - left - 1, 19);
+    if (context.measureText(word.word).width < right - left - 4) context.fillText(word.word, (left + right) / 2, 79);
+  }
   context.restore();
+  if (data.known) rowLabel(context, "given", 79);
   rowLabel(context, "words", 12);
   rowLabel(context, data.unit, 56);
 }
@@ -234,16 +250,19 @@ function drawPosteriors() {
   context.beginPath();
   context.rect(gutter, 0, width - gutter, height);
   context.clip();
-  const marks = [[posteriors.best, radius * 0.45, true], [posteriors.forced, radius, false]];
-  for (const [path, size, filled] of marks) {
-    path.values.forEach((row, frame) => {
+  context.fillStyle = colour("alarm");
+  context.strokeStyle = colour("accent");
+  context.lineWidth = 1.5;
+  const marks = [
+    [posteriors.best, (x, y) => { context.arc(x, y, radius * 0.45, 0, 2 * Math.PI); context.fill(); }],
+    [posteriors.forced, (x, y) => { context.arc(x, y, radius, 0, 2 * Math.PI); context.stroke(); }],
+    [posteriors.known, (x, y) => { context.rect(x - radius - 1, y - radius - 1, 2 * radius + 2, 2 * radius + 2); context.stroke(); }],
+  ];
+  for (const [path, mark] of marks) {
+    path?.values.forEach((row, frame) => {
       if (row < 0) return;
       context.beginPath();
-      context.arc(xOf((frame + 0.5) * shift.output, width), (row + 0.5) * tall, size, 0, 2 * Math.PI);
-      context.fillStyle = colour("alarm");
-      context.strokeStyle = colour("accent");
-      context.lineWidth = 1.5;
-      if (filled) context.fill(); else context.stroke();
+      mark(xOf((frame + 0.5) * shift.output, width), (row + 0.5) * tall);
     });
   }
   context.restore();
@@ -254,9 +273,10 @@ function tellPosteriors() {
   const ranked = posteriors.tokens.map((token, row) => [valueOf(posteriors, row, column), shown(token)]);
   ranked.sort((a, b) => b[0] - a[0]);
   const most = ranked.slice(0, 3).map(([share, token]) => `${token} ${percent(share, 0)} %`).join(", ");
-  const forced = posteriors.forced.values[column];
+  const tokenOf = (path) => (path.values[column] < 0 ? "another token" : shown(posteriors.tokens[path.values[column]]));
+  const given = posteriors.known ? `, the given text ${tokenOf(posteriors.known)}` : "";
   byId("posteriors-value").textContent =
-    `At the cursor, frame ${column}: ${most}. The text has ${forced < 0 ? "another token" : shown(posteriors.tokens[forced])} here.`;
+    `At the cursor, frame ${column}: ${most}. The text has ${tokenOf(posteriors.forced)} here${given}.`;
 }
 rows.push({ paint: () => { posteriorImage = painted(posteriors); }, draw: drawPosteriors, tell: tellPosteriors });
 
@@ -288,19 +308,19 @@ function tellGates() {
 }
 rows.push({ paint: paintGates, draw: drawGates, tell: tellGates });
 
-/** Describe a cell: its half-life, if it has a forget gate. */
+/** Describe a cell: its half-life, if a gate says how much it keeps. */
 function describeCell() {
   const cell = chosen.cell;
   const number = layer().cells.values[cell];
   const where = `Cell ${number} of layer ${layer().layer}, ${layer().direction}`;
-  if (!layer().mean_forget) {
+  if (!KEEPING) {
     byId("cell-text").textContent = `${where}.`;
     return;
   }
-  const mean = layer().mean_forget.values[cell];
+  const mean = layer().mean_kept.values[cell];
   const half = layer().half_life_ms.values[cell];
   byId("cell-text").textContent =
-    `${where}: mean forget gate ${mean.toFixed(3)}, half-life ${half.toFixed(0)} ms = ln(1/2) / ln(${mean.toFixed(3)}) frames of ` +
+    `${where}: mean ${KINDS[KEEPING][0].toLowerCase().slice(0, -2)} ${mean.toFixed(3)}, half-life ${half.toFixed(0)} ms = ln(1/2) / ln(${mean.toFixed(3)}) frames of ` +
     `${data.output_shift_ms} ms: so long until half of what it holds is gone.`;
 }
 
@@ -408,7 +428,7 @@ function chooseCell(cell) {
 
 function chooseLayer(number) {
   chosen.layer = number;
-  if (!kinds().includes(chosen.kind)) chosen.kind = kinds().includes("forget_gate") ? "forget_gate" : "hidden_state";
+  if (!kinds().includes(chosen.kind)) chosen.kind = KEEPING ?? "hidden_state";
   byId("cell").max = layer().cells.values.length;
   byId("kind").replaceChildren(...kinds().map((name) => new Option(KINDS[name][0], name, false, name === chosen.kind)));
   chooseKind(chosen.kind);
@@ -418,7 +438,7 @@ function chooseKind(kind) {
   chosen.kind = kind;
   const { low, high } = layer().kinds[kind];
   const ink = low < 0 ? `Blue is positive, up to ${high.toFixed(1)}, and brown negative.` : "The stronger the ink, the nearer to 1.";
-  byId("kind-text").textContent = `${KINDS[kind][1]} ${ink}`;
+  byId("kind-text").textContent = `${KINDS[kind][1]}; ${kind} of ${STEP}. ${ink}`;
   byId("gates").setAttribute("aria-label", `${KINDS[kind][0]}: cells over time; up and down choose a cell`);
   paintGates();
   chooseCell(chosen.cell);
@@ -450,6 +470,7 @@ function logRange(curves) {
 
 /** The marks of a logarithmic axis: powers of ten, or every other one if there are many. */
 const POWERS = {
+  filter: (_, splits) => splits, // uPlot's own makes some null
   splits: (_, __, low, high) => {
     const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
     const step = last - first > 5 ? 2 : 1;
@@ -682,12 +703,27 @@ function onKey(event) {
   event.preventDefault();
 }
 
+/** Say how probable the text that was given is, beside the recognised one. */
+function describeKnown() {
+  if (!data.known) return;
+  const { text, behind } = data.known;
+  const times = `e^${Math.abs(behind).toFixed(1)} times`;
+  const judged = behind > 0
+    ? `${times} less probable than that of the recognised text: the network itself hears something else`
+    : `${times} more probable than that of the recognised text: the language model, or the search, has decided against it`;
+  byId("known").hidden = byId("known-mark").hidden = false;
+  byId("known").textContent = `Given: ${text}. ` +
+    (text === data.text ? "This is what was recognised." : `By the sound alone, its best path is ${judged}.`);
+  byId("spoken").style.height = "92px";
+}
+
 function describe() {
   byId("title").textContent = `${data.audio}: what the network does`;
   byId("about").textContent =
     `${duration.toFixed(2)} s, heard by ${data.model} (${data.network}; a frame of output is ${data.output_shift_ms} ms): ${data.text || "(no words)"}`;
   byId("rate").textContent = data.rate_hz;
   byId("unit").textContent = data.unit === "phones" ? "phones" : "tokens";
+  describeKnown();
   if (!data.bundle) return;
   const { text, same_frames: same, mean, largest } = data.bundle;
   const total = posteriors.bytes.shape[1];
@@ -706,8 +742,10 @@ function begin() {
   byId("layer").addEventListener("change", (event) => chooseLayer(Number(event.target.value)));
   byId("kind").addEventListener("change", (event) => chooseKind(event.target.value));
   byId("cell").addEventListener("change", (event) => chooseCell(Number(event.target.value) - 1));
-  byId("no-gates").hidden = kinds().length > 1;
-  byId("gates-order").hidden = kinds().length === 1;
+  byId("no-gates").hidden = Boolean(KEEPING);
+  byId("gates-order").textContent = KEEPING
+    ? `A row is a cell. Cells that keep most (highest mean ${LETTERS[KEEPING]}) are at the top.`
+    : "A row is a cell, in the order of the weights.";
   for (const plot of document.querySelectorAll(".plot")) listenTo(plot);
   byId("play").addEventListener("click", playOrPause);
   byId("closer").addEventListener("click", () => zoom(0.5));
