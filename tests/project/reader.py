@@ -99,9 +99,9 @@ def _write_table(path: Path, rows: Sequence[tuple[str, str, str]]) -> None:
 
 def _write_texts(folder: Path) -> None:
     (folder / "books").mkdir()
-    (folder / "books" / "1.txt").write_text(SENTENCES * 20, encoding="utf-8")
+    (folder / "books" / "1.txt").write_text(SENTENCES * 40, encoding="utf-8")
     for name in ("other.txt", "unseen.txt"):
-        (folder / name).write_text(SENTENCES, encoding="utf-8")
+        (folder / name).write_text(SENTENCES * 15, encoding="utf-8")
     (folder / "german.txt").write_text("\n".join(GERMAN * 5) + "\n", encoding="utf-8")
     (folder / "cmudict.dict").write_text(DICTIONARY, encoding="utf-8")
     (folder / "names.txt").write_text("night watch:3\n", encoding="utf-8")

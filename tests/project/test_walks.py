@@ -27,12 +27,14 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 TYPED = ("sh", "python", "indented")  # other fenced blocks are files, or what commands print
-SERVER = "tests/serve/test_serve_docs.py runs it against a server"
+SERVER = "needs a server that goes on running; tests/serve starts one and sends the like"
 EQUATION = "an equation; tests/test_lstm.py compares it with the fast layers"
 TABLE = "no command: the beginning of a file; tests/project/reader.py writes one"
 ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
     ("README", "scripts/quickstart"): "CI runs both: .ci/run",
+    ("adapt", "asr-adapt english"): "the block before it, with settings, to the same --out",
     ("adapt", "RECORDINGS="): "tests/project/test_recipes.py runs the recipe of a speaker",
+    ("afternoon", "pip install"): "needs a network",
     ("deploy", "asr-transcribe --ray"): "needs a cluster of several machines",
     ("deploy", "docker build"): "needs Docker and a network; tests/serve reads the Dockerfile",
     ("how-it-works", "state ="): EQUATION,
@@ -44,7 +46,6 @@ ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
     ("serve", "pip install"): SERVER,
     ("serve", "curl"): SERVER,
     ("serve", "openssl"): SERVER,
-    ("train", "audio,text,speaker"): TABLE,
 }
 SMALL_NETWORK = "train.epochs=1 train.processes=1 model.layers=1 model.hidden=16"
 IN_SMALL = {  # the first pattern that fits a command says what is appended to it
@@ -73,14 +74,15 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
     "recognise": ("talk.mp3", "call.wav", "a.wav", "interviews", "x", "talks", "names.txt"),
     "reports": ("data", "exp"),
     "sequences": (),
-    "start": ("talk.mp3",),
-    "subtitles": ("talk.mp3", "talks", "call.wav"),
     "train": (
         *("conf", "data", "exp", "upper.bin", "cmudict.dict", "known.jsonl"),
         *("ref.trn", "a.trn", "b.trn", "seed1", "seed2", "seed3"),
     ),
 }
-NAMED = {"german.csv": "metadata.csv", "upper.bin": "lm.bin"}  # under which names the reader has them
+NAMED = {
+    "german.csv": "metadata.csv",
+    "upper.bin": "lm.bin",
+}  # under which names the reader has them
 PLACES = {"/data/talks": "talks"}  # absolute paths of pages, and where they are in the folder
 TOOLS = {"ffmpeg", "sox"}  # that pages use and not every machine has
 
