@@ -31,6 +31,7 @@ SERVER = "needs a server that goes on running; tests/serve starts one and sends 
 EQUATION = "an equation; tests/test_lstm.py compares it with the fast layers"
 TABLE = "no command: the beginning of a file; tests/project/reader.py writes one"
 ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
+    ("README", "asr/  "): "no command: the list of folders",
     ("README", "scripts/quickstart"): "CI runs both: .ci/run",
     ("adapt", "asr-adapt english"): "the block before it, with settings, to the same --out",
     ("adapt", "RECORDINGS="): "tests/project/test_recipes.py runs the recipe of a speaker",
