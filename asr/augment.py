@@ -8,16 +8,22 @@ Shapes: N utterances, T frames, M mel bands.
 """
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
 
+from asr.audio import read_audio
 from asr.config import AugmentConfig, FeaturesConfig
-from asr.features import LOG_OFFSET, mask_frames
+from asr.errors import ConfigError
+from asr.features import LOG_OFFSET, Mfcc, mask_frames
 
 DIRECT_DB = (-5.0, 8.0)  # direct sound over the echoes that arrive a frame or more later
 NOISE_FLUCTUATION = 0.4  # deviation of a noise band's log energy from frame to frame, in nats
 STEEPEST_NOISE = 2.0  # noise power falls as 1 / f^a with a in 0..2: white, pink, brown
+VOICES = 4  # of babble
+TELEPHONE_HZ = (300.0, 3400.0, 4000.0)  # highest lower end of the band, lowest and highest upper
+CODING_DB = (20.0, 40.0)  # speech over a codec's noise; 38 with mu-law (ITU-T G.711)
 
 
 class Augmenter:
@@ -28,6 +34,7 @@ class Augmenter:
         self.band_hz = mel_band_centres(features)
         self.longest_mask = int(config.time_mask_ms / features.frame_shift_ms)
         self.frame_shift_s = features.frame_shift_ms / 1000
+        self.noises = noise_frames(Path(config.noises), features) if config.recorded_prob else []
 
     def __call__(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
         """Return augmented (N, T, M) log-mel frames, of int64 (N,) valid frames; padding is 0."""
@@ -38,6 +45,12 @@ class Augmenter:
             log_mel = self.reverberate(log_mel, num_frames, generator)
         if config.noise_prob:
             log_mel = self.add_noise(log_mel, num_frames, generator)
+        if config.babble_prob:
+            log_mel = self.add_babble(log_mel, num_frames, generator)
+        if config.recorded_prob:
+            log_mel = self.add_recorded(log_mel, num_frames, generator)
+        if config.telephone_prob:
+            log_mel = self.telephone(log_mel, generator)
         if config.band_limit_prob:
             log_mel = self.limit_band(log_mel, generator)
         if config.freq_masks or config.time_masks:
@@ -69,6 +82,9 @@ class Augmenter:
         room = torch.fft.rfft(decay.to(log_mel), size)[..., None]
         echoes = torch.fft.irfft(speech * room, size, dim=1)[:, : length - 1].clamp(min=0)
         echoes = nn.functional.pad(echoes, (0, 0, 1, 0))  # the first comes a frame later
+        if deviation := self.config.reverb_fluctuation:
+            jitter = deviation * torch.randn(log_mel.shape, generator=generator)
+            echoes *= torch.exp(jitter - deviation**2 / 2).to(log_mel)  # the mean stays
         chosen = self._chosen(self.config.reverb_prob, log_mel, generator)
         return torch.where(chosen, torch.log(log_mel.exp() + echoes), log_mel)
 
@@ -89,6 +105,68 @@ class Augmenter:
         jitter = NOISE_FLUCTUATION * torch.randn(log_mel.shape, generator=generator)
         noisy = torch.logaddexp(log_mel, noise + jitter.to(log_mel))
         return torch.where(self._chosen(self.config.noise_prob, log_mel, generator), noisy, log_mel)
+
+    def add_babble(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
+        """Add voices to some utterances, at a random SNR: utterances of the batch, shifted."""
+        batch, length, _ = log_mel.shape
+        energies = mask_frames(log_mel.exp(), num_frames)
+        voices = torch.zeros_like(energies)
+        for _ in range(VOICES):
+            whose = torch.randperm(batch, generator=generator)
+            by = int(torch.randint(length, (1,), generator=generator))
+            voices += energies[whose.to(log_mel.device)].roll(by, dims=1)
+        return self._mixed(log_mel, num_frames, voices, self.config.babble_prob, generator)
+
+    def add_recorded(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
+        """Add a piece of recorded noise to some utterances, at a random SNR."""
+        batch, length, _ = log_mel.shape
+        which = torch.randint(len(self.noises), (batch,), generator=generator).tolist()
+        begins = _uniform(batch, generator).tolist()
+        pieces = []
+        for index, begin in zip(which, begins, strict=True):
+            noise = self.noises[index]  # a short one is repeated
+            pieces.append(noise[(int(begin * len(noise)) + torch.arange(length)) % len(noise)])
+        energies = torch.stack(pieces).to(log_mel).exp()
+        return self._mixed(log_mel, num_frames, energies, self.config.recorded_prob, generator)
+
+    def _mixed(
+        self,
+        log_mel: Tensor,
+        num_frames: Tensor,
+        noise: Tensor,
+        probability: float,
+        generator: Generator,
+    ) -> Tensor:
+        """Add the energies (N, T, M) of a noise to some utterances, at a random SNR."""
+        low, high = self.config.noise_snr_db
+        snr_db = (low + (high - low) * _uniform(len(log_mel), generator)).to(log_mel)
+        chosen = self._chosen(probability, log_mel, generator)
+        speech = log_mel.exp()
+        powers = [mask_frames(e, num_frames).sum((1, 2)) for e in (speech, noise)]
+        gain = powers[0] / powers[1].clamp(min=1e-20) / 10 ** (snr_db / 10)
+        return torch.where(chosen, torch.log(speech + gain[:, None, None] * noise), log_mel)
+
+    def telephone(self, log_mel: Tensor, generator: Generator) -> Tensor:
+        """Make some utterances sound as over a telephone: a narrow band, coarsely quantised.
+
+        The noise of quantisation is white, and as far below the speech in each frame.
+        """
+        batch = len(log_mel)
+        (lowest, low, high), (worst_db, best_db) = TELEPHONE_HZ, CODING_DB
+        from_hz, to_hz = lowest * _uniform(batch, generator), _uniform(batch, generator)
+        to_hz = low + (high - low) * to_hz
+        snr_db = worst_db + (best_db - worst_db) * _uniform(batch, generator)
+        chosen = self._chosen(self.config.telephone_prob, log_mel, generator)
+        passed = (self.band_hz >= from_hz[:, None]) & (self.band_hz <= to_hz[:, None])  # (N, M)
+        width = 700 + self.band_hz  # of a mel band
+        share = width / width[self.band_hz <= high].sum() * 10 ** (-snr_db[:, None] / 10)
+        heard = log_mel.exp() * passed[:, None].to(log_mel)
+        jitter = NOISE_FLUCTUATION * torch.randn(log_mel.shape, generator=generator)
+        noise = heard.sum(2, keepdim=True) * share[:, None].to(log_mel) * jitter.exp().to(log_mel)
+        coded = torch.log(heard + noise + LOG_OFFSET)
+        floor = log_mel.new_tensor(LOG_OFFSET).log()
+        silent = (self.band_hz > to_hz[:, None])[:, None].to(log_mel.device)
+        return torch.where(chosen, torch.where(silent, floor, coded), log_mel)
 
     def limit_band(self, log_mel: Tensor, generator: Generator) -> Tensor:
         """Silence all bands above a random cut-off in some utterances, as codecs and phones do.
@@ -134,6 +212,29 @@ class Augmenter:
     def _chosen(probability: float, log_mel: Tensor, generator: Generator) -> Tensor:
         chosen = _uniform(len(log_mel), generator) < probability
         return chosen[:, None, None].to(log_mel.device)
+
+
+def noise_frames(folder: Path, features: FeaturesConfig) -> list[Tensor]:
+    """Return the log-mel frames (T, M) of each recording in a folder, in the order of their names.
+
+    Raises:
+        ConfigError: the folder cannot be read, or is empty.
+        AudioError: a file in it cannot be read as a recording.
+    """
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise ConfigError(f"augment.noises is {folder}: {error.strerror}; give a folder") from error
+    if not files:
+        raise ConfigError(f"augment.noises is {folder}, which has no files; put recordings there")
+    frontend, frames = Mfcc(features), list[Tensor]()
+    for path in files:
+        waveform = torch.from_numpy(
+            read_audio(path, sample_rate_hz=features.sample_rate_hz).waveform
+        )
+        log_mel, _ = frontend.log_mel(waveform[None], torch.tensor([len(waveform)]))
+        frames.append(log_mel[0].detach())
+    return frames
 
 
 def mel_warp(factors: Tensor, num_mels: int) -> Tensor:

@@ -107,8 +107,15 @@ class AugmentConfig:
     time_mask_fraction: float = 0.2  # longest time mask as a share of the utterance
     reverb_prob: float = 0.0  # probability of reverberation
     reverb_s: tuple[float, ...] = (0.2, 0.8)  # shortest, longest time in which it falls by 60 dB
-    noise_prob: float = 0.0
-    noise_snr_db: tuple[float, ...] = (10.0, 30.0)  # lowest, highest
+    reverb_fluctuation: float = (
+        0.0  # deviation of an echo's log energy in a frame and band, in nats
+    )
+    noise_prob: float = 0.0  # probability of steady noise
+    babble_prob: float = 0.0  # probability of other voices, which are those of the batch
+    recorded_prob: float = 0.0  # probability of noise from a recording of `noises`
+    noises: str = ""  # folder of recordings of noise, without speech that can be understood
+    noise_snr_db: tuple[float, ...] = (10.0, 30.0)  # lowest, highest; of all three
+    telephone_prob: float = 0.0  # probability of a telephone's band and coding
     band_limit_prob: float = 0.0
     band_limit_hz: tuple[float, ...] = (3400.0, 7000.0)  # lowest, highest cut-off
     codec_noise: float = 0.0  # with a band limit: largest deviation added below the cut-off, nats
@@ -119,8 +126,14 @@ class AugmentConfig:
         _limit(self, 0, 60_000, "time_mask_ms")
         _limit(self, 0, 0.5, "freq_warp")
         _limit(self, 0.05, 10, "reverb_s")
-        _limit(self, 0, 10, "codec_noise")
-        _limit(self, 0, 1, "reverb_prob", "noise_prob", "band_limit_prob", "time_mask_fraction")
+        _limit(self, 0, 10, "codec_noise", "reverb_fluctuation")
+        _limit(self, 0, 1, "reverb_prob", "noise_prob", "babble_prob", "recorded_prob")
+        _limit(self, 0, 1, "telephone_prob", "band_limit_prob", "time_mask_fraction")
+        if self.recorded_prob and not self.noises:
+            raise ConfigError(
+                f"augment.recorded_prob is {self.recorded_prob}, and there are no recordings; give "
+                "a folder of noise, augment.noises=FOLDER, or 0"
+            )
         for name in ("reverb_s", "noise_snr_db", "band_limit_hz"):
             bounds = getattr(self, name)
             if len(bounds) != 2 or bounds[0] > bounds[1]:

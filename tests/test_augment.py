@@ -1,15 +1,19 @@
 """Augmentation: each key does what it says, and nothing else."""
 
 import math
+from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from asr.augment import DIRECT_DB, Augmenter, mel_band_centres
 from asr.config import AugmentConfig, FeaturesConfig
+from asr.errors import ConfigError
 from asr.features import LOG_OFFSET, Mfcc
 
 FEATURES = FeaturesConfig(num_mels=30)
@@ -44,7 +48,10 @@ def test_nothing_asked_for_changes_nothing():
 EVERYTHING = {
     "freq_warp": 0.2,
     "reverb_prob": 0.5,
+    "reverb_fluctuation": 0.5,
     "noise_prob": 0.5,
+    "babble_prob": 0.5,
+    "telephone_prob": 0.5,
     "band_limit_prob": 0.5,
     "codec_noise": 0.5,
     "freq_masks": 1,
@@ -74,8 +81,12 @@ def test_padding_stays_zero_and_is_never_read():
         ({}, "freq_warp", 0.1),
         ({}, "reverb_prob", 1.0),
         ({"reverb_prob": 1.0}, "reverb_s", (0.1, 0.15)),
+        ({"reverb_prob": 1.0}, "reverb_fluctuation", 0.5),
         ({}, "noise_prob", 1.0),
         ({"noise_prob": 1.0}, "noise_snr_db", (0.0, 5.0)),
+        ({}, "babble_prob", 1.0),
+        ({"babble_prob": 1.0}, "noise_snr_db", (0.0, 5.0)),
+        ({}, "telephone_prob", 1.0),
         ({}, "band_limit_prob", 1.0),
         ({"band_limit_prob": 1.0}, "band_limit_hz", (1000.0, 2000.0)),
         ({"band_limit_prob": 1.0}, "codec_noise", 0.5),
@@ -221,3 +232,85 @@ def test_masks_reach_their_widest_and_every_place():
         seen |= hidden
     assert width == 10
     assert seen.all()
+
+
+def power(frames: Tensor, length: int) -> Tensor:
+    return frames[:length].double().exp().sum()
+
+
+def noise_folder(folder: Path) -> Path:
+    """Write two recordings: a loud tone of 1 kHz, and a quiet noise."""
+    times = np.arange(16_000) / 16_000
+    noise = np.random.default_rng(1).normal(size=8000)
+    soundfile.write(folder / "a.wav", 0.5 * np.sin(2 * np.pi * 1000 * times), 16_000)
+    soundfile.write(folder / "b.wav", 0.01 * noise, 16_000)
+    return folder
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 12.0])
+def test_babble_and_recorded_noise_have_the_energy_asked_for(tmp_path: Path, snr_db: float):
+    recorded = {"recorded_prob": 1.0, "noises": str(noise_folder(tmp_path))}
+    for kind in ({"babble_prob": 1.0}, recorded):
+        noisy = augmented(**kind, noise_snr_db=(snr_db, snr_db))
+        for before, after, length in zip(log_mels(), noisy, LENGTHS.tolist(), strict=True):
+            noise = power(after, length) - power(before, length)
+            if noise > 1e-6 * power(before, length):  # a short utterance may meet no voice
+                measured_db = 10 * torch.log10(power(before, length) / noise)
+                assert float(measured_db) == pytest.approx(snr_db, abs=0.01)
+            assert length < 40 or noise > 0
+
+
+def test_recorded_noise_has_the_bands_of_its_recording(tmp_path: Path):
+    folder = noise_folder(tmp_path)
+    (folder / "b.wav").unlink()
+    settings = {"recorded_prob": 1.0, "noises": str(folder), "noise_snr_db": (0.0, 0.0)}
+    added = augmented(**settings)[0].exp() - log_mels()[0].exp()
+    loudest = int(added.sum(0).argmax())
+    assert float(mel_band_centres(FEATURES)[loudest]) == pytest.approx(1000, rel=0.1)
+
+
+def test_babble_is_made_of_the_batch():
+    """Where one utterance alone has a band, the others' babble has it, too."""
+    frames = torch.full((4, 100, 30), math.log(LOG_OFFSET))
+    frames[:, :, 3] = 0.0
+    frames[0, :, 20] = 0.0
+    batch = torch.full((4,), 100)
+    config = AugmentConfig(babble_prob=1.0, noise_snr_db=(0.0, 0.0))
+    heard = Augmenter(config, FEATURES)(frames, batch, torch.Generator().manual_seed(1))
+    assert (heard[1:, :, 20].exp().sum(1) > 1).any()
+    assert heard[:, :, 10].max() < math.log(1e-3)
+
+
+def test_a_telephone_passes_a_narrow_band_with_noise_that_follows_the_speech():
+    frames = torch.full((500, 2, 30), -10.0)
+    frames[:, 0, 10] = 10.0  # a loud frame, and a quiet one
+    heard = Augmenter(AugmentConfig(telephone_prob=1.0), FEATURES)(
+        frames, torch.full((500,), 2), torch.Generator().manual_seed(1)
+    )
+    centres = mel_band_centres(FEATURES)
+    floor = math.log(LOG_OFFSET)
+    assert torch.equal(
+        heard[:, :, centres > 4000], torch.full_like(heard[:, :, centres > 4000], floor)
+    )
+    assert (heard[:, :, (centres > 350) & (centres < 3300)] > -11).all()
+    torch.testing.assert_close(heard[:, 0, 10], frames[:, 0, 10], atol=0.05, rtol=0)
+    below_db = 10 * torch.log10(heard[:, 0, 10].exp() / (heard[:, 0, 12].exp()))
+    below_db -= 10 * math.log10(float((700 + centres[centres <= 4000]).sum() / (700 + centres[12])))
+    low, middle, high = below_db.quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
+    assert (low, middle, high) == pytest.approx((21, 30, 39), abs=1.5)  # dB, 20 to 40 evenly
+    assert (heard[:, 1, 12] < heard[:, 0, 12] - 5).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"recorded_prob": 0.5}, "there are no recordings"),
+        ({"recorded_prob": 0.5, "noises": "/nonexistent"}, "No such file"),
+        ({"recorded_prob": 0.5, "noises": "EMPTY"}, "no files"),
+    ],
+)
+def test_noise_that_is_not_there_is_named(tmp_path: Path, settings: dict, message: str):
+    if settings.get("noises") == "EMPTY":
+        settings = settings | {"noises": str(tmp_path)}
+    with pytest.raises(ConfigError, match=message):
+        augmented(**settings)

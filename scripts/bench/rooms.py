@@ -8,22 +8,19 @@ to 0.6 s; echoes by the image-source method (Allen and Berkley 1979). Speech beg
 """
 
 import argparse
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pyroomacoustics
-import soundfile
+from conditions import RATE_HZ, record_anew
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from asr.audio import Waveform, read_utterance
+from asr.audio import Waveform
 from asr.cli.run import run
-from asr.manifest import Utterance, read_manifest, write_manifest
 
-RATE_HZ = 16_000
 SMALLEST_M, LARGEST_M = (3.0, 3.0, 2.4), (7.0, 6.0, 3.2)
 FROM_WALLS_M, DISTANCE_M = 0.6, (1.0, 3.0)
 FALL_S = (0.25, 0.6)  # by 60 dB
@@ -41,22 +38,15 @@ def main() -> int:
 
 def write(manifest: Path, out: Path, seed: int) -> int:
     """One room for each utterance, the same whatever else is in the manifest before it."""
-    out.mkdir(parents=True, exist_ok=True)
-    heard = []
-    for utterance in read_manifest(manifest):
-        rng = np.random.default_rng([seed, *utterance.id.encode()])
-        heard.append(_in_a_room(utterance, out / f"{utterance.id}.flac", rng))
-    write_manifest(out / "rooms.jsonl", heard)
-    print(f"{len(heard)} utterances, pyroomacoustics {version('pyroomacoustics')}")
+    done = record_anew(manifest, out, "rooms", _in_a_room, seed=seed)
+    print(f"{done} utterances, pyroomacoustics {version('pyroomacoustics')}")
     return 0
 
 
-def _in_a_room(utterance: Utterance, path: Path, rng: Generator) -> Utterance:
-    speech = read_utterance(utterance, RATE_HZ).waveform
+def _in_a_room(speech: Waveform, rng: Generator) -> tuple[Waveform, int]:
     echoed = fftconvolve(speech, _response(rng))[: len(speech)]
     loudness = np.abs(speech).max() / max(np.abs(echoed).max(), 1e-9)  # the recorder's level
-    soundfile.write(path, (echoed * loudness).astype(np.float32), RATE_HZ)
-    return replace(utterance, audio=path.resolve(), start=0.0, duration=len(speech) / RATE_HZ)
+    return echoed * loudness, RATE_HZ
 
 
 def _response(rng: Generator) -> Waveform:
