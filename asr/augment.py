@@ -8,11 +8,13 @@ Shapes: N utterances, T frames, M mel bands.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
 
+from asr._progress import progress
 from asr.audio import read_audio
 from asr.config import AugmentConfig, FeaturesConfig
 from asr.errors import ConfigError
@@ -22,7 +24,7 @@ DIRECT_DB = (-5.0, 8.0)  # direct sound over the echoes that arrive a frame or m
 NOISE_FLUCTUATION = 0.4  # deviation of a noise band's log energy from frame to frame, in nats
 STEEPEST_NOISE = 2.0  # noise power falls as 1 / f^a with a in 0..2: white, pink, brown
 VOICES = 4  # of babble
-TELEPHONE_HZ = (300.0, 3400.0, 4000.0)  # highest lower end of the band, lowest and highest upper
+LOWER_END_HZ, UPPER_END_HZ = (0.0, 300.0), (3400.0, 4000.0)  # of a telephone's band
 CODING_DB = (20.0, 40.0)  # speech over a codec's noise; 38 with mu-law (ITU-T G.711)
 
 
@@ -70,10 +72,9 @@ class Augmenter:
         their energies add to those of the frames that follow.
         """
         batch, length, _ = log_mel.shape
-        (shortest, longest), (low, high) = self.config.reverb_s, DIRECT_DB
-        time_s = shortest + (longest - shortest) * _uniform(batch, generator)
-        direct_db = low + (high - low) * _uniform(batch, generator)
-        behind = math.ceil(longest / self.frame_shift_s)  # frames that an echo lasts
+        time_s = _between(self.config.reverb_s, batch, generator)
+        direct_db = _between(DIRECT_DB, batch, generator)
+        behind = math.ceil(max(self.config.reverb_s) / self.frame_shift_s)  # frames of an echo
         delay_s = self.frame_shift_s * torch.arange(1, behind + 1)
         decay = 10 ** (-6 * delay_s / time_s[:, None])  # (N, behind)
         decay *= 10 ** (-direct_db / 10)[:, None] / decay.sum(1, keepdim=True)
@@ -94,8 +95,7 @@ class Augmenter:
         Energies of independent signals add: log(exp(speech) + exp(noise)).
         """
         batch = len(log_mel)
-        low, high = self.config.noise_snr_db
-        snr_db = low + (high - low) * _uniform(batch, generator)
+        snr_db = _between(self.config.noise_snr_db, batch, generator)
         steepness = STEEPEST_NOISE * _uniform(batch, generator)
         # White noise fills a mel band in proportion to its width, which grows as 700 Hz + f.
         colour = torch.log(700 + self.band_hz) - steepness[:, None] * torch.log(self.band_hz)
@@ -138,8 +138,7 @@ class Augmenter:
         generator: Generator,
     ) -> Tensor:
         """Add the energies (N, T, M) of a noise to some utterances, at a random SNR."""
-        low, high = self.config.noise_snr_db
-        snr_db = (low + (high - low) * _uniform(len(log_mel), generator)).to(log_mel)
+        snr_db = _between(self.config.noise_snr_db, len(log_mel), generator).to(log_mel)
         chosen = self._chosen(probability, log_mel, generator)
         speech = log_mel.exp()
         powers = [mask_frames(e, num_frames).sum((1, 2)) for e in (speech, noise)]
@@ -152,21 +151,18 @@ class Augmenter:
         The noise of quantisation is white, and as far below the speech in each frame.
         """
         batch = len(log_mel)
-        (lowest, low, high), (worst_db, best_db) = TELEPHONE_HZ, CODING_DB
-        from_hz, to_hz = lowest * _uniform(batch, generator), _uniform(batch, generator)
-        to_hz = low + (high - low) * to_hz
-        snr_db = worst_db + (best_db - worst_db) * _uniform(batch, generator)
+        from_hz = _between(LOWER_END_HZ, batch, generator)
+        to_hz = _between(UPPER_END_HZ, batch, generator)
+        snr_db = _between(CODING_DB, batch, generator)
         chosen = self._chosen(self.config.telephone_prob, log_mel, generator)
         passed = (self.band_hz >= from_hz[:, None]) & (self.band_hz <= to_hz[:, None])  # (N, M)
         width = 700 + self.band_hz  # of a mel band
-        share = width / width[self.band_hz <= high].sum() * 10 ** (-snr_db[:, None] / 10)
+        share = width / width[self.band_hz <= UPPER_END_HZ[1]].sum() * 10 ** (-snr_db[:, None] / 10)
         heard = log_mel.exp() * passed[:, None].to(log_mel)
         jitter = NOISE_FLUCTUATION * torch.randn(log_mel.shape, generator=generator)
         noise = heard.sum(2, keepdim=True) * share[:, None].to(log_mel) * jitter.exp().to(log_mel)
         coded = torch.log(heard + noise + LOG_OFFSET)
-        floor = log_mel.new_tensor(LOG_OFFSET).log()
-        silent = (self.band_hz > to_hz[:, None])[:, None].to(log_mel.device)
-        return torch.where(chosen, torch.where(silent, floor, coded), log_mel)
+        return torch.where(chosen, self._silent_above(to_hz, coded), log_mel)
 
     def limit_band(self, log_mel: Tensor, generator: Generator) -> Tensor:
         """Silence all bands above a random cut-off in some utterances, as codecs and phones do.
@@ -174,17 +170,20 @@ class Augmenter:
         With codec_noise, the bands below it get a little noise in each frame, as from a coarse
         quantiser: MP3 at 24 kbit/s deviates by 0.5 nats, and by more where there is little energy.
         """
-        low, high = self.config.band_limit_hz
-        cutoff_hz = low + (high - low) * _uniform(len(log_mel), generator)
-        above = (self.band_hz > cutoff_hz[:, None])[:, None].to(log_mel.device)  # (N, 1, M)
-        floor = log_mel.new_tensor(LOG_OFFSET).log()
+        cutoff_hz = _between(self.config.band_limit_hz, len(log_mel), generator)
         chosen = self._chosen(self.config.band_limit_prob, log_mel, generator)
         coded = log_mel
         if self.config.codec_noise:
             deviation = self.config.codec_noise * _uniform(len(log_mel), generator)[:, None, None]
             jitter = deviation * torch.randn(log_mel.shape, generator=generator)
+            floor = log_mel.new_tensor(LOG_OFFSET).log()
             coded = (log_mel + jitter.to(log_mel)).clamp(min=floor)
-        return torch.where(chosen, torch.where(above, floor, coded), log_mel)
+        return torch.where(chosen, self._silent_above(cutoff_hz, coded), log_mel)
+
+    def _silent_above(self, cutoff_hz: Tensor, log_mel: Tensor) -> Tensor:
+        """Return (N, T, M) log-mel frames without energy in the bands above (N,) cut-offs."""
+        above = (self.band_hz > cutoff_hz[:, None])[:, None].to(log_mel.device)  # (N, 1, M)
+        return torch.where(above, log_mel.new_tensor(LOG_OFFSET).log(), log_mel)
 
     def mask(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
         """Mask spans of frames and of bands with the utterance's mean.
@@ -228,10 +227,9 @@ def noise_frames(folder: Path, features: FeaturesConfig) -> list[Tensor]:
     if not files:
         raise ConfigError(f"augment.noises is {folder}, which has no files; put recordings there")
     frontend, frames = Mfcc(features), list[Tensor]()
-    for path in files:
-        waveform = torch.from_numpy(
-            read_audio(path, sample_rate_hz=features.sample_rate_hz).waveform
-        )
+    for path in progress(files, "noises"):
+        recording = read_audio(path, sample_rate_hz=features.sample_rate_hz)
+        waveform = torch.from_numpy(recording.waveform)
         log_mel, _ = frontend.log_mel(waveform[None], torch.tensor([len(waveform)]))
         frames.append(log_mel[0].detach())
     return frames
@@ -260,6 +258,12 @@ def mel_band_centres(features: FeaturesConfig) -> Tensor:
 
 def _uniform(count: int, generator: Generator) -> Tensor:
     return torch.rand(count, generator=generator)
+
+
+def _between(bounds: Sequence[float], count: int, generator: Generator) -> Tensor:
+    """Draw (count,) values evenly between the lowest and the highest."""
+    low, high = bounds
+    return low + (high - low) * _uniform(count, generator)
 
 
 def _spans(count: int, widest: Tensor, extent: Tensor, length: int, generator: Generator) -> Tensor:

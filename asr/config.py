@@ -107,9 +107,7 @@ class AugmentConfig:
     time_mask_fraction: float = 0.2  # longest time mask as a share of the utterance
     reverb_prob: float = 0.0  # probability of reverberation
     reverb_s: tuple[float, ...] = (0.2, 0.8)  # shortest, longest time in which it falls by 60 dB
-    reverb_fluctuation: float = (
-        0.0  # deviation of an echo's log energy in a frame and band, in nats
-    )
+    reverb_fluctuation: float = 0.0  # deviation of an echo's log energy in a frame, in nats
     noise_prob: float = 0.0  # probability of steady noise
     babble_prob: float = 0.0  # probability of other voices, which are those of the batch
     recorded_prob: float = 0.0  # probability of noise from a recording of `noises`

@@ -167,6 +167,7 @@ def _own(arguments: argparse.Namespace, read: "Read") -> int:
     left_out: list[str] | None = None if arguments.strict else []
     utterances = _with_language(read(arguments, left_out), arguments.language)
     if arguments.shares:
+        from asr._progress import say  # late: tqdm
         from asr.corpora import SPLIT_WAYS, split
 
         seed = 1 if arguments.seed is None else arguments.seed
@@ -175,8 +176,6 @@ def _own(arguments: argparse.Namespace, read: "Read") -> int:
         for name, part in made.parts.items():
             _write(arguments.out / f"{name}.jsonl", part)
         put(str(made))
-        from asr._progress import say  # late: tqdm
-
         for message in filter(None, (made.coarseness(arguments.shares), made.flattery())):
             say(message)
     else:

@@ -11,6 +11,7 @@ from .confidence import (
 from .forced import (
     align_words as align_words,
     forced_alignment as forced_alignment,
+    timed_words as timed_words,
     unwritten_speech as unwritten_speech,
 )
 from .greedy import GreedyDecoder as GreedyDecoder, best_path as best_path

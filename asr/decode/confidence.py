@@ -28,7 +28,6 @@ from asr.decode.settings import CALIBRATION
 from asr.errors import CheckpointError
 from asr.formats import Word
 from asr.scoring import align
-from asr.text import BLANK
 
 _DOUBT = 1e-3  # probability left for texts that are not in the N-best list
 _LEAST_SURPRISE = 1e-3  # nats per token; words below it are equally plain
@@ -122,9 +121,7 @@ def _surprises(
     log_probs: NDArray[np.float32], best: Hypothesis, alignment: Alignment, frame_s: float
 ) -> NDArray[np.float64]:
     """Return the nats per token, (W,), that the best path costs around each word."""
-    labels = np.full(len(log_probs), BLANK)
-    for (first, end), token in zip(alignment.spans, best.tokens, strict=True):
-        labels[first:end] = token
+    labels = alignment.path(best.tokens, len(log_probs))
     path = log_probs[np.arange(len(labels)), labels].astype(np.float64)
     spent = np.zeros(len(labels) + 1)  # before each frame
     np.cumsum(-path, out=spent[1:])

@@ -49,6 +49,13 @@ class Alignment:
     spans: NDArray[np.int32]  # (U, 2): each token's first frame, and the frame after its last
     log_prob: float  # of the path, natural logarithm
 
+    def path(self, tokens: Sequence[int], num_frames: int) -> NDArray[np.int64]:
+        """Return the token or blank (T,) that each frame emits, given the U tokens of the text."""
+        path = np.full(num_frames, BLANK, np.int64)
+        for (first, end), token in zip(self.spans, tokens, strict=True):
+            path[first:end] = token
+        return path
+
 
 class _Lattice(NamedTuple):
     labels: NDArray[np.int64]  # (S,) the token or blank that a state emits

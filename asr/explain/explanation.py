@@ -21,7 +21,7 @@ from asr.decode import NBEST, forced_alignment, spoken_words
 from asr.distributed import threads
 from asr.errors import CheckpointError
 from asr.explain.gates import Trace, trace_network
-from asr.explain.known import KnownText, Spelling, known_text, path_of
+from asr.explain.known import KnownText, Spelling, known_text
 from asr.explain.piece import read_piece
 from asr.explain.reach import Reach, gradient_norms
 from asr.explain.words import SpokenWord, spoken
@@ -137,10 +137,10 @@ def explain(
         log_probs = _log_probs(run.model, hidden, run.output)
         decoder = run.decoding.make_decoder(run.vocabulary, run.model.config.text)
         nbest = decoder.decode(log_probs, NBEST)
-        spans = forced_alignment(log_probs, nbest[0].tokens).spans
+        alignment = forced_alignment(log_probs, nbest[0].tokens)
         frame_s = run.model.frame_shift_ms / 1000
         timed = spoken_words(log_probs, nbest, frame_s, run.decoding.calibration())
-        words = spoken(log_probs, nbest, spans, timed)
+        words = spoken(log_probs, nbest, alignment.spans, timed)
         times = _asked([word.frame for word in words], len(log_probs)) * frame_s
         others = [_open(folder, audio, start, end) for folder in against]
         return Explanation(
@@ -158,8 +158,8 @@ def explain(
             log_probs=log_probs,
             text=nbest[0].text,
             words=words,
-            forced_path=path_of(spans, nbest[0].tokens, len(log_probs)),
-            token_spans=spans,
+            forced_path=alignment.path(nbest[0].tokens, len(log_probs)),
+            token_spans=alignment.spans,
             text_tokens=nbest[0].tokens,
             traces=tuple(traces),
             reaches=tuple(_reach(each, times) for each in (run, *others)),

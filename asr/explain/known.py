@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.config import TextConfig
-from asr.decode import Hypothesis, forced_alignment, spoken_words
+from asr.decode import Hypothesis, forced_alignment, timed_words
 from asr.errors import DecoderError, TextError
 from asr.formats import Word
 from asr.lexicon import Pronunciations
-from asr.text import BLANK, Normalizer, Vocabulary
+from asr.text import Normalizer, Vocabulary
 
 _SHOWN = 60  # letters of the text in a message
 
@@ -55,14 +55,14 @@ def known_text(
     try:
         spelled = spelling.of(text, log_probs)
         alignment = forced_alignment(log_probs, spelled.tokens)
-        words = spoken_words(log_probs, [spelled], frame_s, None)
+        words = timed_words(log_probs, spelled, alignment, frame_s)
     except TextError as error:
         short = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
         raise TextError(f"--text {short!r}: {error}") from error
     return KnownText(
         text=spelled.text,
         words=words,
-        path=path_of(alignment.spans, spelled.tokens, len(log_probs)),
+        path=alignment.path(spelled.tokens, len(log_probs)),
         log_prob=alignment.log_prob,
         best_log_prob=forced_alignment(log_probs, recognised).log_prob,
     )
@@ -125,11 +125,3 @@ def _log_prob(log_probs: NDArray[np.float32], spelled: Sequence[tuple[int, ...]]
         return forced_alignment(log_probs, [*chain.from_iterable(spelled)]).log_prob
     except TextError:
         return -np.inf
-
-
-def path_of(spans: NDArray[np.int32], tokens: Sequence[int], num_frames: int) -> NDArray[np.int64]:
-    """Return the token (T',) that is written in each frame."""
-    path = np.full(num_frames, BLANK, np.int64)
-    for (first, last), token in zip(spans, tokens, strict=True):
-        path[first:last] = token
-    return path

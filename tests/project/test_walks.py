@@ -33,7 +33,7 @@ TABLE = "no command: the beginning of a file; tests/project/reader.py writes one
 ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
     ("README", "asr/  "): "no command: the list of folders",
     ("README", "scripts/quickstart"): "CI runs both: .ci/run",
-    ("adapt", "asr-adapt english"): "the block before it, with settings, to the same --out",
+    ("adapt", "asr-adapt english"): "the block before it, with settings",
     ("adapt", "RECORDINGS="): "tests/project/test_recipes.py runs the recipe of a speaker",
     ("afternoon", "pip install"): "needs a network",
     ("deploy", "asr-transcribe --ray"): "needs a cluster of several machines",
@@ -80,10 +80,8 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
         *("ref.trn", "a.trn", "b.trn", "seed1", "seed2", "seed3"),
     ),
 }
-NAMED = {
-    "german.csv": "metadata.csv",
-    "upper.bin": "lm.bin",
-}  # under which names the reader has them
+# What the reader has under another name than tests/project/reader.py gave it.
+NAMED = {"german.csv": "metadata.csv", "upper.bin": "lm.bin"}
 PLACES = {"/data/talks": "talks"}  # absolute paths of pages, and where they are in the folder
 TOOLS = {"ffmpeg", "sox"}  # that pages use and not every machine has
 
