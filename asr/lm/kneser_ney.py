@@ -11,11 +11,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from asr._numba import read_only
 from asr._progress import say, waiting
 from asr.errors import LanguageModelError
-from asr.lm.counts import BOS_ID, EOS_ID, NgramCounts, count_ngrams
-from asr.lm.ngram import LOG_10, Level, NgramModel
+from asr.lm.arrays import NgramArrays
+from asr.lm.counts import BOS_ID, EOS_ID, UNK_ID, NgramCounts, count_ngrams
+from asr.lm.ngram import LOG_10, NgramModel
 from asr.lm.pruning import check_threshold, prune
+from asr.lm.trie import select
 
 MAX_ORDER = 6
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # of counts 1, 2, and 3 or more
@@ -42,7 +45,7 @@ def estimate(
         min_counts: leave out n-grams that occur less often than this: one number for each order,
             never falling; the last holds for all higher orders. Words always stay.
         prune_threshold: as in asr.lm.pruning, with the frequencies of contexts in this text.
-        memory_mb: memory for sorting; each n-gram found takes about 100 bytes more.
+        memory_mb: memory for sorting; each n-gram found takes about 60 bytes more.
 
     Raises:
         LanguageModelError: a setting is out of its range, or the text cannot be used.
@@ -64,10 +67,13 @@ def estimate(
         memory_mb=memory_mb,
     )
     with waiting("smoothing"):
-        model = NgramModel.from_levels(words, _smooth(counted, thresholds))
-        occurrence = _occurrence(counted, thresholds) if prune_threshold else None
+        arrays = _smooth(counted, thresholds)
+        occurrence = _occurrence(counted)
+        keep = _frequent(counted, thresholds)
         del counted  # as large as the model, and not needed while that is pruned
-        return prune(model, prune_threshold, occurrence)
+        arrays = select(arrays, keep)
+        model = NgramModel(tuple(words), arrays, UNK_ID, BOS_ID, EOS_ID)
+        return prune(model, prune_threshold, occurrence[keep])
 
 
 def _thresholds(min_counts: Sequence[int], order: int) -> list[int]:
@@ -98,38 +104,69 @@ def discounts(counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
     return np.append(0.0, amounts) if (amounts > 0).all() else None
 
 
-def _smooth(counted: Sequence[NgramCounts], thresholds: Sequence[int]) -> list[Level]:
-    """Turn counts into probabilities and back-off weights, from low orders to high."""
-    rows = [np.empty((1, 0), np.int32)]  # words of the only n-gram of order 0
-    probs = [np.array([1 / (counted[0].num_words - 1)])]  # uniform, over all words but <s>
-    weights = []  # back-off weights of the n-grams one order below
+def _smooth(counted: Sequence[NgramCounts], thresholds: Sequence[int]) -> NgramArrays:
+    """Turn counts into probabilities and back-off weights, from low orders to high.
+
+    An n-gram below the threshold of its order gives all of its counts to the lower order.
+    """
+    prob = np.array([1 / (counted[0].num_words - 1)])  # uniform, over all words but <s>
+    begins = np.zeros(1, np.bool_)  # whether an n-gram begins with <s>
+    log_probs, backoffs = [np.zeros(1, np.float32)], list[NDArray[np.float32]]()
     for n, (grams, least) in enumerate(zip(counted, thresholds, strict=True), 1):
-        context = grams.context
-        rows.append(np.column_stack([rows[-1][context], grams.word]))
-        counts = grams.counts if n == len(counted) else _adjusted(grams, counted[n], rows[-1])
-        discount = _discounts_of_order(n, counts)[np.minimum(counts, 3)]
-        left = np.where(grams.counts < least, counts, discount)  # given to the lower order
-        total = np.bincount(context, counts, minlength=len(probs[-1]))
-        weight = np.bincount(context, left, minlength=len(probs[-1]))
-        weights.append(np.divide(weight, total, out=np.ones(len(total)), where=total > 0))
-        seen = (counts - left) / total[context]
-        probs.append(seen + weights[-1][context] * probs[-1][grams.suffix])
-    weights.append(np.ones_like(probs[-1]))
-    keeps = [grams.counts >= least for grams, least in zip(counted, thresholds, strict=True)]
-    levels = [*map(_level, rows[1:], probs[1:], weights[1:], keeps)]
-    levels[0].log_prob[BOS_ID] = _BOS_LOG_PROB
-    return levels
+        context, size = grams.context, len(prob)
+        begins = begins[context] if n > 1 else grams.word == BOS_ID
+        counts = grams.counts if n == len(counted) else _adjusted(grams, counted[n], begins)
+        left = _discounts_of_order(n, counts)[np.minimum(counts, 3)]  # given to the lower order
+        np.copyto(left, counts, where=grams.counts < least)
+        total = np.bincount(context, counts, minlength=size)
+        weight = np.bincount(context, left, minlength=size)
+        weight = np.divide(weight, total, out=np.ones(size), where=total > 0)
+        prob = (counts - left) / total[context] + weight[context] * prob[grams.suffix]
+        log_probs.append(np.log(prob).astype(np.float32))
+        backoffs.append(np.log(weight).astype(np.float32))
+    log_probs[1][BOS_ID] = _BOS_LOG_PROB
+    backoffs[0][:] = 0.0  # nothing backs off from the empty context
+    return _trie(counted, log_probs, backoffs)
+
+
+def _trie(
+    counted: Sequence[NgramCounts],
+    log_probs: Sequence[NDArray[np.float32]],
+    backoffs: Sequence[NDArray[np.float32]],
+) -> NgramArrays:
+    """Return the n-grams as a trie, given the weights of each order from 0 on."""
+    starts = np.cumsum([0, 1, *(len(grams.keys) for grams in counted)])  # of each order
+    root = np.zeros(1, np.int32)
+    suffixes = [root, np.zeros_like(counted[0].word)]
+    suffixes += [
+        (start + g.suffix).astype(np.int32)
+        for start, g in zip(starts[1:], counted[1:], strict=False)
+    ]
+    children = [
+        np.bincount(grams.context, minlength=size)
+        for grams, size in zip(counted, np.diff(starts), strict=False)
+    ]
+    first_child = np.append(1, 1 + np.cumsum(np.concatenate(children))).astype(np.int32)
+    return read_only(
+        NgramArrays(
+            np.concatenate([root, *(grams.word for grams in counted)]),
+            np.concatenate(log_probs),
+            np.concatenate(suffixes),
+            first_child,
+            np.concatenate(backoffs),
+        )
+    )
 
 
 def _adjusted(
-    grams: NgramCounts, higher: NgramCounts, rows: NDArray[np.int32]
+    grams: NgramCounts, higher: NgramCounts, begins: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Count the different words before each n-gram.
 
     An n-gram that begins with <s> keeps its count of occurrences.
     """
-    words_before = np.bincount(higher.suffix, minlength=len(rows))
-    return np.where(rows[:, 0] == BOS_ID, grams.counts, words_before)
+    words_before = np.bincount(higher.suffix, minlength=len(begins))
+    return np.where(begins, grams.counts, words_before)
 
 
 def _discounts_of_order(n: int, counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -141,22 +178,16 @@ def _discounts_of_order(n: int, counts: NDArray[np.int64]) -> NDArray[np.float64
     return found
 
 
-def _occurrence(counted: Sequence[NgramCounts], thresholds: Sequence[int]) -> NDArray[np.float64]:
-    """Return the relative frequency of each n-gram of the model; 1 for the empty context."""
+def _occurrence(counted: Sequence[NgramCounts]) -> NDArray[np.float64]:
+    """Return the relative frequency of the n-gram of each node; 1 for the empty context."""
     total = counted[0].counts.sum()
-    kept = [grams.counts[grams.counts >= n] for grams, n in zip(counted, thresholds, strict=True)]
-    counts = np.concatenate([[total], *kept])
-    counts[1 + BOS_ID] = counts[1 + EOS_ID]
+    counts = np.concatenate([[total], *(grams.counts for grams in counted)])
     share: NDArray[np.float64] = counts / total
+    share[1 + BOS_ID] = share[1 + EOS_ID]
     return share
 
 
-def _level(
-    rows: NDArray[np.int32],
-    probs: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    keep: NDArray[np.bool_],
-) -> Level:
-    """Return the n-grams of an order that are kept."""
-    log_prob, backoff = (np.log(array[keep]).astype(np.float32) for array in (probs, weights))
-    return Level(rows[keep], log_prob, backoff)
+def _frequent(counted: Sequence[NgramCounts], thresholds: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which nodes have n-grams that occur often enough to be kept."""
+    keeps = (grams.counts >= least for grams, least in zip(counted, thresholds, strict=True))
+    return np.concatenate([[True], *keeps])

@@ -21,7 +21,7 @@ from asr._numba import Index, kernel
 from asr._progress import say
 from asr.errors import LanguageModelError
 from asr.lm.arrays import EMPTY_CONTEXT, NgramArrays, query
-from asr.lm.trie import Level, link
+from asr.lm.trie import Level, link, starts_of
 
 __all__ = ["BOS", "EOS", "LOG_10", "UNK", "Level", "NgramModel", "Perplexity", "perplexity"]
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"
@@ -123,10 +123,7 @@ class NgramModel:
     @cached_property
     def starts(self) -> list[int]:
         """The first node of each order from 0 on, and the end of the last order."""
-        starts = [EMPTY_CONTEXT]
-        while starts[-1] < len(self.arrays.backoff):
-            starts.append(int(self.arrays.first_child[starts[-1]]))
-        return [*starts, len(self.arrays.word)]
+        return starts_of(self.arrays)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from asr._numba import allocating, read_only
+from asr._numba import Index, allocating, inlined, kernel, read_only
 from asr.errors import LanguageModelError
 from asr.lm.arrays import NgramArrays, query
-from asr.lm.ngram import Level, NgramModel
+from asr.lm.ngram import NgramModel
+from asr.lm.trie import select
 
 _LEAST_MASS = float(np.finfo(np.float32).eps)  # a smaller rest of probability is a rounding error
 
@@ -41,20 +42,21 @@ def prune(
     check_threshold(threshold)
     if not threshold:
         return model
-    starts, parent = model.starts, _parents(model.arrays)
     if occurrence is None:
-        occurrence = _probabilities(model, starts, parent)
+        occurrence = _probabilities(model)
+    starts, arrays = model.starts, model.arrays
     keep = np.ones(starts[-1], np.bool_)
-    keep[starts[2] :] = _rise(model, parent[starts[2] :], occurrence) >= threshold
-    for start, end in reversed([*pairwise(starts)][3:]):
-        keep[parent[start:end][keep[start:end]]] = True
+    keep[starts[2] :] = _rise(arrays, starts[2], occurrence) >= threshold
+    for start, end in reversed([*pairwise(starts)][2:-1]):
+        children = arrays.first_child[start : end + 1] - arrays.first_child[start]
+        kept = np.append(0, np.cumsum(keep[end : end + children[-1]]))  # before each child
+        keep[start:end] |= np.diff(kept[children]) > 0
     if keep.all():
         return model
-    levels = [
-        Level(level.words[kept], level.log_prob[kept], level.backoff[kept])
-        for level, kept in zip(model.levels(), np.split(keep, starts[1:-1])[1:], strict=True)
-    ]
-    return _normalised(NgramModel.from_levels(model.words, levels))
+    arrays = select(arrays, keep)
+    backoff = arrays.backoff.copy()
+    _weigh(arrays._replace(backoff=backoff), backoff)
+    return replace(model, arrays=read_only(arrays._replace(backoff=backoff)))
 
 
 def check_threshold(threshold: float) -> None:
@@ -63,76 +65,63 @@ def check_threshold(threshold: float) -> None:
         raise LanguageModelError(f"threshold is {threshold}; give 0, which keeps all, or more")
 
 
-def _parents(arrays: NgramArrays) -> NDArray[np.int64]:
-    """Return the node of each node's context; the root is its own."""
-    return np.append(0, np.repeat(np.arange(len(arrays.backoff)), np.diff(arrays.first_child)))
+def _probabilities(model: NgramModel) -> NDArray[np.float64]:
+    """Return the probability of each node's n-gram; <s> is as likely as </s>."""
+    arrays = model.arrays
+    log_probs = arrays.prob.astype(np.float64)
+    log_probs[1 + model.bos] = log_probs[1 + model.eos]
+    for (above, start), (_, end) in pairwise(pairwise(model.starts[1:])):
+        children = np.diff(arrays.first_child[above : start + 1])
+        log_probs[start:end] += np.repeat(log_probs[above:start], children)
+    return np.exp(log_probs)
 
 
-def _rise(
-    model: NgramModel, parent: NDArray[np.int64], occurrence: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the relative rise of perplexity without each n-gram of orders 2 and up.
+@allocating
+def _rise(model: NgramArrays, first: int, occurrence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the relative rise of perplexity without each n-gram, from the node `first` on.
 
     It follows from P(h) times the divergence of the predictions after a context h. With p the
     probability of a word after h, q its probability after the shorter context, b the back-off
     weight of h, and b' the back-off weight without the n-gram, this is P(h) (p (log p - log q - log
     b') + (1 - sum of p) (log b - log b')), section 3 of the source.
     """
-    arrays, first = model.arrays, len(model.arrays.prob) - len(parent)
-    log_p = arrays.prob[first:].astype(np.float64)
-    log_q = _after_shorter(arrays, parent, first)
-    p, q = np.exp(log_p), np.exp(log_q)
-    p_left, q_left = (
-        np.maximum(1 - np.bincount(parent, x, minlength=len(arrays.backoff)), 0)[parent]
-        for x in (p, q)
-    )
-    log_b = np.log(p_left + p) - np.log(q_left + q)
-    divergence = p * (log_p - log_q - log_b) + p_left * (arrays.backoff[parent] - log_b)
-    divergence = np.maximum(divergence, 0)  # rounding can make it negative
-    rise: NDArray[np.float64] = np.expm1(occurrence[parent] * divergence)
+    rise = np.empty(len(model.prob) - first)
+    for context in range(1, len(model.backoff)):
+        begin, end = model.first_child[context], model.first_child[context + 1]
+        p_left, q_left = _left(model, context)
+        for node in range(begin, end):
+            log_p = np.float64(model.prob[node])
+            log_q = _after_shorter(model, context, node)
+            log_b = np.log(p_left + np.exp(log_p)) - np.log(q_left + np.exp(log_q))
+            divergence = np.exp(log_p) * (log_p - log_q - log_b)
+            divergence += p_left * (model.backoff[context] - log_b)
+            rise[node - first] = np.expm1(occurrence[context] * max(divergence, 0.0))  # rounding
     return rise
 
 
-def _probabilities(
-    model: NgramModel, starts: list[int], parent: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the probability of each node's n-gram; <s> is as likely as </s>."""
-    log_probs = model.arrays.prob.astype(np.float64)
-    log_probs[1 + model.bos] = log_probs[1 + model.eos]
-    for start, end in pairwise(starts[2:]):
-        log_probs[start:end] += log_probs[parent[start:end]]
-    return np.exp(log_probs)
+@kernel
+def _weigh(model: NgramArrays, backoff: NDArray[np.float32]) -> None:
+    """Fill `backoff`, an array of the model, with the weights that its probabilities leave.
 
-
-def _normalised(model: NgramModel) -> NgramModel:
-    """Compute the back-off weights from the probabilities, from low orders to high.
-
-    Source: Katz 1987; weight = (1 - sum of p) / (1 - sum of q), p and q as in `_rise`.
+    Source: Katz 1987; weight = (1 - sum of p) / (1 - sum of q), p and q as in `_rise`. A weight
+    follows from those of shorter contexts, which come first.
     """
-    arrays, parent, starts = model.arrays, _parents(model.arrays), model.starts
-    for (start, end), (first, last) in pairwise(pairwise(starts[1:])):
-        context = parent[first:last]
-        log_p, log_q = arrays.prob[first:last], _after_shorter(arrays, context, first)
-        p_left, q_left = (
-            np.maximum(1 - np.bincount(context - start, np.exp(x), end - start), _LEAST_MASS)
-            for x in (log_p.astype(np.float64), log_q)
-        )
-        backoff = arrays.backoff.copy()
-        backoff[start:end] = np.log(p_left / q_left)
-        arrays = read_only(arrays._replace(backoff=backoff))
-    return replace(model, arrays=arrays)
+    for context in range(1, len(backoff)):
+        p_left, q_left = _left(model, context)
+        backoff[context] = np.log(max(p_left, _LEAST_MASS) / max(q_left, _LEAST_MASS))
 
 
-@allocating
-def _after_shorter(
-    model: NgramArrays, context: NDArray[np.int64], first: int
-) -> NDArray[np.float64]:
-    """Return the log-probability of the last word of n-grams, with their first word forgotten.
+@inlined
+def _left(model: NgramArrays, context: Index) -> tuple[float, float]:
+    """Return the probability that the words after a context leave, there and after the shorter."""
+    p = q = 0.0
+    for node in range(model.first_child[context], model.first_child[context + 1]):
+        p += np.exp(np.float64(model.prob[node]))
+        q += np.exp(_after_shorter(model, context, node))
+    return max(1 - p, 0.0), max(1 - q, 0.0)
 
-    The n-grams are the nodes from `first` on; `context` holds the node of each one's context.
-    """
-    log_probs = np.empty(len(context))
-    for i in range(len(context)):
-        state = np.int64(model.suffix[context[i]])
-        log_probs[i] = query(model, state, np.int64(model.word[first + i]))[0]
-    return log_probs
+
+@inlined
+def _after_shorter(model: NgramArrays, context: Index, node: Index) -> float:
+    """Return the log-probability of a node's word after its context less the first word."""
+    return query(model, np.int64(model.suffix[context]), np.int64(model.word[node]))[0]

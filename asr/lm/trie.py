@@ -37,6 +37,55 @@ def link(levels: Sequence[Level]) -> NgramArrays:
     return trie.arrays()
 
 
+def select(arrays: NgramArrays, keep: NDArray[np.bool_]) -> NgramArrays:
+    """Leave out nodes of a trie.
+
+    The context of a node that stays, all unigrams and the empty context must stay. Orders that
+    lose all of their n-grams are left out, if they are the highest ones.
+
+    Args:
+        arrays: a trie.
+        keep: (nodes,) whether a node stays.
+    """
+    if not keep.all():
+        arrays = _kept(arrays, keep)
+    contexts = starts_of(arrays)[-2]
+    return read_only(
+        arrays._replace(
+            first_child=arrays.first_child[: contexts + 1], backoff=arrays.backoff[:contexts]
+        )
+    )
+
+
+def _kept(arrays: NgramArrays, keep: NDArray[np.bool_]) -> NgramArrays:
+    """Return the nodes that stay, numbered anew."""
+    node = np.cumsum(keep, dtype=np.int32) - 1  # its new number
+    suffix = arrays.suffix[keep]
+    while len(lost := np.flatnonzero(~keep[suffix])):  # on to the longest one that stays
+        suffix[lost] = arrays.suffix[suffix[lost]]
+    contexts = np.flatnonzero(keep[: len(arrays.backoff)])
+    first_child = 1 + node[arrays.first_child - 1]
+    return NgramArrays(
+        arrays.word[keep],
+        arrays.prob[keep],
+        node[suffix],
+        np.append(first_child[contexts], first_child[-1:]),
+        arrays.backoff[contexts],
+    )
+
+
+def starts_of(arrays: NgramArrays) -> list[int]:
+    """Return the first node of each order from 0 on, and the end of the last order.
+
+    Orders without n-grams, which come last, are left out.
+    """
+    starts = [EMPTY_CONTEXT]
+    while starts[-1] < len(arrays.backoff):
+        starts.append(int(arrays.first_child[starts[-1]]))
+    end = len(arrays.word)
+    return [*(start for start in starts if start < end), end]
+
+
 class _Trie:
     """A trie that grows by one level at a time.
 
