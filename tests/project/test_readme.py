@@ -21,6 +21,7 @@ from asr.config import Config
 from asr.decode import DecoderConfig
 
 README = ROOT / "README.md"
+CODE = ROOT / "docs" / "code.md"  # where people are told which files to read
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 LINKING = [
     *ROOT.glob("*.md"),
@@ -120,9 +121,10 @@ def assert_spoken(printed: str) -> None:
 
 def test_every_file_that_is_named_exists():
     named = re.findall(
-        r"`((?:asr|conf|scripts|recipes)/[\w./-]+\.\w+)`", README.read_text(encoding="utf-8")
+        r"`((?:asr|conf|scripts|recipes)/[\w./-]+\.\w+)`", CODE.read_text(encoding="utf-8")
     )
     assert len(named) > 5
+    assert "docs/code.md" in re.findall(r"\]\((\S+)\)", README.read_text(encoding="utf-8"))
     for page in (README, *GUIDES):
         spans = (word for span in code_spans(page) for word in span.split())
         named = [word for word in spans if re.match(r"(asr|conf|scripts|recipes|docs)/", word)]

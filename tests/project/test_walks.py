@@ -31,7 +31,7 @@ SERVER = "needs a server that goes on running; tests/serve starts one and sends 
 EQUATION = "an equation; tests/test_lstm.py compares it with the fast layers"
 TABLE = "no command: the beginning of a file; tests/project/reader.py writes one"
 ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
-    ("README", "asr/  "): "no command: the list of folders",
+    ("code", "asr/  "): "no command: the list of folders",
     ("README", "scripts/quickstart"): "CI runs both: .ci/run",
     ("adapt", "asr-adapt english"): "the block before it, with settings",
     ("adapt", "RECORDINGS="): "tests/project/test_recipes.py runs the recipe of a speaker",
@@ -63,6 +63,7 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
     "README": ("talk.mp3",),
     "adapt": ("metadata.csv", "anna", "talk.mp3", "talks"),
     "afternoon": ("metadata.csv", "anna", "talk.wav"),
+    "code": ("talk.wav",),
     "deploy": ("exp", "lm.bin", "seed1", "seed2", "seed3", "talks", "in.wav"),
     "explain": ("conf", "talk.wav", "train.jsonl", "valid.jsonl", "lstm"),
     "language-models": (
