@@ -29,20 +29,27 @@ BLOCK = re.compile(
 TYPED = ("sh", "python", "indented")  # other fenced blocks are files, or what commands print
 SERVER = "needs a server that goes on running; tests/serve starts one and sends the like"
 EQUATION = "an equation; tests/test_lstm.py compares it with the fast layers"
+NETWORK = "needs a network"
 TABLE = "no command: the beginning of a file; tests/project/reader.py writes one"
 ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
     ("code", "asr/  "): "no command: the list of folders",
     ("README", "scripts/quickstart"): "CI runs both: .ci/run",
     ("adapt", "asr-adapt english"): "the block before it, with settings",
     ("adapt", "RECORDINGS="): "tests/project/test_recipes.py runs the recipe of a speaker",
-    ("afternoon", "pip install"): "needs a network",
+    ("afternoon", "pip install"): NETWORK,
     ("deploy", "asr-transcribe --ray"): "needs a cluster of several machines",
     ("deploy", "docker build"): "needs Docker and a network; tests/serve reads the Dockerfile",
     ("how-it-works", "state ="): EQUATION,
     ("how-it-works", "cell_state ="): EQUATION,
     ("index", 'eval "$(register'): "tests/cli/test_cli_completion.py asks bash",
+    ("install", "python3 -m venv"): NETWORK,
+    ("install", "py -m venv"): "for Windows",
+    ("install", "uv pip compile"): NETWORK,
+    ("install", "pip wheel"): NETWORK,
+    ("install", "pip install --no-index"): "needs what the block before it made",
+    ("install", "asr --clear-cache"): "would remove the package that is tested",
     ("language-models", "# names"): TABLE,
-    ("recognise", "pip install"): "needs a network",
+    ("recognise", "pip install"): NETWORK,
     ("sequences", '{"id"'): "no command: a line of a manifest",
     ("serve", "pip install"): SERVER,
     ("serve", "curl"): SERVER,
@@ -66,6 +73,7 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
     "code": ("talk.wav",),
     "deploy": ("exp", "lm.bin", "seed1", "seed2", "seed3", "talks", "in.wav"),
     "explain": ("conf", "talk.wav", "train.jsonl", "valid.jsonl", "lstm"),
+    "install": (),
     "language-models": (
         *("conf", "tones", "exp", "train.jsonl", "dev.jsonl", "talk.mp3", "names.txt"),
         *("books.txt.xz", "cmudict.dict"),
