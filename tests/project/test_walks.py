@@ -84,6 +84,7 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
     "recognise": ("talk.mp3", "call.wav", "a.wav", "interviews", "x", "talks", "names.txt"),
     "reports": ("data", "exp"),
     "sequences": (),
+    "subtitles": ("call.wav", "film.mp4", "films", "names.txt"),
     "train": (
         *("conf", "data", "exp", "upper.bin", "cmudict.dict", "known.jsonl"),
         *("ref.trn", "a.trn", "b.trn", "seed1", "seed2", "seed3"),
@@ -91,6 +92,7 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
 }
 # What the reader has under another name than tests/project/reader.py gave it.
 NAMED = {"german.csv": "metadata.csv", "upper.bin": "lm.bin"}
+COPIED = {"film.mp4": "a.wav", "films": "talks"}  # on a page; and in the folder, under any name
 PLACES = {"/data/talks": "talks"}  # absolute paths of pages, and where they are in the folder
 TOOLS = {"ffmpeg", "sox"}  # that pages use and not every machine has
 
@@ -167,7 +169,7 @@ def give(page: Path, furnished: Path, folder: Path) -> None:
     """Copy what the reader of a page has."""
     film = ("film.mkv",) if page.stem == "recognise" and shutil.which("ffmpeg") else ()
     for name in (*GIVEN[page.stem], *film):
-        source, copy = furnished / name, folder / NAMED.get(name, name)
+        source, copy = furnished / COPIED.get(name, name), folder / NAMED.get(name, name)
         if source.is_dir() and not source.is_symlink():
             shutil.copytree(source, copy)
         else:
@@ -217,6 +219,11 @@ def train_shown(printed: str) -> None:
     assert "tones/test/test-000.wav\t" in printed
 
 
+def subtitles_shown(_: str) -> None:
+    for name in ("film.srt", "call.srt", "corrected/film.srt"):
+        assert " --> " in Path(name).read_text(encoding="utf-8")
+
+
 def recognise_shown(printed: str) -> None:
     assert_spoken(printed)
     assert "-->" in printed
@@ -233,6 +240,7 @@ def sequences_shown(printed: str) -> None:
 SHOWN = {  # what a page must print
     "train": train_shown,
     "recognise": recognise_shown,
+    "subtitles": subtitles_shown,
     "language-models": language_models_shown,
     "sequences": sequences_shown,
 }
