@@ -17,6 +17,7 @@ import pytest
 import soundfile
 from folders import ROOT, SAMPLES
 
+from asr import DecodingOptions
 from asr.config import Config
 from asr.decode import DecoderConfig
 
@@ -195,3 +196,9 @@ def test_every_setting_of_the_search_is_explained():
     rows = (ROOT / "docs" / "language-models.md").read_text(encoding="utf-8")
     explained = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|.*?\|", rows, re.MULTILINE)))
     assert {field.name for field in fields(DecoderConfig)} == set(explained)
+
+
+def test_every_option_of_decoding_is_explained():
+    rows = (ROOT / "docs" / "python.md").read_text(encoding="utf-8").partition("## Options")[2]
+    explained = re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE)
+    assert explained == [field.name for field in fields(DecodingOptions)]

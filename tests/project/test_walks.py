@@ -57,7 +57,7 @@ ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
 }
 SMALL_NETWORK = "train.epochs=1 train.processes=1 model.layers=1 model.hidden=16"
 IN_SMALL = {  # the first pattern that fits a command says what is appended to it
-    r"asr-train conf/smoke.toml": "train.epochs=3 train.processes=1",
+    r"asr-train smoke": "train.epochs=3 train.processes=1",
     r"asr-train strokes.toml": "",  # takes seconds as it is
     r"asr-train .*--init": "train.epochs=1 train.processes=1",
     r"asr-train": SMALL_NETWORK,
@@ -79,7 +79,7 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
         *("books.txt.xz", "cmudict.dict"),
     ),
     "languages": ("german.csv", "german.txt", "anna", "talk.wav"),
-    "python": ("talk.mp3",),
+    "python": ("talk.mp3", "call.wav"),
     "readable": ("conf", "talk.flac", "books", "other.txt", "unseen.txt", "MODEL"),
     "recognise": ("talk.mp3", "call.wav", "a.wav", "interviews", "x", "talks", "names.txt"),
     "reports": ("data", "exp"),
@@ -210,6 +210,8 @@ def run_python(snippet: str) -> str:
         assert_spoken(done.stdout)
     for call, expected in re.findall(r"^print\((.*)\)  # (.*)$", snippet, re.MULTILINE):
         assert expected in done.stdout.splitlines(), call
+    if "call.wav" in snippet:
+        assert re.search(r"^Anna: \w+.*\nBen: \w+", done.stdout)
     return done.stdout
 
 
