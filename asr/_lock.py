@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,13 +21,15 @@ def lock_descriptor(descriptor: int) -> bool:
     Raises:
         BlockingIOError: another process has locked the file.
     """
-    try:
-        import fcntl  # not on Windows
+    if sys.platform == "win32":
+        return False
+    import fcntl  # which Windows has not
 
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except (ImportError, OSError):
+    except OSError:
         return False
     return True
 

@@ -1,6 +1,7 @@
 """Open files that others wrote: regular files alone, so that reading them ends and never waits.
 
 A pipe without a writer lets nobody who opens it go on, and a device such as /dev/zero has no end.
+Read at any place of an open file, on systems without os.pread, too.
 """
 
 import errno
@@ -9,9 +10,11 @@ import stat
 import sys
 from io import BufferedReader
 from pathlib import Path
+from threading import Lock
 
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)  # Windows has none, and no pipes among its files
 _BINARY = getattr(os, "O_BINARY", 0)  # of Windows
+_moving = Lock()  # held while the place of a file is another than its user's
 
 
 def open_regular(path: Path, most_bytes: int = sys.maxsize) -> BufferedReader:
@@ -44,3 +47,20 @@ def _check(path: Path, found: os.stat_result) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "is a pipe, socket or device, not a file", str(path))
+
+
+def _move_and_read(descriptor: int, size: int, offset: int) -> bytes:
+    """Return up to `size` bytes that begin at `offset`; the place of the file stays as it was."""
+    with _moving:
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        try:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            return os.read(descriptor, size)
+        finally:
+            os.lseek(descriptor, place, os.SEEK_SET)
+
+
+if sys.platform == "win32":
+    read_at = _move_and_read
+else:
+    read_at = os.pread

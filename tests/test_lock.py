@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asr._lock import LOCK, locked_folder
+from asr._lock import LOCK, lock_descriptor, locked_folder
 from asr.errors import ConfigError
 
 HOLD = (
@@ -35,6 +35,16 @@ def test_the_process_that_writes_is_named_and_a_killed_one_is_forgotten(tmp_path
         assert (folder / LOCK).read_text().startswith(f"process {os.getpid()} of ")
     assert folder.exists()
     assert not [*folder.iterdir()]
+
+
+def test_windows_keeps_no_two_runs_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # which an import then does not find
+    with (tmp_path / "file").open("wb") as file:
+        assert not lock_descriptor(file.fileno())
+    for _ in range(2):
+        with locked_folder(tmp_path / "out", "--out"), locked_folder(tmp_path / "out", "--out"):
+            pass
 
 
 def test_a_folder_that_was_made_goes_if_nothing_is_in_it(tmp_path: Path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr._regular import open_regular
+from asr._regular import _move_and_read, open_regular, read_at
 
 HUGE = 100 * 10**9  # bytes
 CHILD = """
@@ -45,6 +45,19 @@ def test_a_file_has_a_size_that_may_be_read(tmp_path: Path):
         assert file.read() == b"12345"
     with pytest.raises(OSError, match="has 5 bytes; at most 4 are read"):
         open_regular(tmp_path / "file", 4)
+
+
+@pytest.mark.parametrize("read", [read_at, _move_and_read])  # the latter is that of Windows
+def test_reading_at_a_place_does_not_move_the_file(read, tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"0123456789")
+    with (tmp_path / "file").open("rb", buffering=0) as file:
+        file.seek(3)
+        assert read(file.fileno(), 4, 5) == b"5678"
+        assert read(file.fileno(), 4, 8) == b"89"
+        assert read(file.fileno(), 4, 20) == b""
+        with pytest.raises(OSError, match="Invalid argument"):
+            read(file.fileno(), 4, -1)
+        assert file.read() == b"3456789"
 
 
 def test_no_loader_reads_a_file_of_holes(tmp_path: Path):

@@ -14,7 +14,7 @@ from asr._progress import counted, say, seconds_bar
 from asr.batch import distinct, recording_ids, with_digests
 from asr.cli.run import CommandParser, complain, given_model, run
 from asr.errors import AudioError, ConfigError, ManifestError, TextError
-from asr.formats import Transcript, ctm, textgrid
+from asr.formats import FORMATS, Transcript, ctm, written_words
 from asr.manifest import Utterance, read_manifest
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from asr.audio import Waveform
     from asr.inference import Acoustics
 
-FORMATS = ("ctm", "textgrid")
+USUAL = ("ctm", "textgrid")
+SUBTITLES = ("srt", "vtt")
 MUCH_S = (
     1.0  # of speech without text; of 88 utterances of LibriSpeech with their texts, none has it
 )
@@ -37,13 +38,18 @@ def main(argv: list[str] | None = None) -> int:
         "asr-align",
         description="Align the texts of a manifest with its recordings. OUT/alignment.ctm has a "
         "line for each word, with times from the start of the recording; OUT/<utterance>.TextGrid, "
-        "with times from the start of the utterance, is for Praat. Speech without "
-        "text is left out, with a warning.",
+        "with times from the start of the utterance, is for Praat. Subtitles, OUT/<utterance>.srt "
+        "or .vtt, show the text as it is written. Speech without text is left out, with a "
+        "warning.",
     )
     parser.add_argument("model", type=Path, help="bundle or experiment, a folder or a name")
     parser.add_argument("manifest", type=Path, help="JSONL manifest of asr-prepare")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
-    parser.add_argument("--format", choices=FORMATS, help="write only this; default: both")
+    parser.add_argument(
+        "--format",
+        choices=(*USUAL, *SUBTITLES),
+        help="write only this; default: ctm and textgrid",
+    )
     return run("asr-align", lambda: align(parser.parse_args(argv)))
 
 
@@ -51,7 +57,7 @@ def align(arguments: argparse.Namespace) -> int:
     """Align all utterances; return 1 if any failed, after the others are done."""
     arguments.model = given_model("MODEL", arguments.model)
     utterances = read_manifest(arguments.manifest)
-    formats = (arguments.format,) if arguments.format else FORMATS
+    formats = (arguments.format,) if arguments.format else USUAL
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with locked_folder(arguments.out, "--out"):
         return _align(arguments, utterances, formats)
@@ -64,7 +70,8 @@ def _align(
 
     recordings = list(dict.fromkeys(utterance.audio for utterance in utterances))
     id_of = dict(zip(recordings, recording_ids(recordings), strict=True))
-    textgrid_of = _textgrid_names(utterances)
+    own = [FORMATS[name] for name in formats if name != "ctm"]  # a file for each utterance
+    name_of = _file_names(utterances)
     acoustics = open_acoustics(arguments.model)
     lines = []
     failed = 0
@@ -72,8 +79,8 @@ def _align(
         for utterance in utterances:
             try:
                 aligned = align_utterance(acoustics, utterance, done)
-                if "textgrid" in formats:
-                    _write(arguments.out / textgrid_of(utterance), textgrid(aligned))
+                for form in own:
+                    _write(arguments.out / name_of(utterance, form.suffix), form.write(aligned))
             except (AudioError, ManifestError, TextError) as error:
                 complain("asr-align", f"{utterance.id}: {error}")
                 failed += 1
@@ -96,7 +103,8 @@ def align_utterance(
 ) -> Transcript:
     """Return the normalised text, and its words with times from the start of the utterance.
 
-    A warning says where much speech has no text. `done` is called with the seconds that the network
+    Its words as they are written have times, too, where they add up to the normalised text. A
+    warning says where much speech has no text. `done` is called with the seconds that the network
     has heard, window by window.
 
     Raises:
@@ -108,7 +116,8 @@ def align_utterance(
     from asr.text import Normalizer
 
     rate_hz = acoustics.sample_rate_hz
-    text = Normalizer(**vars(acoustics.text))(utterance.text)
+    normalise = Normalizer(**vars(acoustics.text))
+    text = normalise(utterance.text)
     tokens = acoustics.vocabulary.encode(text)
     waveform = read_utterance(utterance, rate_hz).waveform
     log_probs = _log_probs(acoustics, waveform, done)
@@ -118,7 +127,9 @@ def align_utterance(
     # The last frame may reach beyond the recording.
     in_time = (replace(word, end=min(word.end, duration)) for word in words)
     warnings = _warnings(unwritten_speech(log_probs, words, frame_s))
-    return Transcript(str(utterance.audio), text, duration, tuple(in_time), warnings)
+    aligned = Transcript(str(utterance.audio), text, duration, tuple(in_time), warnings)
+    written = written_words(utterance.text, normalise)
+    return replace(aligned, written=written, spoken_text=text) if written else aligned
 
 
 def _warnings(stretches: Sequence[tuple[float, float]]) -> tuple[str, ...]:
@@ -147,7 +158,7 @@ def _log_probs(
     return np.concatenate(parts)
 
 
-def _textgrid_names(utterances: Sequence[Utterance]) -> Callable[[Utterance], str]:
+def _file_names(utterances: Sequence[Utterance]) -> Callable[[Utterance, str], str]:
     """Return a function that names the file of an utterance; it raises ManifestError.
 
     Names of two utterances differ in more than case, because some disks ignore it.
@@ -155,8 +166,8 @@ def _textgrid_names(utterances: Sequence[Utterance]) -> Callable[[Utterance], st
     ids = [utterance.id for utterance in utterances]
     names = dict(zip(ids, distinct([with_digests(name) for name in ids]), strict=True))
 
-    def name_of(utterance: Utterance) -> str:
-        name = f"{names[utterance.id]}.TextGrid"
+    def name_of(utterance: Utterance, suffix: str) -> str:
+        name = f"{names[utterance.id]}{suffix}"
         if Path(name).name != name:
             raise ManifestError(f"the id {utterance.id!r} is no file name; take / and \\ out of it")
         return name

@@ -1,7 +1,6 @@
 """Estimate what training costs on this machine, in time and memory, from steps on real batches."""
 
 import os
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -48,22 +47,27 @@ class Cost:
     features_min: float  # to compute all features once, in threads beside the steps
     epoch_min: float  # mean of all epochs
     run_hours: float  # all epochs, without validation
-    memory_gb: float
-    available_gb: float
+    memory_gb: float | None  # None on Windows, where it is not measured
+    available_gb: float | None
 
     def line(self) -> str:
         """Return the figures as text."""
+        memory = "memory not measured on this system"
+        if self.memory_gb is not None:
+            memory = f"memory {self.memory_gb:.1f} of {self.available_gb:.1f} GB"
         return (
             f"{self.weights / 1e6:.2f} million weights, {self.tokens} tokens, "
             f"{counted(self.processes, 'process', 'processes')}; "
             f"about {self.epoch_min:.1f} min an epoch of "
             f"{self.batches} batches, features {self.features_min:.1f} min, "
             f"{self.run_hours:.1f} hours in all; "
-            f"memory {self.memory_gb:.1f} of {self.available_gb:.1f} GB"
+            f"{memory}"
         )
 
     def findings(self) -> list[Finding]:
         """Return a finding if the run does not fit into memory; else an empty list."""
+        if self.memory_gb is None or self.available_gb is None:
+            return []
         if self.memory_gb <= MOST_MEMORY * self.available_gb:
             return []
         why = f"{self.memory_gb:.1f} GB, there are {self.available_gb:.1f} GB"
@@ -103,7 +107,8 @@ def measure_cost(
                 task.objective.begin_epoch(first)
                 step_s = [_seconds(trainer, batch) for batch in (median, longest)]
                 run_s += count * float(np.interp(lengths, ends, step_s).sum())
-    memory = _peak_bytes(machine.device) + cached_bytes(durations.sum(), config)
+    memory = _memory_bytes(machine.device)
+    cached = cached_bytes(durations.sum(), config)
     return Cost(
         weights=sum(parameter.numel() for parameter in task.model.parameters()),
         tokens=len(vocabulary),
@@ -114,8 +119,8 @@ def measure_cost(
         features_min=features_s / 60,
         epoch_min=run_s / config.train.epochs / 60,
         run_hours=run_s / 3600,
-        memory_gb=machine.processes * memory / GIGABYTE,
-        available_gb=_available_bytes(machine.device) / GIGABYTE,
+        memory_gb=machine.processes * (memory[0] + cached) / GIGABYTE if memory else None,
+        available_gb=memory[1] / GIGABYTE if memory else None,
     )
 
 
@@ -141,15 +146,18 @@ def cached_bytes(seconds: float, config: Config) -> float:
     return frames * config.features.num_mels * CACHED_BYTES
 
 
-def _peak_bytes(device: str) -> float:
-    """Return the most memory that this process has held so far, on the device."""
+def _memory_bytes(device: str) -> tuple[float, float] | None:
+    """Return the most memory that this process has held, and how much there is, on the device.
+
+    None on Windows, where the standard library tells neither.
+    """
     if device == "cuda":
-        return float(torch.cuda.max_memory_allocated())
+        there = torch.cuda.get_device_properties(0).total_memory
+        return float(torch.cuda.max_memory_allocated()), float(there)
+    if sys.platform == "win32":
+        return None
+    import resource  # which Windows has not
+
     unit = 1 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-
-
-def _available_bytes(device: str) -> float:
-    if device == "cuda":
-        return float(torch.cuda.get_device_properties(0).total_memory)
-    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return float(held), float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

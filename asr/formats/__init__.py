@@ -1,5 +1,6 @@
 """Write transcripts as text, JSON, NIST's files, subtitles, Praat's TextGrid or a manifest."""
 
+from asr.formats.known import written_words
 from asr.formats.lines import ctm, trn_line
 from asr.formats.praat import textgrid
 from asr.formats.registry import FORMATS, Format, parse_formats
@@ -20,4 +21,5 @@ __all__ = [
     "textgrid",
     "trn_line",
     "turns_of",
+    "written_words",
 ]

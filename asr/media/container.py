@@ -21,6 +21,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from asr._regular import read_at
 from asr.errors import AudioError
 from asr.media.foreign import kind_of, open_foreign
 from asr.media.headers import LARGEST_BYTES, chunk_links, is_placeholder
@@ -197,7 +198,7 @@ def _open_file(path: Path) -> BinaryIO:
 
 def _spool(stream: BinaryIO, head: bytes = b"") -> BinaryIO:
     """Copy `head` and then the rest of a stream to a temporary file."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller closes it
+    file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 -- the caller closes it
     try:
         file.write(head)
         shutil.copyfileobj(stream, file)
@@ -236,4 +237,4 @@ def _compare(promised: int, found: int, unit: str, reader: LinkReader, name: str
 
 
 def _head(file: BinaryIO, offset: int = 0) -> bytes:
-    return os.pread(file.fileno(), _HEAD_BYTES, offset)
+    return read_at(file.fileno(), _HEAD_BYTES, offset)

@@ -8,13 +8,13 @@ in front of its sound. A file whose header is right is left alone.
 """
 
 import math
-import os
 import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from asr._regular import read_at
 from asr.media.links import Link
 
 _GIB_4 = 1 << 32
@@ -52,7 +52,7 @@ def chunk_links(descriptor: int, size: int) -> list[Link]:
         if sound is None:
             break
         found, behind = _bounded(descriptor, base, sound, size)
-        if os.pread(descriptor, 4, base) == b"BW64" and not found[0].form:  # unknown to libsndfile
+        if read_at(descriptor, 4, base) == b"BW64" and not found[0].form:  # unknown to libsndfile
             found = [
                 replace(link, notes=())
                 for link in _rewritten(sound, min(sound.size, behind - sound.start))
@@ -63,7 +63,7 @@ def chunk_links(descriptor: int, size: int) -> list[Link]:
 
 
 def _locate(descriptor: int, base: int, end: int) -> _Sound | None:
-    head = os.pread(descriptor, 16, base)
+    head = read_at(descriptor, 16, base)
     for magic, locate in _KINDS.items():
         if head.startswith(magic):
             return locate(descriptor, base, end)
@@ -148,7 +148,7 @@ def _are_chunks(descriptor: int, at: int, end: int, sound: _Sound, base: int) ->
 
 def _are_chunks_from(descriptor: int, at: int, end: int, sound: _Sound, base: int) -> bool:
     for _ in range(_MOST_CHUNKS):
-        head = os.pread(descriptor, 24, at) if at < end else b""
+        head = read_at(descriptor, 24, at) if at < end else b""
         if len(head) < 24:
             return end - at < _LEAST_BYTES
         if not all(32 <= byte < 127 for byte in head[:4]):
@@ -176,7 +176,7 @@ def _is_sound(descriptor: int, at: int, end: int) -> bool:
         return False
     zeros = bytes(_STEP_BYTES)
     for place in range(at, end, _STEP_BYTES):
-        data = os.pread(descriptor, min(_STEP_BYTES, end - place), place)
+        data = read_at(descriptor, min(_STEP_BYTES, end - place), place)
         if data != zeros[: len(data)]:
             return True
     return False
@@ -185,7 +185,7 @@ def _is_sound(descriptor: int, at: int, end: int) -> bool:
 def _chunks(descriptor: int, at: int, end: int, order: str) -> Iterator[tuple[bytes, int, int]]:
     """Yield the name, the place of the content and the size of the chunks of RIFF or AIFF."""
     for _ in range(_MOST_CHUNKS):
-        head = os.pread(descriptor, 8, at)
+        head = read_at(descriptor, 8, at)
         if len(head) < 8 or at >= end:
             return
         size = struct.unpack(order + "I", head[4:])[0]
@@ -195,7 +195,7 @@ def _chunks(descriptor: int, at: int, end: int, order: str) -> Iterator[tuple[by
 
 def _riff(descriptor: int, base: int, end: int) -> _Sound | None:
     """Locate the sound of WAV, its big-endian form, and the 64-bit forms."""
-    head = os.pread(descriptor, 12, base)
+    head = read_at(descriptor, 12, base)
     if head[8:] != b"WAVE":
         return None
     order, wide = (">" if head[:4] == b"RIFX" else "<"), head[:4] in (b"RF64", b"BW64")
@@ -203,7 +203,7 @@ def _riff(descriptor: int, base: int, end: int) -> _Sound | None:
     for name, at, size in _chunks(descriptor, base + 12, end, order):
         if name != b"data":
             if name in (b"fmt ", b"fact", b"ds64"):
-                kept[name] = os.pread(descriptor, min(size, 4096), at)
+                kept[name] = read_at(descriptor, min(size, 4096), at)
             continue
         if len(kept.get(b"fmt ", b"")) < 14:
             return None
@@ -244,20 +244,20 @@ def _riff_header(kept: dict[bytes, bytes], order: str, size: int) -> bytes:
 
 def _aiff(descriptor: int, base: int, end: int) -> _Sound | None:
     """Locate the sound of AIFF and AIFF-C."""
-    head = os.pread(descriptor, 12, base)
+    head = read_at(descriptor, 12, base)
     if head[8:] not in (b"AIFF", b"AIFC"):
         return None
     common = b""
     for name, at, size in _chunks(descriptor, base + 12, end, ">"):
         if name == b"COMM":
-            common = os.pread(descriptor, min(size, 4096), at)
+            common = read_at(descriptor, min(size, 4096), at)
         if name != b"SSND":
             continue
         if len(common) < 18:
             return None
         channels, _, bits = struct.unpack(">hIh", common[:8])
         block = max(1, channels) * max(1, (bits + 7) // 8)
-        offset = int.from_bytes(os.pread(descriptor, 4, at), "big")
+        offset = int.from_bytes(read_at(descriptor, 4, at), "big")
         header = partial(_aiff_header, head[8:], common, block)
         return _Sound(at + 8 + offset, max(0, size - 8 - offset), "AIFF", header, 2, True, block)
     return None
@@ -275,7 +275,7 @@ def _aiff_header(kind: bytes, common: bytes, block: int, size: int) -> bytes:
 
 def _au(descriptor: int, base: int, end: int) -> _Sound | None:
     """Locate the sound of AU."""
-    head = os.pread(descriptor, 24, base)
+    head = read_at(descriptor, 24, base)
     order = ">" if head[:4] == b".snd" else "<"
     if len(head) < 24:
         return None
@@ -299,7 +299,7 @@ def _w64(descriptor: int, base: int, end: int) -> _Sound | None:
     """Locate the sound of Sony's W64: names are GUIDs, sizes have 64 bits and count their chunk."""
     at = base + 40
     for _ in range(_MOST_CHUNKS):
-        head = os.pread(descriptor, 24, at)
+        head = read_at(descriptor, 24, at)
         if len(head) < 24:
             return None
         size = int.from_bytes(head[16:], "little")
@@ -312,7 +312,7 @@ def _w64(descriptor: int, base: int, end: int) -> _Sound | None:
         return None
     if at - base > _STEP_BYTES:
         return None
-    before = os.pread(descriptor, at - base, base)
+    before = read_at(descriptor, at - base, base)
 
     def header(true: int) -> bytes:
         whole = struct.pack("<Q", len(before) + 24 + true)
@@ -326,7 +326,7 @@ def _caf(descriptor: int, base: int, end: int) -> _Sound | None:
     """Locate the sound of Apple's CAF, where -1 means up to the end."""
     at = base + 8
     for _ in range(_MOST_CHUNKS):
-        head = os.pread(descriptor, 12, at)
+        head = read_at(descriptor, 12, at)
         if len(head) < 12:
             return None
         size = struct.unpack(">q", head[4:])[0]
@@ -339,7 +339,7 @@ def _caf(descriptor: int, base: int, end: int) -> _Sound | None:
         return None
     if at - base > _STEP_BYTES:
         return None
-    before = os.pread(descriptor, at - base, base)
+    before = read_at(descriptor, at - base, base)
 
     def header(true: int) -> bytes:
         return before + b"data" + struct.pack(">q", true + 4) + bytes(4)
@@ -350,7 +350,7 @@ def _caf(descriptor: int, base: int, end: int) -> _Sound | None:
 
 def _nist(descriptor: int, base: int, end: int) -> _Sound | None:
     """Locate the sound of SPHERE, whose header is text."""
-    head = os.pread(descriptor, 1024, base)
+    head = read_at(descriptor, 1024, base)
     found = {
         key: int(match[1])
         for key in (b"sample_count", b"sample_n_bytes", b"channel_count")

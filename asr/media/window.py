@@ -9,6 +9,8 @@ import os
 from collections.abc import Sequence
 from itertools import accumulate
 
+from asr._regular import read_at
+
 _ENDLESS_BYTES = 1 << 50
 
 Part = bytes | tuple[int, int]  # bytes that stand there, or (start, end) in the file
@@ -62,7 +64,7 @@ class FileWindow(io.RawIOBase):
             if isinstance(part, bytes):
                 data = part[-left:][:wanted]
             else:
-                data = os.pread(self._descriptor, wanted, part[1] - left)
+                data = read_at(self._descriptor, wanted, part[1] - left)
             if not data:  # the file has shrunk since it was measured
                 break
             view[done : done + len(data)] = data

@@ -7,6 +7,7 @@ are sent by another thread, because a pipe that is full makes the sender wait.
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -67,7 +68,7 @@ class Process:
     def _send(self, message: object, descriptor: int | None) -> None:
         try:
             self._connection.send(message)
-            if descriptor is not None:
+            if descriptor is not None and sys.platform != "win32":  # `serve` refuses Windows
                 socket.send_fds(self._channel, [b"\0"], [descriptor])
         except OSError:  # it has died: `_listen` will notice
             pass

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import resource
 import socket
+import sys
 from contextlib import suppress
 from functools import partial
 
@@ -25,8 +25,13 @@ def serve(decoding: Decoding, settings: ServeSettings) -> None:
     """Serve a model until SIGINT or SIGTERM; then finish what runs.
 
     Raises:
-        AsrError: the model cannot be loaded, or the address cannot be used.
+        AsrError: the model cannot be loaded, the address cannot be used, or this is Windows.
     """
+    if sys.platform == "win32":
+        raise ConfigError(
+            "does not run on Windows, where no process can hand an open file to another; "
+            "run it in WSL or Docker"
+        )
     run_server(partial(Model, decoding), settings)
 
 
@@ -95,6 +100,10 @@ def _quieten() -> None:
 
 def _allow_files(number: int) -> None:
     """Allow this process to open so many files, if the system lets it."""
+    if sys.platform == "win32":  # which has no such limit
+        return
+    import resource  # which Windows has not
+
     with suppress(ValueError, OSError):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < number:

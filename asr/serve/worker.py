@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import time
 import traceback
 from collections import OrderedDict, deque
@@ -98,6 +99,8 @@ class Model:
 def serve_recordings(server: Connection, load: Load) -> None:
     """Load the model, then do tasks until the server goes: the main function of a process."""
     model = _begin(server, load)
+    if sys.platform == "win32":
+        raise AssertionError("`serve` refuses Windows")
     channel = socket.socket(fileno=os.dup(server.fileno()))
     while model:
         message = server.recv()

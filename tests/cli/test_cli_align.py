@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import srt
 from folders import ENGLISH, SAMPLES
 
 from asr.cli import align
@@ -103,11 +104,24 @@ def test_ctm_and_textgrids(manifest: Path, tmp_path: Path, capsys):
     [
         ("ctm", ["alignment.ctm"]),
         ("textgrid", ["one.TextGrid", "two.TextGrid", "whole.TextGrid"]),
+        ("srt", ["one.srt", "two.srt", "whole.srt"]),
+        ("vtt", ["one.vtt", "two.vtt", "whole.vtt"]),
     ],
 )
 def test_only_one_format(manifest: Path, tmp_path: Path, option: str, written: list[str]):
     assert run(manifest, tmp_path / "out", "--format", option) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == written
+
+
+def test_subtitles_show_the_text_as_it_is_written(manifest: Path, tmp_path: Path):
+    assert (
+        run(manifest, tmp_path / "out") == run(manifest, tmp_path / "out", "--format", "srt") == 0
+    )
+    words = words_of(tmp_path / "out")[: len(TEXT.split())]
+    (cue,) = srt.parse((tmp_path / "out" / "whole.srt").read_text())
+    assert cue.content.split() == TEXT.capitalize().replace("that", "that,").split()
+    assert cue.start.total_seconds() == pytest.approx(words[0].start, abs=2e-3)
+    assert cue.end.total_seconds() >= words[-1].start + words[-1].duration - 2e-3
 
 
 @pytest.mark.parametrize(

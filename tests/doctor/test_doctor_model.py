@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +103,18 @@ def test_memory_that_is_not_there_is_an_error(examples):
     (finding,) = replace(cost, memory_gb=20.0, available_gb=16.0).findings()
     assert (finding.kind, finding.severity) == ("memory", "error")
     assert "20.0 GB" in finding.lines()[0]
+
+
+def test_memory_is_not_measured_on_windows(examples, monkeypatch: pytest.MonkeyPatch):
+    measured = asr.doctor.cost._memory_bytes
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "resource", None)  # which an import then does not find
+    assert measured("cpu") is None
+    monkeypatch.undo()
+    monkeypatch.setattr(asr.doctor.cost, "_memory_bytes", lambda _: None)
+    cost = measure_cost(examples[:4], config(), VOCABULARY, Machine("cpu", 1, 1))
+    assert cost.line().endswith(" hours in all; memory not measured on this system")
+    assert not cost.findings()
 
 
 def test_cache_counts_for_each_speed():

@@ -97,7 +97,9 @@ def test_size_fails_where_a_door_is_bypassed_or_the_story_grows(tmp_path: Path):
     for name in ("asr/room/__init__.py", "asr/decode/__init__.py", *SIZE["STORY"]):
         (tmp_path / name).touch()
     named = " ".join(f"`{name}`" for name in SIZE["STORY"])
-    (tmp_path / "README.md").write_text(f"# asr\n## Read\n{named}\n## More\n`asr/other.py`\n")
+    (tmp_path / "docs").mkdir()
+    guide = f"# Code\n## Reading order\n{named}\n## More\n`asr/other.py`\n"
+    (tmp_path / "docs" / "code.md").write_text(guide)
     assert not SIZE["faults"](tmp_path)
     (tmp_path / "asr" / "model.py").write_text("from asr.room.inner import thing\n")
     (tmp_path / "asr" / "ctc.py").write_text("#\n" * (SIZE["LONGEST_STORY"] + 1))

@@ -17,10 +17,12 @@ import pytest
 import soundfile
 from folders import ROOT, SAMPLES
 
+from asr import DecodingOptions
 from asr.config import Config
 from asr.decode import DecoderConfig
 
 README = ROOT / "README.md"
+CODE = ROOT / "docs" / "code.md"  # where people are told which files to read
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 LINKING = [
     *ROOT.glob("*.md"),
@@ -120,9 +122,10 @@ def assert_spoken(printed: str) -> None:
 
 def test_every_file_that_is_named_exists():
     named = re.findall(
-        r"`((?:asr|conf|scripts|recipes)/[\w./-]+\.\w+)`", README.read_text(encoding="utf-8")
+        r"`((?:asr|conf|scripts|recipes)/[\w./-]+\.\w+)`", CODE.read_text(encoding="utf-8")
     )
     assert len(named) > 5
+    assert "docs/code.md" in re.findall(r"\]\((\S+)\)", README.read_text(encoding="utf-8"))
     for page in (README, *GUIDES):
         spans = (word for span in code_spans(page) for word in span.split())
         named = [word for word in spans if re.match(r"(asr|conf|scripts|recipes|docs)/", word)]
@@ -193,3 +196,9 @@ def test_every_setting_of_the_search_is_explained():
     rows = (ROOT / "docs" / "language-models.md").read_text(encoding="utf-8")
     explained = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|.*?\|", rows, re.MULTILINE)))
     assert {field.name for field in fields(DecoderConfig)} == set(explained)
+
+
+def test_every_option_of_decoding_is_explained():
+    rows = (ROOT / "docs" / "python.md").read_text(encoding="utf-8").partition("## Options")[2]
+    explained = re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE)
+    assert explained == [field.name for field in fields(DecodingOptions)]

@@ -29,20 +29,27 @@ BLOCK = re.compile(
 TYPED = ("sh", "python", "indented")  # other fenced blocks are files, or what commands print
 SERVER = "needs a server that goes on running; tests/serve starts one and sends the like"
 EQUATION = "an equation; tests/test_lstm.py compares it with the fast layers"
+NETWORK = "needs a network"
 TABLE = "no command: the beginning of a file; tests/project/reader.py writes one"
 ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
-    ("README", "asr/  "): "no command: the list of folders",
+    ("code", "asr/  "): "no command: the list of folders",
     ("README", "scripts/quickstart"): "CI runs both: .ci/run",
     ("adapt", "asr-adapt english"): "the block before it, with settings",
     ("adapt", "RECORDINGS="): "tests/project/test_recipes.py runs the recipe of a speaker",
-    ("afternoon", "pip install"): "needs a network",
+    ("afternoon", "pip install"): NETWORK,
     ("deploy", "asr-transcribe --ray"): "needs a cluster of several machines",
     ("deploy", "docker build"): "needs Docker and a network; tests/serve reads the Dockerfile",
     ("how-it-works", "state ="): EQUATION,
     ("how-it-works", "cell_state ="): EQUATION,
     ("index", 'eval "$(register'): "tests/cli/test_cli_completion.py asks bash",
+    ("install", "python3 -m venv"): NETWORK,
+    ("install", "py -m venv"): "for Windows",
+    ("install", "uv pip compile"): NETWORK,
+    ("install", "pip wheel"): NETWORK,
+    ("install", "pip install --no-index"): "needs what the block before it made",
+    ("install", "asr --clear-cache"): "would remove the package that is tested",
     ("language-models", "# names"): TABLE,
-    ("recognise", "pip install"): "needs a network",
+    ("recognise", "pip install"): NETWORK,
     ("sequences", '{"id"'): "no command: a line of a manifest",
     ("serve", "pip install"): SERVER,
     ("serve", "curl"): SERVER,
@@ -50,7 +57,7 @@ ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
 }
 SMALL_NETWORK = "train.epochs=1 train.processes=1 model.layers=1 model.hidden=16"
 IN_SMALL = {  # the first pattern that fits a command says what is appended to it
-    r"asr-train conf/smoke.toml": "train.epochs=3 train.processes=1",
+    r"asr-train smoke": "train.epochs=3 train.processes=1",
     r"asr-train strokes.toml": "",  # takes seconds as it is
     r"asr-train .*--init": "train.epochs=1 train.processes=1",
     r"asr-train": SMALL_NETWORK,
@@ -63,18 +70,21 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
     "README": ("talk.mp3",),
     "adapt": ("metadata.csv", "anna", "talk.mp3", "talks"),
     "afternoon": ("metadata.csv", "anna", "talk.wav"),
+    "code": ("talk.wav",),
     "deploy": ("exp", "lm.bin", "seed1", "seed2", "seed3", "talks", "in.wav"),
     "explain": ("conf", "talk.wav", "train.jsonl", "valid.jsonl", "lstm"),
+    "install": (),
     "language-models": (
         *("conf", "tones", "exp", "train.jsonl", "dev.jsonl", "talk.mp3", "names.txt"),
         *("books.txt.xz", "cmudict.dict"),
     ),
     "languages": ("german.csv", "german.txt", "anna", "talk.wav"),
-    "python": ("talk.mp3",),
+    "python": ("talk.mp3", "call.wav"),
     "readable": ("conf", "talk.flac", "books", "other.txt", "unseen.txt", "MODEL"),
     "recognise": ("talk.mp3", "call.wav", "a.wav", "interviews", "x", "talks", "names.txt"),
     "reports": ("data", "exp"),
     "sequences": (),
+    "subtitles": ("call.wav", "film.mp4", "films", "names.txt"),
     "train": (
         *("conf", "data", "exp", "upper.bin", "cmudict.dict", "known.jsonl"),
         *("ref.trn", "a.trn", "b.trn", "seed1", "seed2", "seed3"),
@@ -82,6 +92,7 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
 }
 # What the reader has under another name than tests/project/reader.py gave it.
 NAMED = {"german.csv": "metadata.csv", "upper.bin": "lm.bin"}
+COPIED = {"film.mp4": "a.wav", "films": "talks"}  # on a page; and in the folder, under any name
 PLACES = {"/data/talks": "talks"}  # absolute paths of pages, and where they are in the folder
 TOOLS = {"ffmpeg", "sox"}  # that pages use and not every machine has
 
@@ -158,7 +169,7 @@ def give(page: Path, furnished: Path, folder: Path) -> None:
     """Copy what the reader of a page has."""
     film = ("film.mkv",) if page.stem == "recognise" and shutil.which("ffmpeg") else ()
     for name in (*GIVEN[page.stem], *film):
-        source, copy = furnished / name, folder / NAMED.get(name, name)
+        source, copy = furnished / COPIED.get(name, name), folder / NAMED.get(name, name)
         if source.is_dir() and not source.is_symlink():
             shutil.copytree(source, copy)
         else:
@@ -199,6 +210,8 @@ def run_python(snippet: str) -> str:
         assert_spoken(done.stdout)
     for call, expected in re.findall(r"^print\((.*)\)  # (.*)$", snippet, re.MULTILINE):
         assert expected in done.stdout.splitlines(), call
+    if "call.wav" in snippet:
+        assert re.search(r"^Anna: \w+.*\nBen: \w+", done.stdout)
     return done.stdout
 
 
@@ -206,6 +219,11 @@ def train_shown(printed: str) -> None:
     assert '"wer": ' in printed
     assert "%WER " in printed
     assert "tones/test/test-000.wav\t" in printed
+
+
+def subtitles_shown(_: str) -> None:
+    for name in ("film.srt", "call.srt", "corrected/film.srt"):
+        assert " --> " in Path(name).read_text(encoding="utf-8")
 
 
 def recognise_shown(printed: str) -> None:
@@ -224,6 +242,7 @@ def sequences_shown(printed: str) -> None:
 SHOWN = {  # what a page must print
     "train": train_shown,
     "recognise": recognise_shown,
+    "subtitles": subtitles_shown,
     "language-models": language_models_shown,
     "sequences": sequences_shown,
 }

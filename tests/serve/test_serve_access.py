@@ -12,7 +12,7 @@ from serving import FORM, TRANSCRIPTIONS, Served, form, serving, wav
 from asr._install import install
 from asr.cli.serve import main
 from asr.errors import ConfigError
-from asr.serve import ServeSettings, read_token
+from asr.serve import ServeSettings, read_token, service
 
 client = pytest.importorskip("websockets.sync.client")
 exceptions = pytest.importorskip("websockets.exceptions")
@@ -177,3 +177,13 @@ def test_the_command_says_what_is_wrong_in_one_line(capsys: pytest.CaptureFixtur
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert all(line.startswith("asr-serve: error: ") for line in lines)
+
+
+def test_windows_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(service.sys, "platform", "win32")
+    assert main(["--port", "0"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("asr-serve: error: does not run on Windows")
+    assert line.endswith("run it in WSL or Docker")
