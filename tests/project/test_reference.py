@@ -1,6 +1,7 @@
 """docs/reference/json.md describes what the commands write: all of it, and nothing else."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from described import Described
-from folders import ENGLISH, SAMPLES
+from folders import ENGLISH, ROOT, SAMPLES
 from speech import SMALL, write_conf, write_tones
 
 from asr.cli import doctor, evaluate, lexicon, lm, prepare, score, train, transcribe
@@ -140,6 +141,7 @@ def test_scores_of_an_evaluation(
     assert printed(capsys) == json.loads((tmp_path / "two" / "score.json").read_text())
     page.check(json.loads((tmp_path / "two" / "score.json").read_text()), "Evaluation")
     assert not page.unseen("Evaluation", "NamedTotal")
+    assert_named(tmp_path / "two")
 
 
 def test_reports_of_the_doctor(page: Described, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -185,11 +187,22 @@ def test_the_log_of_a_training_run(page: Described, smoke: Path, tmp_path: Path)
     for line in lines(tmp_path / "exp" / "log.jsonl"):
         page.check(line, "Epoch")
     assert not page.unseen("Epoch")
+    assert_named(tmp_path / "exp")
 
 
 def test_the_index_of_a_bundle(page: Described):
     page.check(json.loads((ENGLISH / "bundle.json").read_text()), "BundleIndex")
     assert not page.unseen("BundleIndex")
+    assert_named(ENGLISH, "CMUDICT_LICENSE")
+
+
+def assert_named(folder: Path, *but: str) -> None:
+    """Fail if a folder has a file that docs/reference/files.md does not name."""
+    text = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w.-]+?)(?:\.\.\.|/)?`", text)
+    names = {path.name for path in folder.iterdir()} - {*but}
+    assert not [name for name in names if not any(map(name.startswith, named))]
+    assert len(names) > 3
 
 
 def test_what_differs_from_the_page_is_noticed(page: Described):
