@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -138,6 +138,9 @@ def in_small(command: str) -> str:
 
 def type_in(command: str) -> int:
     """Run a command and return its exit status; one of asr alone runs in this process."""
+    if redirected := re.fullmatch(r"(asr-[^|<>&;$]*) >(\S+)", command):
+        with Path(redirected[2]).open("w") as file, redirect_stdout(file):
+            return type_in(redirected[1])
     unquoted = re.sub("'[^']*'", "", command)
     if command.split(maxsplit=1)[0] in PROGRAMS and not re.search(r"[|<>&;$]", unquoted):
         program, *words = shlex.split(command)
