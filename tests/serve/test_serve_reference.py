@@ -16,7 +16,7 @@ from serving import RATE_HZ, Served, serving
 
 import asr.errors
 from asr.serve.live import _CLOSE, _Start
-from asr.serve.problems import as_request_error
+from asr.serve.problems import _TYPES, as_request_error
 
 client = pytest.importorskip("websockets.sync.client")
 pytest.importorskip("starlette")
@@ -165,6 +165,10 @@ def test_each_error_has_a_row_and_each_row_an_error():
     assert ("404", "no_such_route") in named
     found = {(status or "404", code) for status, code in errors_of_the_code()}
     assert named == found
+    (kinds,) = re.findall(
+        r"^\| `type` \| string \| a group of errors.*?: (.*) \|$", PAGE, re.MULTILINE
+    )
+    assert {*re.findall(r"\w+", kinds)} == {"invalid_request_error", *_TYPES.values()}
 
 
 def test_answers_to_errors_of_recognition_are_those_of_troubleshooting():
