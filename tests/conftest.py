@@ -1,6 +1,5 @@
 """What all tests share: one thread, untimed properties, the smoke model, and their order."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from types import ModuleType
 import pytest
 from folders import ROOT
 from hypothesis import settings
+from once import made_once
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when numpy and torch are imported
 
@@ -56,15 +56,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
     One process of pytest-xdist makes it, and the others wait; so no test may change it.
     """
-    own = tmp_path_factory.getbasetemp()
-    folder = (own if worker_id == "master" else own.parent) / "smoke"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed, also by the end of the process
-        if not (folder / "whole").exists():
-            run_smoke_recipe(folder)
-            (folder / "whole").touch()
-    return folder
+    return made_once(tmp_path_factory, worker_id, "smoke", run_smoke_recipe)
 
 
 def run_smoke_recipe(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Live sessions over a WebSocket: sound in, words out, as JSON. docs/serve.md has the messages."""
+"""Live sessions over a WebSocket: sound in, words out. docs/reference/http.md has the messages."""
 
 import asyncio
 import json

@@ -13,12 +13,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from folders import ROOT
+from once import made_once
 from reader import furnish
+from serving import serving
 from test_readme import GUIDES, PROGRAMS, README, assert_spoken, name_of
 
 PAGES = [README, *GUIDES, *sorted((ROOT / "docs" / "reference").glob("*.md"))]
@@ -27,7 +31,6 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 TYPED = ("sh", "python", "indented")  # other fenced blocks are files, or what commands print
-SERVER = "needs a server that goes on running; tests/serve starts one and sends the like"
 EQUATION = "an equation; tests/test_lstm.py compares it with the fast layers"
 NETWORK = "needs a network"
 TABLE = "no command: the beginning of a file; tests/project/reader.py writes one"
@@ -51,9 +54,7 @@ ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
     ("language-models", "# names"): TABLE,
     ("recognise", "pip install"): NETWORK,
     ("sequences", '{"id"'): "no command: a line of a manifest",
-    ("serve", "pip install"): SERVER,
-    ("serve", "curl"): SERVER,
-    ("serve", "openssl"): SERVER,
+    ("serve", "pip install"): NETWORK,
 }
 SMALL_NETWORK = "train.epochs=1 train.processes=1 model.layers=1 model.hidden=16"
 IN_SMALL = {  # the first pattern that fits a command says what is appended to it
@@ -62,7 +63,7 @@ IN_SMALL = {  # the first pattern that fits a command says what is appended to i
     r"asr-train .*--init": "train.epochs=1 train.processes=1",
     r"asr-train": SMALL_NETWORK,
     r"asr-adapt": "train.epochs=1 train.processes=1",
-    r"asr-lm train-lstm": "train.epochs=1 lm.hidden=16 lm.vocabulary_size=50",
+    r"asr-lm train-lstm": "train.epochs=1 train.processes=1 lm.hidden=16 lm.vocabulary_size=50",
     r"asr-text train": "train.epochs=1 tagger.layers=1 tagger.hidden=16",
     r"asr-explain": "--start 0 --end 1",
 }
@@ -84,6 +85,7 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
     "recognise": ("talk.mp3", "call.wav", "a.wav", "interviews", "x", "talks", "names.txt"),
     "reports": ("data", "exp"),
     "sequences": (),
+    "serve": ("talk.mp3",),
     "subtitles": ("call.wav", "film.mp4", "films", "names.txt"),
     "train": (
         *("conf", "data", "exp", "upper.bin", "cmudict.dict", "known.jsonl"),
@@ -94,7 +96,8 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
 NAMED = {"german.csv": "metadata.csv", "upper.bin": "lm.bin"}
 COPIED = {"film.mp4": "a.wav", "films": "talks"}  # on a page; and in the folder, under any name
 PLACES = {"/data/talks": "talks"}  # absolute paths of pages, and where they are in the folder
-TOOLS = {"ffmpeg", "sox"}  # that pages use and not every machine has
+TOOLS = {"curl", "ffmpeg", "sox"}  # that pages use and not every machine has
+ADDRESS = "127.0.0.1:8000"  # of a server, on pages
 
 
 @dataclass(frozen=True)
@@ -146,9 +149,14 @@ def in_small(command: str) -> str:
 
 def type_in(command: str) -> int:
     """Run a command and return its exit status; one of asr alone runs in this process."""
+    if redirected := re.fullmatch(r"(asr-[^|<>&;$]*) >(\S+)", command):
+        with Path(redirected[2]).open("w") as file, redirect_stdout(file):
+            return type_in(redirected[1])
     unquoted = re.sub("'[^']*'", "", command)
-    if command.split(maxsplit=1)[0] in PROGRAMS and not re.search(r"[|<>&;$*]", unquoted):
+    if command.split(maxsplit=1)[0] in PROGRAMS and not re.search(r"[|<>&;$]", unquoted):
         program, *words = shlex.split(command)
+        if "*" in unquoted:
+            words = [name for word in words for name in expanded(word)]
         module, function = PROGRAMS[program].split(":")
         status: int = getattr(importlib.import_module(module), function)(words)
         return status
@@ -157,12 +165,41 @@ def type_in(command: str) -> int:
     return subprocess.run(["bash", "-euc", command], env=environment, check=False).returncode
 
 
+class Servers:
+    """The server of a page: it goes on running until the page starts another one, or ends."""
+
+    def __init__(self) -> None:
+        self._running = ExitStack()
+        self._address = ADDRESS
+
+    def __enter__(self) -> "Servers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def start(self, command: str) -> None:
+        """Run asr-serve as it is written, in small and on a free port."""
+        self._running.close()
+        small = ("--workers", 1, "--live-workers", 0)
+        server = serving(*shlex.split(command)[1:], *small, plain=False)
+        self._address = f"127.0.0.1:{self._running.enter_context(server).port}"
+
+    def reached_by(self, command: str) -> str:
+        """Return a command with the port of the server that runs."""
+        return command.replace(ADDRESS, self._address)
+
+
+def expanded(word: str) -> list[str]:
+    """Return the files that a pattern fits, as a shell does, or the word itself."""
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
+
+
 @pytest.fixture(scope="module")
-def furnished(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def furnished(smoke: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder with all that pages say one has; it is copied for each page."""
-    folder = tmp_path_factory.mktemp("reader")
-    furnish(folder, smoke)
-    return folder
+    make = partial(furnish, smoke=smoke)
+    return made_once(tmp_path_factory, worker_id, "reader", make)
 
 
 def give(page: Path, furnished: Path, folder: Path) -> None:
@@ -184,35 +221,51 @@ def test_blocks_of_a_page_work_in_order(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ):
+    if any(block.text.startswith("asr-serve") for block in walked(page)):
+        pytest.importorskip("starlette")
     give(page, furnished, tmp_path)
     monkeypatch.chdir(tmp_path)
+    with Servers() as servers:
+        printed = walk(page, servers, capfd)
+    SHOWN.get(page.stem, lambda _: None)(printed)
+
+
+def walk(page: Path, servers: Servers, capfd: pytest.CaptureFixture[str]) -> str:
+    """Type all blocks of a page in this folder; return what they print."""
     printed = ""
     for block in walked(page):
         if block.language == "python":
-            printed += run_python(block.text)
+            run_python(block.text)
+            output = capfd.readouterr()
+            check_python(block.text, output.out)
+            printed += output.out
             continue
         for command in map(in_small, commands_of(block)):
             if any(not shutil.which(tool) for tool in TOOLS & set(command.split())):
                 continue
-            status = type_in(command)
+            if command.startswith("asr-serve"):
+                servers.start(command)
+                continue
+            status = type_in(servers.reached_by(command))
             output = capfd.readouterr()
             assert status == 0, (command, output.err)
             printed += output.out
-    SHOWN.get(page.stem, lambda _: None)(printed)
+    return printed
 
 
-def run_python(snippet: str) -> str:
-    """Run a snippet in a process of its own; check and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", snippet], capture_output=True, text=True, check=True
-    )
+def run_python(snippet: str) -> None:
+    """Run a snippet in this process, with names of its own: it must import what it uses."""
+    exec(compile(snippet, "snippet of a page", "exec"), {"__name__": "__main__"})
+
+
+def check_python(snippet: str, printed: str) -> None:
+    """Fail if a snippet did not print what it says it prints."""
     if "talk.mp3" in snippet:
-        assert_spoken(done.stdout)
+        assert_spoken(printed)
     for call, expected in re.findall(r"^print\((.*)\)  # (.*)$", snippet, re.MULTILINE):
-        assert expected in done.stdout.splitlines(), call
+        assert expected in printed.splitlines(), call
     if "call.wav" in snippet:
-        assert re.search(r"^Anna: \w+.*\nBen: \w+", done.stdout)
-    return done.stdout
+        assert re.search(r"^Anna: \w+.*\nBen: \w+", printed)
 
 
 def train_shown(printed: str) -> None:
@@ -235,6 +288,14 @@ def language_models_shown(printed: str) -> None:
     assert "perplexity" in printed
 
 
+def serve_shown(printed: str) -> None:
+    assert "-->" in printed
+    assert '"confidence": ' in printed
+    assert "data: [DONE]" in printed
+    assert '"object":"list"' in printed
+    assert printed.endswith("ready\n")
+
+
 def sequences_shown(printed: str) -> None:
     assert json.loads(printed.splitlines()[-1])["wer"] <= 0.2
 
@@ -245,6 +306,7 @@ SHOWN = {  # what a page must print
     "subtitles": subtitles_shown,
     "language-models": language_models_shown,
     "sequences": sequences_shown,
+    "serve": serve_shown,
 }
 
 

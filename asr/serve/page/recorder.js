@@ -1,4 +1,4 @@
-// The microphone and a live session: sound goes out, events come in. docs/serve.md has the messages.
+// The microphone and a live session: sound goes out, events come in. docs/reference/http.md has the messages.
 
 import { token } from "./server.js";
 

@@ -1,4 +1,4 @@
-// Requests to the server: its API of recordings, as docs/serve.md has it.
+// Requests to the server: its API of recordings, as docs/reference/http.md has it.
 
 export const token = {
   get: () => sessionStorage.getItem("token") ?? undefined,
