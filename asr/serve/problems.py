@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from asr._progress import say
 from asr.errors import AsrError, AudioError, DecoderError, MissingDependencyError
 
 _TYPES = {
@@ -68,7 +69,10 @@ def _request_error(
 
 
 def as_request_error(error: AsrError) -> RequestError:
-    """Return the answer to an error of recognition; errors of the server itself tell no more."""
+    """Return the answer to an error of recognition; write errors of the server itself to its log.
+
+    The client can do nothing about these, such as a model that was damaged, and hears no more.
+    """
     if isinstance(error, RequestError):
         return error
     if isinstance(error, MissingDependencyError):
@@ -77,6 +81,7 @@ def as_request_error(error: AsrError) -> RequestError:
         return RequestError(400, "invalid_audio", str(error), param="file")
     if isinstance(error, DecoderError):
         return RequestError(400, "invalid_hotwords", str(error), param="prompt")
+    say(f"asr-serve: error: {error}")
     return internal_error()
 
 

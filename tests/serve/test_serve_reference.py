@@ -183,6 +183,13 @@ def test_answers_to_errors_of_recognition_are_those_of_troubleshooting():
         assert (str(found.status), found.code) in errors_of_the_code()
 
 
+def test_an_error_of_the_server_itself_is_for_its_log(capsys):
+    found = as_request_error(asr.errors.CheckpointError("best: damaged; copy the folder again"))
+    assert (found.status, found.code) == (500, "internal_error")
+    assert "damaged" not in str(found)
+    assert "asr-serve: error: best: damaged; copy the folder again" in capsys.readouterr().err
+
+
 def test_closing_codes_are_those_of_the_code():
     named = {int(code) for code in re.findall(r"^\| (\d{4}) \|", PAGE, re.MULTILINE)}
     assert named == {1000, 1009, *_CLOSE.values()}
