@@ -27,6 +27,11 @@ def read_entries(path: Path | str) -> Iterator[tuple[int, str, list[str]]]:
     Raises:
         LanguageModelError: the file cannot be read or is not UTF-8.
     """
+    if Path(path).suffix == ".npz":
+        raise LanguageModelError(
+            f"{path}: a part of a model, not read alone; give a text (asr-train also takes "
+            "the model's name)"
+        )
     with opened(path) as file:
         for number, line in enumerate(chain.from_iterable(map(bytes.splitlines, file)), 1):
             try:

@@ -13,6 +13,7 @@ from folders import real_material
 from hypothesis import given, strategies as st
 
 import asr.lexicon.graphones
+from asr._folders import find_model
 from asr.errors import LanguageModelError
 from asr.lexicon.dictionary import read_dictionary
 from asr.lexicon.graphones import STEPS, Graphone, align
@@ -167,6 +168,11 @@ def test_bad_dictionaries(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "dictionary").write_bytes(content)
     with pytest.raises(LanguageModelError, match=message):
         read_dictionary(tmp_path / "dictionary")
+
+
+def test_the_lexicon_of_a_model_is_not_read_alone():
+    with pytest.raises(LanguageModelError, match=r"npz: a part of a model, .* give a text"):
+        read_dictionary(find_model("english") / "lexicon.npz")
 
 
 def test_dictionaries_that_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
