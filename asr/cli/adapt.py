@@ -52,6 +52,12 @@ def main(argv: list[str] | None = None) -> int:
         metavar=SHARES,
         help=f"shares to learn from, to choose the epoch by, and to compare on (default: {SHARES})",
     )
+    parser.add_argument(
+        "--lexicon",
+        metavar="FILE",
+        help="pronunciations of words such as names, a word and its phones a line; other words "
+        "that the model's lexicon lacks are guessed",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the random split (default: 1)")
     parser.add_argument("--resume", action="store_true", help="go on where training was stopped")
     return run("asr-adapt", lambda: adapt(parser.parse_intermixed_args(argv)))
@@ -85,6 +91,8 @@ def _adapt(
     exp = work / "exp"
     sets = ["--train", str(work / "train.jsonl"), "--valid", str(work / "valid.jsonl")]
     words = ["--init", str(base), *sets, "--out", str(exp), "--no-advice", *overrides]
+    if arguments.lexicon:
+        words += ["--lexicon", arguments.lexicon, "--lexicon", str(base)]
     status = train.main([*words, *(["--resume"] if arguments.resume else [])])
     if status:
         return status

@@ -6,7 +6,7 @@ import pytest
 from folders import ENGLISH
 
 from asr.cli import lm
-from asr.cli.knowledge import language_models, pronunciations
+from asr.cli.knowledge import language_models, pronunciations, with_guesses
 from asr.config import Config
 from asr.errors import ConfigError, LanguageModelError
 from asr.lm import load_lm
@@ -57,6 +57,19 @@ def test_pronunciations_of_a_model(capsys: pytest.CaptureFixture[str], tmp_path:
         pronunciations(tmp_path, Normalizer(), ["THE"])
     (tmp_path / "d").write_text("cat K AE T\n")
     assert not pronunciations(tmp_path / "d", Normalizer(), ["CAT"]).lacks("CAT")
+
+
+def test_names_are_guessed_and_a_foreign_text_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    """The pronunciations of the English model; FRANCISCO'S is FRANCISCO with a Z."""
+    spoken = pronunciations(Path("english"), Normalizer(), ["THE CAT"])
+    assert with_guesses(spoken, ["THE CAT"]) is spoken
+    assert with_guesses(spoken, ["ZWOLFTE XQPFEL CAT"]) is spoken
+    assert capsys.readouterr().err == ""
+    more = with_guesses(spoken, ["THE MILLS OF FRANCISCO'S AND THE ZWOLFTE OF THEM"])
+    assert capsys.readouterr().err.startswith(
+        "the lexicon lacks 2 words of the transcripts; guessed: FRANCISCO'S F R AE N S IH S K OW Z;"
+    )
+    assert not more.lacks("FRANCISCO'S ZWOLFTE CAT") and more.phones == spoken.phones
 
 
 @pytest.mark.parametrize(
