@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from asr._folders import find_model
 from asr._lock import LOCK, locked_folder
-from asr._progress import progress, say
+from asr._progress import counted, progress, say
 from asr._streams import put
 from asr.cli.run import CommandParser, run
 from asr.decode import CALIBRATION
@@ -81,7 +81,7 @@ def _adapt(
 ) -> int:
     new, work = arguments.out, arguments.out / WORK
     test = _sets(arguments, manifest, base, work)
-    say(f"before: {base} on the {len(test)} utterances that it is compared on")
+    say(f"before: {base} on {counted(len(test), 'utterance')} to compare it on")
     before = _score(base, test, work / "before")
     say(before.nist_lines()[0])
 
