@@ -100,7 +100,7 @@ def _adapt(
     if status := export.main([str(exp), str(exp), "--int8", *warps]):
         return status
     after = _score(exp, test, work / "after")
-    return _keep_better(base, exp, new, before, after)
+    return keep_better(base, exp, new, before, after)
 
 
 def _named(given: Sequence[str]) -> tuple[Path, Path, list[str]]:
@@ -176,7 +176,7 @@ def _score(model: Path, utterances: "list[Utterance]", out: Path) -> "System":
     return score_system(str(model), references, hypotheses, speakers)
 
 
-def _keep_better(base: Path, exp: Path, new: Path, before: "System", after: "System") -> int:
+def keep_better(base: Path, exp: Path, new: Path, before: "System", after: "System") -> int:
     """Make NEW of the adapted model or, if it has no fewer errors, of the one before."""
     errors = [system.total.word.errors for system in (before, after)]
     better = errors[1] < errors[0]
@@ -197,8 +197,11 @@ def _keep_better(base: Path, exp: Path, new: Path, before: "System", after: "Sys
             f"{CALIBRATION} is not handed on, as it is true of the model before alone: confidences "
             "are the mean posteriors of tokens; asr-evaluate --tune calibrates them again"
         )
-    if errors[0] - errors[1] < 2 * max(errors) ** 0.5 and better:
-        say("so few errors may differ by chance; more transcribed speech would tell")
+    if abs(errors[0] - errors[1]) < 2 * max(errors) ** 0.5:
+        say(
+            "so few errors may differ by chance; more transcribed speech, or a larger third share "
+            "(--split 40/10/50), would tell"
+        )
     say(f"use it: asr-transcribe --model {new} talk.wav; {new / WORK} may be removed")
     return 0
 
