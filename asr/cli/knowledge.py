@@ -108,7 +108,8 @@ def pronunciations(
     if len(lacking) > MOST_UNSPOKEN * len(words):
         say_once(
             f"--lexicon {source} lacks {len(lacking)} of {len(words)} words of the transcripts, "
-            f"such as {lacking[0]!r}: is it of their language? asr-lexicon can guess words"
+            f"such as {lacking[0]!r}: is it of their language? asr-lexicon can guess words; "
+            f"a few words go before those of a model: --lexicon {source} --lexicon MODEL"
         )
     return spoken
 

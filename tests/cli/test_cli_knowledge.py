@@ -6,7 +6,7 @@ import pytest
 from folders import ENGLISH
 
 from asr.cli import lm
-from asr.cli.knowledge import language_models, pronunciations, with_guesses
+from asr.cli.knowledge import language_models, pronunciations, say_once, with_guesses
 from asr.config import Config
 from asr.errors import ConfigError, LanguageModelError
 from asr.lm import load_lm
@@ -56,7 +56,17 @@ def test_pronunciations_of_a_model(capsys: pytest.CaptureFixture[str], tmp_path:
     with pytest.raises(ConfigError, match="the model has no pronunciations"):
         pronunciations(tmp_path, Normalizer(), ["THE"])
     (tmp_path / "d").write_text("cat K AE T\n")
+    pronunciations(tmp_path / "d", Normalizer(), ["THE OLD CAT"])
+    said = capsys.readouterr().err
+    assert said.endswith(f"before those of a model: --lexicon {tmp_path / 'd'} --lexicon MODEL\n")
     assert not pronunciations(tmp_path / "d", Normalizer(), ["CAT"]).lacks("CAT")
+
+
+def test_processes_that_share_a_run_say_things_once(monkeypatch, capsys) -> None:
+    for rank in ("0", "1", "2"):
+        monkeypatch.setenv("RANK", rank)
+        say_once("the lexicon lacks a word")
+    assert capsys.readouterr().err == "the lexicon lacks a word\n"
 
 
 def test_names_are_guessed_and_a_foreign_text_is_not(capsys: pytest.CaptureFixture[str]) -> None:
