@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from asr._folders import find_model
 from asr._lock import LOCK, locked_folder
-from asr._progress import progress, say
+from asr._progress import counted, progress, say
 from asr._streams import put
 from asr.cli.run import CommandParser, run
 from asr.decode import CALIBRATION
@@ -52,6 +52,12 @@ def main(argv: list[str] | None = None) -> int:
         metavar=SHARES,
         help=f"shares to learn from, to choose the epoch by, and to compare on (default: {SHARES})",
     )
+    parser.add_argument(
+        "--lexicon",
+        metavar="FILE",
+        help="pronunciations of words such as names, a word and its phones a line; other words "
+        "that the model's lexicon lacks are guessed",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the random split (default: 1)")
     parser.add_argument("--resume", action="store_true", help="go on where training was stopped")
     return run("asr-adapt", lambda: adapt(parser.parse_intermixed_args(argv)))
@@ -75,7 +81,7 @@ def _adapt(
 ) -> int:
     new, work = arguments.out, arguments.out / WORK
     test = _sets(arguments, manifest, base, work)
-    say(f"before: {base} on the {len(test)} utterances that it is compared on")
+    say(f"before: {base} on {counted(len(test), 'utterance')} to compare it on")
     before = _score(base, test, work / "before")
     say(before.nist_lines()[0])
 
@@ -85,6 +91,8 @@ def _adapt(
     exp = work / "exp"
     sets = ["--train", str(work / "train.jsonl"), "--valid", str(work / "valid.jsonl")]
     words = ["--init", str(base), *sets, "--out", str(exp), "--no-advice", *overrides]
+    if arguments.lexicon:
+        words += ["--lexicon", arguments.lexicon, "--lexicon", str(base)]
     status = train.main([*words, *(["--resume"] if arguments.resume else [])])
     if status:
         return status
@@ -92,7 +100,7 @@ def _adapt(
     if status := export.main([str(exp), str(exp), "--int8", *warps]):
         return status
     after = _score(exp, test, work / "after")
-    return _keep_better(base, exp, new, before, after)
+    return keep_better(base, exp, new, before, after)
 
 
 def _named(given: Sequence[str]) -> tuple[Path, Path, list[str]]:
@@ -168,7 +176,7 @@ def _score(model: Path, utterances: "list[Utterance]", out: Path) -> "System":
     return score_system(str(model), references, hypotheses, speakers)
 
 
-def _keep_better(base: Path, exp: Path, new: Path, before: "System", after: "System") -> int:
+def keep_better(base: Path, exp: Path, new: Path, before: "System", after: "System") -> int:
     """Make NEW of the adapted model or, if it has no fewer errors, of the one before."""
     errors = [system.total.word.errors for system in (before, after)]
     better = errors[1] < errors[0]
@@ -189,8 +197,11 @@ def _keep_better(base: Path, exp: Path, new: Path, before: "System", after: "Sys
             f"{CALIBRATION} is not handed on, as it is true of the model before alone: confidences "
             "are the mean posteriors of tokens; asr-evaluate --tune calibrates them again"
         )
-    if errors[0] - errors[1] < 2 * max(errors) ** 0.5 and better:
-        say("so few errors may differ by chance; more transcribed speech would tell")
+    if abs(errors[0] - errors[1]) < 2 * max(errors) ** 0.5:
+        say(
+            "so few errors may differ by chance; more transcribed speech, or a larger third share "
+            "(--split 40/10/50), would tell"
+        )
     say(f"use it: asr-transcribe --model {new} talk.wav; {new / WORK} may be removed")
     return 0
 

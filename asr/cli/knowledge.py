@@ -1,21 +1,24 @@
 """What a network in training will be decoded with: a language model, pronunciations, weights."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._folders import find_model
-from asr._progress import say
+from asr._progress import counted, say
 from asr.decode import LM, LSTM, SETTINGS, has_phones
-from asr.errors import ConfigError
+from asr.errors import ConfigError, LanguageModelError
 
 if TYPE_CHECKING:
     from asr.lexicon import Pronunciations
     from asr.text import Normalizer
 
 HANDED_ON = (LM, LSTM, SETTINGS)  # the weights of the search belong to the language models
+MOST_SHOWN = 5  # guessed pronunciations
 MOST_UNSPOKEN = 0.5  # share of the transcripts' words that a lexicon of this language may lack
 
 
@@ -61,8 +64,14 @@ def language_models(source: Path | None) -> LanguageModels:
     return LanguageModels({LM: path})
 
 
+def say_once(*lines: str) -> None:
+    """Print lines, of several processes that share a training run in the first one alone."""
+    if os.environ.get("RANK", "0") == "0":
+        say(*lines)
+
+
 def pronunciations(
-    source: Path, normalizer: "Normalizer", texts: Sequence[str]
+    source: Path, normalizer: "Normalizer", texts: Sequence[str], more: Sequence[Path] = ()
 ) -> "Pronunciations":
     """Return the pronunciations that --lexicon names: of a dictionary, or of a model.
 
@@ -70,10 +79,12 @@ def pronunciations(
         source: a file, or the folder or name of a model.
         normalizer: of the words.
         texts: the normalised transcripts.
+        more: dictionaries in the phones of `source`, whose words go before its own.
 
     Raises:
-        ConfigError: the model has none, or none of the words of the transcripts.
-        LanguageModelError: the file is no dictionary.
+        ConfigError: the model has none, or none of the words of the transcripts; a dictionary of
+            `more` has other phones.
+        LanguageModelError: a file is no dictionary.
     """
     from asr.lexicon import Pronunciations
 
@@ -82,6 +93,10 @@ def pronunciations(
     if is_model and not has_phones(path):
         raise ConfigError(f"--lexicon {source}: the model has no pronunciations; give a dictionary")
     spoken = Pronunciations.load(path) if is_model else Pronunciations.read(path, normalizer)
+    for other in reversed(more):
+        entries = Pronunciations.read(other, normalizer).entries()
+        _check_phones(entries, spoken, other)
+        spoken = spoken.with_entries(entries)
     words = [word for text in texts for word in text.split()]
     lacking = [word for word in words if spoken.lacks(word)]
     if words and len(lacking) == len(words) and is_model:
@@ -91,8 +106,47 @@ def pronunciations(
             "[text] write words as that model does"
         )
     if len(lacking) > MOST_UNSPOKEN * len(words):
-        say(
+        say_once(
             f"--lexicon {source} lacks {len(lacking)} of {len(words)} words of the transcripts, "
-            f"such as {lacking[0]!r}: is it of their language? asr-lexicon can guess words"
+            f"such as {lacking[0]!r}: is it of their language? asr-lexicon can guess words; "
+            f"a few words go before those of a model: --lexicon {source} --lexicon MODEL"
         )
     return spoken
+
+
+def _check_phones(
+    entries: "Mapping[str, Sequence[tuple[str, ...]]]", spoken: "Pronunciations", path: Path
+) -> None:
+    """Raise unless the entries of a dictionary have the phones of the pronunciations."""
+    known = spoken.phones.tokens[1:]  # without the blank
+    for word, several in entries.items():
+        for phone in chain.from_iterable(several):
+            if phone not in known:
+                raise ConfigError(
+                    f"--lexicon {path}: {word} has the phone {phone!r}; allowed: the phones of the "
+                    f"last --lexicon or of the model, {' '.join(known)}"
+                )
+
+
+def with_guesses(spoken: "Pronunciations", texts: Sequence[str]) -> "Pronunciations":
+    """Return pronunciations with guesses for the words of normalised texts that they lack.
+
+    Nothing is guessed where most words are lacking: they may be of another language. Words that
+    cannot be guessed stay without a pronunciation.
+    """
+    words = [word for text in texts for word in text.split()]
+    lacking = [word for word in words if spoken.lacks(word)]
+    if not lacking or len(lacking) > MOST_UNSPOKEN * len(words):
+        return spoken
+    try:
+        found = spoken.guesses(lacking).pronunciations
+    except LanguageModelError:  # a dictionary of some words
+        return spoken
+    shown = "; ".join(f"{word} {' '.join(found[word][0])}" for word in [*found][:MOST_SHOWN])
+    if found:
+        some = counted(len(found), "word")
+        say_once(
+            f"the lexicon lacks {some} of the transcripts; guessed: {shown}"
+            f"{' ...' * (len(found) > MOST_SHOWN)} (give others in a file: --lexicon)"
+        )
+    return spoken.with_entries(found)

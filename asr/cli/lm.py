@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr._progress import progress, say, waiting
+from asr._progress import counted, progress, say, waiting
 from asr._streams import put
 from asr.cli import train_lstm
 from asr.cli.run import CommandParser, check_out, run, run_command_of
@@ -161,8 +161,8 @@ def _perplexity(arguments: argparse.Namespace) -> int:
     else:
         put(
             f"perplexity {found.perplexity:.2f}, without unknown words "
-            f"{found.perplexity_without_oov:.2f} [ {found.words} words, {found.oov} unknown, "
-            f"{found.sentences} sentences ]"
+            f"{found.perplexity_without_oov:.2f} [ {counted(found.words, 'word')}, "
+            f"{found.oov} unknown, {counted(found.sentences, 'sentence')} ]"
         )
     return 0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr._progress import say, waiting
+from asr._progress import counted, say, waiting
 from asr._streams import put
 from asr.cli.run import CommandParser, check_given, given_model, run, run_command_of
 from asr.cli.train import add_run, launch_training, run_trainer
@@ -102,7 +102,7 @@ def _train(
         WrittenForms(material.train.forms),
         material.sources,
         resume=resume,
-        data=f"{len(material.train)} words, {len(material.train.words)} different ones",
+        data=f"{counted(len(material.train), 'word')}, {len(material.train.words)} different ones",
     )
 
 
@@ -166,7 +166,7 @@ def _judge(arguments: argparse.Namespace) -> int:
     tagger = Tagger.load(given_model("MODEL", arguments.model) / TAGGER)
     with waiting("reading"):
         text = _read(tagger, arguments.texts)
-    put(f"{len(text)} words, pauses: {arguments.pauses}")
+    put(f"{counted(len(text), 'word')}, pauses: {arguments.pauses}")
     with waiting("judging"):
         by_tagger = judged(tagger, text, arguments.pauses)
         by_rule = judged_by_rule(text, arguments.pauses)

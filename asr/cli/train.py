@@ -14,7 +14,13 @@ from asr._folders import conf_names, find_model
 from asr._lock import locked_folder
 from asr._progress import counted, say
 from asr.cli.judged import make_judge
-from asr.cli.knowledge import LanguageModels, language_models, pronunciations
+from asr.cli.knowledge import (
+    LanguageModels,
+    language_models,
+    pronunciations,
+    say_once,
+    with_guesses,
+)
 from asr.cli.run import CommandParser, given_model, run
 from asr.config import PRESETS, Config, changed_config, load_config
 from asr.decode import included_lm
@@ -64,8 +70,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--lexicon",
         type=Path,
+        action="append",
         help="dictionary, such as asr-lexicon writes, or a model that has one; makes the model "
-        "learn phones beside the tokens (default: the lexicon of --init, if it has one)",
+        "learn phones beside the tokens (default: the lexicon of --init, if it has one). Given "
+        "several times, the last is the lexicon, and the words of the others go before its own",
     )
     parser.add_argument(
         "--lm",
@@ -133,14 +141,13 @@ def _planned(arguments: argparse.Namespace) -> Config:
         language=arguments.language,
         init=arguments.init,
     )
-    if os.environ.get("RANK", "0") == "0":
-        if plan.reason:
-            say(plan.reason)
-        elif plan.config.train.mmi and not (decoded or arguments.init or arguments.resume):
-            say(
-                "train.mmi is for a beam search with a language model, and there is none: add --lm "
-                "and --lexicon, or leave CONF out, which trains for greedy decoding"
-            )
+    if plan.reason:
+        say_once(plan.reason)
+    elif plan.config.train.mmi and not (decoded or arguments.init or arguments.resume):
+        say_once(
+            "train.mmi is for a beam search with a language model, and there is none: add --lm and "
+            "--lexicon, or leave CONF out, which trains for greedy decoding"
+        )
     return plan.config
 
 
@@ -267,7 +274,8 @@ def prepare(config: Config, arguments: argparse.Namespace) -> TrainingData:
     else:
         vocabulary = Vocabulary.from_texts(texts, config.model.unit)
     kept = _hands_on(arguments, init, config, texts)
-    spoken = _pronunciations(arguments, init if kept else None, normalizer, texts)
+    valid_texts = [normalizer(utterance.text) for utterance in valid_set]
+    spoken = _pronunciations(arguments, init if kept else None, normalizer, texts, valid_texts)
     handed_on = init if init and kept and included_lm(init) else None
     knowledge = language_models(None if arguments.resume else arguments.lm or handed_on)
     if init and kept and (init / TAGGER).exists():
@@ -295,8 +303,8 @@ def _words_files(arguments: argparse.Namespace) -> dict[str, list[Path]]:
 
     files = {}
     if arguments.lexicon:
-        path = find_model(arguments.lexicon)
-        files["lexicon"] = [path / LEXICON, path / PHONES] if path.is_dir() else [path]
+        *more, last = map(find_model, arguments.lexicon)
+        files["lexicon"] = [*more, *([last / LEXICON, last / PHONES] if last.is_dir() else [last])]
     if arguments.lm:
         files["lm"] = [*language_models(arguments.lm).files.values()]
     return files
@@ -311,8 +319,8 @@ def _hands_on(
     if not init:
         return True
     reason = hands_on(init, config, texts)
-    if reason and os.environ.get("RANK", "0") == "0":
-        say(
+    if reason:
+        say_once(
             f"--init {init} is taken to be of another language, as {reason}: its phones, the "
             "trigram of MMI and its language models stay behind"
         )
@@ -324,15 +332,26 @@ def _pronunciations(
     init: Path | None,
     normalizer: Normalizer,
     texts: Sequence[str],
+    valid_texts: Sequence[str],
 ) -> "Pronunciations | None":
-    """Read the pronunciations of --lexicon, or else of the model to resume or begin with."""
+    """Read the pronunciations of --lexicon, or else of the model to resume or begin with.
+
+    Words of the normalised texts that they lack are guessed, unless the run is resumed: the
+    experiment holds the guesses of its beginning.
+    """
     from asr.decode import has_phones
     from asr.lexicon import Pronunciations
 
-    model = arguments.out if arguments.resume else init
-    if arguments.lexicon and not arguments.resume:
-        return pronunciations(arguments.lexicon, normalizer, texts)
-    return Pronunciations.load(model) if model and has_phones(model) else None
+    if arguments.resume:
+        return Pronunciations.load(arguments.out) if has_phones(arguments.out) else None
+    if arguments.lexicon:
+        *more, last = arguments.lexicon
+        spoken = pronunciations(last, normalizer, texts, more)
+    elif init and has_phones(init):
+        spoken = Pronunciations.load(init)
+    else:
+        return None
+    return with_guesses(spoken, [*texts, *valid_texts])
 
 
 def train(
@@ -404,7 +423,8 @@ def _utterances_without_phones(examples: "Sequence[Example]", spoken: "Pronuncia
         return ""
     return (
         f"{len(without)} of {len(examples)} utterances teach no phones: the lexicon lacks "
-        f"{len(words)} of their words ({', '.join([*words][:3])}); asr-lexicon can guess them"
+        f"{len(words)} of their words ({', '.join([*words][:5])}), which were not guessed; write "
+        "them into a FILE, a word and its phones a line, and give --lexicon FILE before the lexicon"
     )
 
 

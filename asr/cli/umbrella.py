@@ -73,6 +73,8 @@ def _umbrella(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
 
 
 def _version(verbose: bool) -> int:
+    from asr._progress import counted  # late: tqdm
+
     put(f"{distribution_name() or 'asr'} {asr.__version__}")
     if verbose:
         put(f"models are looked for in {MODELS_VARIABLE} (folders) and {user_models()}")
@@ -83,17 +85,19 @@ def _version(verbose: bool) -> int:
         where = ", ".join(sorted({str(path.parent) for path in files})) or "none"
         put(
             f"compiled code, which may be removed (asr --clear-cache): {_megabytes(files)} in "
-            f"{len(files)} files: {where}"
+            f"{counted(len(files), 'file')}: {where}"
         )
     return 0
 
 
 def _clear_cache() -> int:
+    from asr._progress import counted  # late: tqdm
+
     files = _cache()
     size = _megabytes(files)
     for path in files:
         path.unlink(missing_ok=True)  # another process may have removed it
-    put(f"removed {len(files)} files of compiled code, {size}")
+    put(f"removed {counted(len(files), 'file')} of compiled code, {size}")
     return 0
 
 

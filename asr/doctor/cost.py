@@ -59,7 +59,7 @@ class Cost:
             f"{self.weights / 1e6:.2f} million weights, {self.tokens} tokens, "
             f"{counted(self.processes, 'process', 'processes')}; "
             f"about {self.epoch_min:.1f} min an epoch of "
-            f"{self.batches} batches, features {self.features_min:.1f} min, "
+            f"{counted(self.batches, 'batch', 'batches')}, features {self.features_min:.1f} min, "
             f"{self.run_hours:.1f} hours in all; "
             f"{memory}"
         )

@@ -13,6 +13,7 @@ from asr.doctor.finding import KINDS, Finding
 from asr.doctor.report import Report
 from asr.doctor.sound import Heard
 from asr.reports import PAGES, audio_url, write_page
+from asr.sequences import FRAMES
 
 MOST_BARS = 12  # of a histogram: on a phone they can still be touched
 SHOWN = 5  # utterances of each bar, letter or finding
@@ -77,7 +78,7 @@ def _utterance(dataset: Dataset, place: int, url: Url) -> dict[str, Any]:
     return {
         "id": utterance.id,
         "text": utterance.text,
-        "url": url(utterance.audio),
+        "url": "" if utterance.audio.suffix == FRAMES else url(utterance.audio),
         "start": utterance.start,
         "duration": utterance.duration,
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from asr.lexicon.dictionary import Pronunciation, read_dictionary
 from asr.lexicon.trie import Lexicon
 from asr.lm import NgramModel
 from asr.text import PHONES, SPACE_TOKEN, Normalizer, Vocabulary
+
+if TYPE_CHECKING:
+    from asr.lexicon.guess import PronouncedWords
 
 LEXICON = "lexicon.npz"
 _MOST_BYTES = 2**27  # of lexicon.npz when it is unpacked; 100,000 words take 4 MB
@@ -110,22 +114,48 @@ class Pronunciations:
             )
         return lexicon
 
+    def entries(self) -> dict[str, list[Pronunciation]]:
+        """Return the words with their pronunciations, as `read_dictionary` does."""
+        sounds, words = self.phones.tokens, self.lexicon.words
+        spoken = dict[str, list[Pronunciation]]()
+        for word, row in zip(self.lexicon.word.tolist(), self.lexicon.tokens, strict=True):
+            phones = tuple(sounds[phone] for phone in row[row > 0])
+            spoken.setdefault(words[word], []).append(phones)
+        return spoken
+
+    def with_entries(self, spoken: Mapping[str, Sequence[Pronunciation]]) -> "Pronunciations":
+        """Return these pronunciations with others for some words, known or not.
+
+        Raises:
+            VocabularyError: a phone is not among these phones.
+        """
+        if not spoken:
+            return self
+        others = self.lexicon.among(set(self.lexicon.words) - spoken.keys())
+        return Pronunciations(self.phones, others.joined(_lexicon(spoken, self.phones)))
+
+    def guesses(self, words: Iterable[str]) -> "PronouncedWords":
+        """Return pronunciations of words, guessed from the known words where they are not known.
+
+        Raises:
+            LanguageModelError: nothing can be guessed from the known words.
+        """
+        from asr.lexicon.guess import pronounce  # 40 ms that only guesses need
+
+        known = dict[str, list[Pronunciation]]()
+        for word, several in self.entries().items():
+            known.setdefault(word.lower(), []).extend(several)
+        return pronounce(words, known)
+
     def guessed(self, words: Iterable[str]) -> Lexicon:
         """Return pronunciations of words, guessed where they are not known.
 
         Raises:
             DecoderError: a word has letters that no known word has.
         """
-        from asr.lexicon.guess import pronounce  # 40 ms that only hotwords need
-
         words = tuple(words)
         say(f"guessing how {', '.join(words[:3])} is pronounced, from the lexicon: some seconds")
-        sounds = self.phones.tokens
-        known = dict[str, list[Pronunciation]]()
-        for word, row in zip(self.lexicon.word.tolist(), self.lexicon.tokens, strict=True):
-            spoken = tuple(sounds[phone] for phone in row[row > 0])
-            known.setdefault(self.lexicon.words[word].lower(), []).append(spoken)
-        found = pronounce(words, known)
+        found = self.guesses(words)
         if found.left_out:
             raise DecoderError(
                 f"{found.left_out[0]!r}: its pronunciation cannot be guessed; give it with "

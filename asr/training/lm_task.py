@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from asr._progress import counted
 from asr.config import Config, LmConfig
 from asr.data import Epoch, plan_batches
 from asr.distributed import ProcessGroup
@@ -137,7 +138,7 @@ class LanguageTask:
         """Name the first sentence, and the number of sentences."""
         first = batch.tokens[0, 1 : int(batch.num_tokens[0])].tolist()
         text = " ".join(self.vocabulary.tokens[token] for token in first)
-        return f"{len(batch.tokens)} sentences, the first: {text}"
+        return f"{counted(len(batch.tokens), 'sentence')}, the first: {text}"
 
     def seconds(self, batch: SentenceBatch) -> float:
         """Return the number of tokens."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from asr._atomic import content_sha256
 from asr._json import typed
+from asr._progress import counted
 from asr.checkpoint import CONFIG, SOURCES, read_sources
 from asr.errors import CheckpointError, ConfigError
 from asr.manifest import Utterance
@@ -32,7 +33,7 @@ class Source:
             fields = (one.id, one.audio.name, one.start, one.duration, one.text)
             digest.update(json.dumps(fields).encode() + b"\n")
         hours = sum(utterance.duration for utterance in utterances) / 3600
-        size = f"{len(utterances)} utterances, {hours:.2f} hours"
+        size = f"{counted(len(utterances), 'utterance')}, {hours:.2f} hours"
         return cls(path.name, size, digest.hexdigest())
 
     @classmethod

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
+from asr._progress import counted
 from asr.config import Config
 from asr.data import Epoch
 from asr.distributed import ProcessGroup
@@ -103,7 +104,7 @@ class TaggerTask:
 
     def describe(self, batch: TagBatch) -> str:
         """Name the number of windows."""
-        return f"{len(batch.rows)} windows of {batch.rows.shape[1]} words"
+        return f"{counted(len(batch.rows), 'window')} of {batch.rows.shape[1]} words"
 
     def seconds(self, batch: TagBatch) -> float:
         """Return the number of words."""

@@ -6,7 +6,7 @@ import pytest
 from folders import ENGLISH
 
 from asr.cli import lm
-from asr.cli.knowledge import language_models, pronunciations
+from asr.cli.knowledge import language_models, pronunciations, say_once, with_guesses
 from asr.config import Config
 from asr.errors import ConfigError, LanguageModelError
 from asr.lm import load_lm
@@ -56,7 +56,30 @@ def test_pronunciations_of_a_model(capsys: pytest.CaptureFixture[str], tmp_path:
     with pytest.raises(ConfigError, match="the model has no pronunciations"):
         pronunciations(tmp_path, Normalizer(), ["THE"])
     (tmp_path / "d").write_text("cat K AE T\n")
+    pronunciations(tmp_path / "d", Normalizer(), ["THE OLD CAT"])
+    said = capsys.readouterr().err
+    assert said.endswith(f"before those of a model: --lexicon {tmp_path / 'd'} --lexicon MODEL\n")
     assert not pronunciations(tmp_path / "d", Normalizer(), ["CAT"]).lacks("CAT")
+
+
+def test_processes_that_share_a_run_say_things_once(monkeypatch, capsys) -> None:
+    for rank in ("0", "1", "2"):
+        monkeypatch.setenv("RANK", rank)
+        say_once("the lexicon lacks a word")
+    assert capsys.readouterr().err == "the lexicon lacks a word\n"
+
+
+def test_names_are_guessed_and_a_foreign_text_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    """The pronunciations of the English model; FRANCISCO'S is FRANCISCO with a Z."""
+    spoken = pronunciations(Path("english"), Normalizer(), ["THE CAT"])
+    assert with_guesses(spoken, ["THE CAT"]) is spoken
+    assert with_guesses(spoken, ["ZWOLFTE XQPFEL CAT"]) is spoken
+    assert capsys.readouterr().err == ""
+    more = with_guesses(spoken, ["THE MILLS OF FRANCISCO'S AND THE ZWOLFTE OF THEM"])
+    assert capsys.readouterr().err.startswith(
+        "the lexicon lacks 2 words of the transcripts; guessed: FRANCISCO'S F R AE N S IH S K OW Z;"
+    )
+    assert not more.lacks("FRANCISCO'S ZWOLFTE CAT") and more.phones == spoken.phones
 
 
 @pytest.mark.parametrize(

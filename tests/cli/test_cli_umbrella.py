@@ -13,6 +13,7 @@ from folders import ENGLISH, ROOT, SAMPLES
 import asr
 from asr._folders import conf_names, find_conf, find_model, named_models
 from asr._install import distribution_name, install
+from asr.cli import umbrella
 from asr.cli.umbrella import COMMANDS, main
 from asr.config import load_config
 from asr.options import DecodingOptions
@@ -75,6 +76,15 @@ def test_caches_are_named_with_their_size_and_removed(tmp_path: Path) -> None:
     assert shown("--clear-cache") == f"removed {len(kept)} files of compiled code, {size:.1f} MB\n"
     assert not [path for path in kept if path.exists()]
     assert (tmp_path / "other_0" / "of-another-package.nbi").exists()
+
+
+def test_one_file_of_compiled_code(tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "search.nbi").write_bytes(bytes(100_000))
+    monkeypatch.setattr(umbrella, "_cache", lambda: [tmp_path / "search.nbi"])
+    assert main(["--version", "-v"]) == main(["--clear-cache"]) == 0
+    *_, named, removed = capsys.readouterr().out.splitlines()
+    assert named.endswith(f": 0.1 MB in 1 file: {tmp_path}")
+    assert removed == "removed 1 file of compiled code, 0.1 MB"
 
 
 def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,10 +14,12 @@ import pytest
 import soundfile
 from speech import RATE_HZ, tone
 
+from asr.cli.adapt import keep_better
 from asr.cli.umbrella import main
 from asr.config import PRESETS, load_config
 from asr.decode import Calibration, save_calibration
 from asr.manifest import read_manifest
+from asr.scoring import System, score_system
 from asr.training import plan_training, preset_for
 
 NETWORK = [
@@ -266,6 +268,25 @@ def test_what_adaptation_refuses(
         assert main(["adapt", *words]) == status, words
         assert complaint in capsys.readouterr().err
         assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [(30, 28, "exp"), (30, 30, "base"), (30, 32, "base"), (30, 10, "exp"), (10, 30, "base")],
+)
+def test_adaptation_says_when_its_figures_may_differ_by_chance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], before: int, after: int, kept: str
+) -> None:
+    def judged(name: str, errors: int) -> System:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "name").write_text(name)
+        said = " ".join(["b"] * errors + ["a"] * (100 - errors))
+        return score_system(name, {"u": " ".join("a" * 100)}, {"u": said}, {"u": None})
+
+    base, exp, new = (tmp_path / name for name in ("base", "exp", "new"))
+    keep_better(base, exp, new, judged("base", before), judged("exp", after))
+    assert (new / "name").read_text() == kept
+    assert ("may differ by chance" in capsys.readouterr().err) == (abs(before - after) < 5)
 
 
 def test_another_language_drops_what_is_of_the_first(

@@ -12,7 +12,7 @@ from tiny_lstm import tiny_model
 
 import asr
 from asr.checkpoint import load_acoustic_model, load_checkpoint
-from asr.cli import align, evaluate, export, lm, train, transcribe
+from asr.cli import adapt, align, evaluate, export, lm, train, transcribe
 from asr.decode import DecoderConfig, save_settings
 from asr.lexicon import Lexicon, Pronunciations
 from asr.lm import LmVocabulary, LstmArrays
@@ -247,6 +247,47 @@ def test_words_without_a_pronunciation_are_told(
     assert message in capsys.readouterr().err
     last = json.loads((tmp_path / "exp" / "log.jsonl").read_text().splitlines()[-1])
     assert np.isfinite(last["train_loss"])
+
+
+def test_words_that_the_lexicon_lacks_are_guessed(folder: Path, tmp_path: Path, capsys):
+    """From its other words: here each letter is always one phone."""
+    (tmp_path / "lexicon.txt").write_text("a EY\nb B\nac EY S\nbc B S\nca S EY\ncb S B\n")
+    more = ("--lexicon", str(tmp_path / "lexicon.txt"), "train.epochs=1")
+    assert asr_train(folder, tmp_path / "exp", *more) == 0
+    said = capsys.readouterr().err
+    assert "the lexicon lacks 1 word of the transcripts; guessed: C S (" in said
+    assert "teach no phones" not in said
+    kept = Pronunciations.load(tmp_path / "exp").entries()
+    assert len(kept) == 7 and kept["C"] == [("S",)] and kept["CA"] == [("S", "EY")]
+    assert asr_train(folder, tmp_path / "exp", *more, "--resume", "train.epochs=2") == 0
+    assert "guessed" not in capsys.readouterr().err  # the experiment has them
+
+
+def test_pronunciations_of_some_words_go_before_those_of_a_model(
+    trained: Path, folder: Path, tmp_path: Path, capsys
+):
+    (tmp_path / "names.txt").write_text("c IY S\nd B\n")
+    more = ("--init", str(trained), "train.epochs=1", "--lexicon", str(tmp_path / "names.txt"))
+    assert asr_train(folder, tmp_path / "exp", *more, "--lexicon", str(trained)) == 0
+    assert "phones: all 6 tokens kept" in capsys.readouterr().err
+    kept = Pronunciations.load(tmp_path / "exp").entries()
+    assert kept == {"A": [("EY",), ("AH",)], "B": [("B", "IY")], "C": [("IY", "S")], "D": [("B",)]}
+    (tmp_path / "names.txt").write_text("c K\n")
+    assert asr_train(folder, tmp_path / "other", *more, "--lexicon", str(trained)) == 2
+    said = complaint(capsys)
+    assert "names.txt: C has the phone 'K'; allowed: the phones of the last --lexicon" in said
+    assert said.endswith("AH B EY IY S")
+
+
+def test_adaptation_takes_pronunciations(trained: Path, folder: Path, tmp_path: Path, capsys):
+    write_tones(tmp_path / "tones", 100)
+    (tmp_path / "names.txt").write_text("c IY S\n")
+    tones, new = str(tmp_path / "tones" / "tones.jsonl"), tmp_path / "me"
+    words = [str(trained), tones, "--out", str(new), "--lexicon", str(tmp_path / "names.txt")]
+    assert adapt.main([*words, "train.epochs=1", "data.batch_s=3", "data.max_utterance_s=3"]) == 0
+    kept = Pronunciations.load(new / "adaptation" / "exp").entries()
+    assert kept["C"] == [("IY", "S")] and kept["B"] == [("B", "IY")]
+    assert "teach no phones" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -317,6 +317,28 @@ def test_a_known_word_keeps_all_its_pronunciations(small: Pronunciations):
     assert shown(small, small.guessed(["READ"])) == {"READ": ["R EH D", "R IY D"]}
 
 
+def test_entries_go_before_those_of_the_same_words(small: Pronunciations):
+    spoken = {"READ": [("D", "IY")], "TEA": [("T", "IY"), ("T", "EH")]}
+    more = small.with_entries(spoken)
+    assert more.entries() == {
+        "CAUSE": [("K", "AA", "Z")],
+        "DON'T": [("D", "OW", "N", "T"), ("D", "OW", "N")],
+        "RESUME": [("R", "EH", "Z", "AH", "M", "EY")],
+        **spoken,
+    }
+    assert more.phones.decode(more.encode("TEA READ")) == "T IY D IY"
+    assert small.with_entries({}) is small
+    with pytest.raises(VocabularyError):
+        small.with_entries({"SHE": [("SH", "IY")]})
+
+
+def test_a_dictionary_too_small_to_guess_from(tmp_path: Path):
+    """No word of it has at most two phones for each letter."""
+    spoken = read(tmp_path, "x A B C D E F\n")
+    with pytest.raises(LanguageModelError, match="none of the 1 words"):
+        spoken.guesses(["XX"])
+
+
 # Lexicons made of others.
 
 SPELLINGS = st.dictionaries(

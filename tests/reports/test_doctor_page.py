@@ -65,6 +65,21 @@ def test_the_page_shows_what_is_printed(manifest: Path, tmp_path: Path, capsys):
         assert page.run("document.querySelectorAll('main b').length") == 0
 
 
+@needs_chromium
+def test_files_of_frames_have_no_sound_to_play(tmp_path: Path, capsys):
+    np.save(tmp_path / "stroke.npy", np.ones((40, 3), np.float32))
+    line = {"id": "stroke", "audio": "stroke.npy", "duration": 0.4, "text": "A"}
+    (tmp_path / "train.jsonl").write_text(json.dumps({**line, "speaker": "ann"}) + "\n")
+    page_path = tmp_path / "doctor.html"
+    doctor.main([str(tmp_path / "train.jsonl"), "--html", str(page_path)])
+    with opened(page_path, tmp_path) as page:
+        facts = page.text("#sets section > p.faint")
+        assert "1 utterance, " in facts and "1 speaker named; 1 with frames of 3 values" in facts
+        page.click(".charts section:first-child .bars button")
+        assert page.text(".chosen li") == "stroke, 0.4 s: A"
+        assert page.run("document.querySelectorAll('button.play').length") == 0
+
+
 def test_one_line_where_the_page_cannot_be_written(manifest: Path, tmp_path: Path, capsys):
     (tmp_path / "file").touch()
     assert doctor.main([str(manifest), "--html", str(tmp_path / "file" / "x.html")]) == 2

@@ -165,7 +165,7 @@ def test_searching_and_choosing(report: tuple[Path, System], tmp_path: Path):
     with opened(report[0], tmp_path) as page:
         search(page, "tree")
         assert visible_ids(page) == ["s2-a"]
-        assert page.text("#found") == "1 of 5 utterances, 1 errors in 3 words, 33.33 % WER"
+        assert page.text("#found") == "1 of 5 utterances, 1 error in 3 words, 33.33 % WER"
         search(page, "no such word")
         assert page.text("#found") == "0 of 5 utterances"
         search(page, "")

@@ -1,10 +1,11 @@
 // The report of asr-doctor: findings, histograms, characters, and utterances to hear.
 const data = pageData();
 
-const sound = (one) => playButton({ url: one.url, start: one.start, end: one.start + one.duration, name: one.id });
+// A file of frames has no url: there is nothing to hear.
+const sound = (one) => one.url ? [playButton({ url: one.url, start: one.start, end: one.start + one.duration, name: one.id })] : [];
 
 function exampleList(examples) {
-  const items = examples.map(([text, one]) => element("li", {}, ...(one ? [sound(one)] : []), element("span", {}, text)));
+  const items = examples.map(([text, one]) => element("li", {}, ...(one ? sound(one) : []), element("span", {}, text)));
   return element("ul", { className: "examples" }, ...items);
 }
 
@@ -30,7 +31,7 @@ function chart({ title, unit, start, step, counts, examples }, shown) {
   const most = Math.max(...counts);
   const bars = counts.map((count, at) => {
     const range = `${round(start + at * step)} to ${round(start + (at + 1) * step)} ${unit}`;
-    const name = `${range}: ${count} ${count === 1 ? "utterance" : "utterances"}`;
+    const name = `${range}: ${counted(count, "utterance")}`;
     const bar = element("span");
     bar.style.height = `${(100 * count) / most}%`;
     const button = element("button", { type: "button", title: name, disabled: count === 0 }, bar);
@@ -73,9 +74,12 @@ function letterTable({ dataset, letters, shown }) {
 }
 
 function showSet(set) {
-  const rates = Object.entries(set.sample_rates_hz).map(([rate, count]) => `${count} at ${rate} Hz`).join(", ");
-  const facts = `${set.path}: ${set.utterances} utterances, ${set.hours.toFixed(2)} hours, ${set.speakers || "no"} speakers named; ` +
-    `${rates}; listened to ${set.listened}`;
+  const files = [
+    ...Object.entries(set.sample_rates_hz).map(([rate, count]) => `${count} at ${rate} Hz`),
+    ...Object.entries(set.frame_widths).map(([width, count]) => `${count} with frames of ${counted(Number(width), "value")}`),
+  ].join(", ");
+  const facts = `${set.path}: ${counted(set.utterances, "utterance")}, ${set.hours.toFixed(2)} hours, ${set.speakers ? counted(set.speakers, "speaker") : "no speakers"} named; ` +
+    `${files}; listened to ${set.listened}`;
   const parts = [...set.charts.map((one) => chart(one, set.shown)), letterTable(set)];
   return element("section", {}, element("h2", {}, `Set: ${set.dataset}`),
     element("p", { className: "faint" }, facts), element("div", { className: "charts" }, ...parts));
@@ -83,7 +87,7 @@ function showSet(set) {
 
 document.getElementById("title").textContent = data.title;
 document.getElementById("counts").textContent =
-  Object.entries(data.counts).map(([severity, count]) => `${count} ${severity}${count === 1 ? "" : "s"}`).join(", ");
+  Object.entries(data.counts).map(([severity, count]) => counted(count, severity)).join(", ");
 document.getElementById("nothing").hidden = data.findings.length > 0;
 document.getElementById("findings").append(...data.findings.map(showFinding));
 document.getElementById("sets").append(...data.sets.map(showSet));

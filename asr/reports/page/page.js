@@ -30,6 +30,11 @@ function percent(share, digits = 2) {
   return share === null || Number.isNaN(share) ? "–" : (100 * share).toFixed(digits);
 }
 
+/** Return a count with its noun, "1 error" or "2 errors". */
+function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /**
  * A table whose headers sort it, and which makes no more rows than are looked at.
  *

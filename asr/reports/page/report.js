@@ -41,7 +41,7 @@ function showScore() {
   document.getElementById("title").textContent = `Evaluation of ${data.name}`;
   const seconds = data.utterances.duration.reduce((a, b) => a + b, 0);
   const facts = Object.entries(data.facts).map(([name, value]) => `${name}: ${value}`);
-  facts.push(`${rows.length} utterances, ${(seconds / 3600).toFixed(2)} hours`);
+  facts.push(`${counted(rows.length, "utterance")}, ${(seconds / 3600).toFixed(2)} hours`);
   document.getElementById("facts").textContent = facts.join(" · ");
   const systems = [{ name: data.name, ...data.total }, ...(data.other ? [data.other] : [])];
   const table = element("table", { className: "score" });
@@ -142,7 +142,7 @@ function showReliability() {
   }
   const words = bins.counts.reduce((a, b) => a + b, 0);
   note.textContent = "Of the words with confidence p, a share of p should be right: then all circles lie on the " +
-    `dashed line. Below it, confidences are too high. Over ${words} words the expected calibration error is ${bins.error.toFixed(3)}.`;
+    `dashed line. Below it, confidences are too high. Over ${counted(words, "word")} the expected calibration error is ${bins.error.toFixed(3)}.`;
   const lines = bins.counts.map((number, at) => ({ low: bins.low[at], number, claimed: bins.claimed[at], right: bins.right[at] }));
   const columns = [
     { title: "Confidence", value: (row) => row.low, text: (row) => `${row.low.toFixed(1)} to ${(row.low + 0.1).toFixed(1)}` },
@@ -204,7 +204,7 @@ function alignment(steps, confidences) {
 function aligned(row) {
   const box = element("div", {}, ...alignment(row.steps, row.confidences));
   if (row.other && row.other !== row.steps) {
-    box.append(element("p", { className: "faint" }, `${data.other.name}: ${row.otherErrors} errors`), ...alignment(row.other));
+    box.append(element("p", { className: "faint" }, `${data.other.name}: ${counted(row.otherErrors, "error")}`), ...alignment(row.other));
   }
   return box;
 }
@@ -251,8 +251,8 @@ function update() {
   const found = rows.filter((row) => holds.every((hold) => hold(row)) && (!wanted || searched(row).includes(wanted)));
   const errors = found.reduce((sum, row) => sum + row.errors, 0);
   const words = found.reduce((sum, row) => sum + row.words, 0);
-  const score = words ? `, ${errors} errors in ${words} words, ${percent(errors / words)} % WER` : "";
-  document.getElementById("found").textContent = `${found.length} of ${rows.length} utterances${score}`;
+  const score = words ? `, ${counted(errors, "error")} in ${counted(words, "word")}, ${percent(errors / words)} % WER` : "";
+  document.getElementById("found").textContent = `${found.length} of ${counted(rows.length, "utterance")}${score}`;
   const all = document.getElementById("all");
   all.hidden = !filter.only;
   all.textContent = `Not only ${filter.only?.title}`;
