@@ -14,6 +14,9 @@ environment() {
     echo "installing into $venv (several minutes the first time)" >&2
     # TORCH: a CPU build has all that is needed here; the CUDA build is some gigabytes larger.
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "${TORCH:-torch==2.13.0}"
+    # A copy that was installed before leaves its compiled code behind, which would hide this one.
+    "$venv/bin/python" -m pip uninstall --quiet --yes readable-asr 2>/dev/null
+    rm -rf "$venv"/lib/python3*/site-packages/asr
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[$extras]"
     cp pyproject.toml "$stamp"
   fi

@@ -72,8 +72,23 @@ def adapt(arguments: argparse.Namespace) -> int:
             f"--out {new}: holds files; give a new folder, or add --resume to go on there"
         )
     _check_base(base)
+    if arguments.lexicon:
+        _check_lexicon(Path(arguments.lexicon), base)
     with locked_folder(new, "--out"):
         return _adapt(arguments, base, manifest, overrides)
+
+
+def _check_lexicon(path: Path, base: Path) -> None:
+    """Raise unless a file has pronunciations in the phones of a model: before anything is written.
+
+    Raises:
+        ConfigError, LanguageModelError: it has not.
+    """
+    from asr.checkpoint import read_config
+    from asr.cli.knowledge import pronunciations
+    from asr.text import Normalizer
+
+    pronunciations(base, Normalizer(**vars(read_config(base).text)), [], [path])
 
 
 def _adapt(

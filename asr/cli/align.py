@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 USUAL = ("ctm", "textgrid")
 SUBTITLES = ("srt", "vtt")
+DOUBTFUL = 0.35  # mean confidence: texts of other recordings have 0.2 to 0.4, right ones more
 MUCH_S = (
     1.0  # of speech without text; of 88 utterances of LibriSpeech with their texts, none has it
 )
@@ -127,9 +128,21 @@ def align_utterance(
     # The last frame may reach beyond the recording.
     in_time = (replace(word, end=min(word.end, duration)) for word in words)
     warnings = _warnings(unwritten_speech(log_probs, words, frame_s))
+    warnings += _doubt([word.confidence for word in words])
     aligned = Transcript(str(utterance.audio), text, duration, tuple(in_time), warnings)
     written = written_words(utterance.text, normalise)
     return replace(aligned, written=written, spoken_text=text) if written else aligned
+
+
+def _doubt(confidences: Sequence[float]) -> tuple[str, ...]:
+    """Return a warning if the words of a text are hardly heard where they were placed."""
+    confidence = sum(confidences) / max(1, len(confidences))
+    if not confidences or confidence >= DOUBTFUL:
+        return ()
+    return (
+        f"the text hardly fits the sound (confidence {confidence:.2f}, usually 0.5 or more); is it "
+        "the text of this recording?",
+    )
 
 
 def _warnings(stretches: Sequence[tuple[float, float]]) -> tuple[str, ...]:

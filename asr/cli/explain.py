@@ -6,6 +6,7 @@ from pathlib import Path
 
 from asr._atomic import check_file
 from asr._streams import put
+from asr.cli.output import check_not_read
 from asr.cli.run import CommandParser, given_model, run
 from asr.errors import ConfigError
 
@@ -62,6 +63,7 @@ def explain(arguments: argparse.Namespace) -> int:
     for option, path in (("--out", page), ("--json", arrays)):
         if path:
             _check_out(option, path)
+            check_not_read(option, path, [arguments.audio])
 
     from asr import explain as explaining  # late: torch takes seconds
 

@@ -94,6 +94,11 @@ def pronunciations(
         raise ConfigError(f"--lexicon {source}: the model has no pronunciations; give a dictionary")
     spoken = Pronunciations.load(path) if is_model else Pronunciations.read(path, normalizer)
     for other in reversed(more):
+        if find_model(other).is_dir():
+            raise ConfigError(
+                f"--lexicon {other}: is a model; give it last, as the words of the others go "
+                "before its own"
+            )
         entries = Pronunciations.read(other, normalizer).entries()
         _check_phones(entries, spoken, other)
         spoken = spoken.with_entries(entries)

@@ -1,11 +1,25 @@
 """-o FILE: what a command would print goes into a file, which is whole or not there."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from asr._atomic import created_atomically
+from asr._atomic import check_file, created_atomically
+from asr.errors import ConfigError
+
+
+def check_not_read(option: str, path: Path | None, inputs: Iterable[Path | str]) -> None:
+    """Raise if a file to be written is one of the files to be read.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if path is None or not path.exists():
+        return
+    for source in inputs:
+        if Path(source).exists() and path.samefile(source):
+            raise ConfigError(f"{option} {path}: is to be read, not replaced; give another file")
 
 
 def printed_into(path: Path | None, body: Callable[[], int]) -> int:
@@ -14,10 +28,17 @@ def printed_into(path: Path | None, body: Callable[[], int]) -> int:
     The file gets its name when the body is done. An exception leaves no file, or the old one.
 
     Raises:
-        OSError: the file cannot be written.
+        ConfigError: the file cannot be written, which is found before the body runs.
+        OSError: the file cannot be written after all.
     """
     if path is None:
         return body()
+    try:
+        check_file(path)
+    except OSError as error:
+        raise ConfigError(
+            f"-o {path}: cannot be written ({error.strerror}); give a file"
+        ) from error
     with created_atomically(path) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
         with redirect_stdout(text):

@@ -28,7 +28,7 @@ from asr.batch import (
     run_here,
 )
 from asr.cli.decoding import add_channels, add_options, add_readable, chosen
-from asr.cli.output import printed_into
+from asr.cli.output import check_not_read, printed_into
 from asr.cli.run import CommandParser, complain, given_model, run
 from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format, parse_formats
@@ -161,6 +161,7 @@ def transcribe(arguments: argparse.Namespace) -> int:
     listed = read_list(arguments.files_from) if arguments.files_from else ()
     left_out = list[Path]()
     jobs = list_jobs(arguments.inputs, listed, left_out)
+    check_not_read("-o", arguments.output, [job.source for job in jobs])
     if left_out:
         say(describe_left_out(left_out))
     transcriber = Transcriber(

@@ -72,7 +72,7 @@ def srt(transcript: Transcript) -> str:
     Where channels were told apart, each cue begins with its speaker.
     """
     return "\n".join(
-        f"{number}\n{_times(cue, ',')}\n{_text(cue)}\n"
+        f"{number}\n{_times(cue, ',')}\n{_without_arrows(_text(cue))}\n"
         for number, cue in enumerate(_cues_of(transcript, labelled=True), 1)
     )
 
@@ -237,6 +237,11 @@ def _clock(seconds: float, point: str) -> str:
 
 def _text(cue: Cue) -> str:
     return "\n".join(cue.lines)
+
+
+def _without_arrows(text: str) -> str:
+    """Return text that no reader of SubRip takes for a line of times."""
+    return text.replace("-->", "->")
 
 
 def _voice(cue: Cue) -> str:

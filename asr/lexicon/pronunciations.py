@@ -154,7 +154,9 @@ class Pronunciations:
             DecoderError: a word has letters that no known word has.
         """
         words = tuple(words)
-        say(f"guessing how {', '.join(words[:3])} is pronounced, from the lexicon: some seconds")
+        if unknown := [word for word in words if self.lacks(word)]:
+            some = ", ".join(unknown[:3])
+            say(f"guessing how to pronounce {some}, from the lexicon: some seconds")
         found = self.guesses(words)
         if found.left_out:
             raise DecoderError(

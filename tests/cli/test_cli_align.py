@@ -1,5 +1,6 @@
 """asr-align on the recording that comes with the package, in one piece and out of a longer one."""
 
+import json
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -122,6 +123,16 @@ def test_subtitles_show_the_text_as_it_is_written(manifest: Path, tmp_path: Path
     assert cue.content.split() == TEXT.capitalize().replace("that", "that,").split()
     assert cue.start.total_seconds() == pytest.approx(words[0].start, abs=2e-3)
     assert cue.end.total_seconds() >= words[-1].start + words[-1].duration - 2e-3
+
+
+def test_a_text_of_another_recording_is_doubted(manifest: Path, tmp_path: Path, capsys):
+    assert run(manifest, tmp_path / "right") == 0
+    assert "hardly fits" not in capsys.readouterr().err
+    rows = manifest.read_text().splitlines()
+    other = "call me ishmael some years ago never mind how long precisely"
+    manifest.write_text(json.dumps(json.loads(rows[0]) | {"text": other}) + "\n")
+    assert run(manifest, tmp_path / "wrong") == 0
+    assert re.search(r"whole: the text hardly fits .* recording\?", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,14 @@ def test_pronunciations_of_a_model(capsys: pytest.CaptureFixture[str], tmp_path:
     assert not pronunciations(tmp_path / "d", Normalizer(), ["CAT"]).lacks("CAT")
 
 
+def test_a_model_is_the_last_of_several_lexicons(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("SOAMESQUE S OW M EH S K\n")
+    normalise = Normalizer(**vars(Config().text))
+    with pytest.raises(ConfigError, match="--lexicon english: is a model; give it last"):
+        pronunciations(names, normalise, [], [Path("english")])
+
+
 def test_processes_that_share_a_run_say_things_once(monkeypatch, capsys) -> None:
     for rank in ("0", "1", "2"):
         monkeypatch.setenv("RANK", rank)

@@ -263,6 +263,8 @@ def test_what_adaptation_refuses(
         ([str(english / "exp"), me, "--out", str(english)], 2, "holds files; give a new folder"),
         ([me, me, me, *out], 2, "give a manifest, or a model and a manifest"),
         ([str(english / "exp"), me, *out, "--split", "80/20"], 2, "compares on a third set"),
+        ([str(english / "exp"), me, *out, "--lexicon", me], 2, "the model has no pronunciations"),
+        ([me, *out, "--lexicon", me], 1, "me.jsonl: "),
     ):
         capsys.readouterr()
         assert main(["adapt", *words]) == status, words

@@ -63,6 +63,12 @@ def test_a_cue_by_hand():
     assert FORMATS["vtt"].write(transcript) == vtt
 
 
+def test_text_is_not_taken_for_a_line_of_times():
+    words = (Word("A-->B", 0.0, 1.0, 1.0),)
+    cue = FORMATS["srt"].write(Transcript("a.wav", "A-->B", 2.0, words)).splitlines()
+    assert (cue[1].count("-->"), cue[2]) == (1, "A->B")
+
+
 def test_cuts_fall_on_pauses():
     words = said("ONE TWO THREE") + said("FOUR FIVE SIX", start=2.5) + said("SEVEN", start=10.0)
     assert lines_of(cues(words, 12.0)) == ["ONE TWO THREE", "FOUR FIVE SIX", "SEVEN"]
