@@ -305,12 +305,12 @@ def test_a_telephone_passes_a_narrow_band_with_noise_that_follows_the_speech():
     ("settings", "message"),
     [
         ({"recorded_prob": 0.5}, "there are no recordings"),
-        ({"recorded_prob": 0.5, "noises": "/nonexistent"}, "No such file"),
-        ({"recorded_prob": 0.5, "noises": "EMPTY"}, "no files"),
+        ({"recorded_prob": 0.5, "noises": "gone"}, "No such file"),
+        ({"recorded_prob": 0.5, "noises": "."}, "no files"),
     ],
 )
 def test_noise_that_is_not_there_is_named(tmp_path: Path, settings: dict, message: str):
-    if settings.get("noises") == "EMPTY":
-        settings = settings | {"noises": str(tmp_path)}
+    if "noises" in settings:
+        settings = settings | {"noises": str(tmp_path / settings["noises"])}
     with pytest.raises(ConfigError, match=message):
         augmented(**settings)
