@@ -4,11 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from asr._atomic import check_file
 from asr._streams import put
-from asr.cli.output import check_not_read
+from asr.cli.output import check_not_read, check_output
 from asr.cli.run import CommandParser, given_model, run
-from asr.errors import ConfigError
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,7 +60,7 @@ def explain(arguments: argparse.Namespace) -> int:
         page = Path(f"{arguments.audio.stem}-explained.html")
     for option, path in (("--out", page), ("--json", arrays)):
         if path:
-            _check_out(option, path)
+            check_output(option, path)
             check_not_read(option, path, [arguments.audio])
 
     from asr import explain as explaining  # late: torch takes seconds
@@ -82,20 +80,6 @@ def explain(arguments: argparse.Namespace) -> int:
     for path in filter(None, (page, arrays)):
         put(str(path))
     return 0
-
-
-def _check_out(option: str, path: Path) -> None:
-    """Raise if a file cannot be written: before the work, not after it.
-
-    Raises:
-        ConfigError: it cannot.
-    """
-    try:
-        check_file(path)
-    except OSError as error:
-        raise ConfigError(
-            f"{option} {path}: cannot be written ({error.strerror}); give another path"
-        ) from error
 
 
 if __name__ == "__main__":

@@ -64,9 +64,17 @@ def language_models(source: Path | None) -> LanguageModels:
     return LanguageModels({LM: path})
 
 
+def is_first_process() -> bool:
+    """Return whether this is the first of the processes that share a training run, or the only one.
+
+    They were started by torchrun, or by the first one.
+    """
+    return os.environ.get("RANK", "0") == "0"
+
+
 def say_once(*lines: str) -> None:
-    """Print lines, of several processes that share a training run in the first one alone."""
-    if os.environ.get("RANK", "0") == "0":
+    """Print lines in the first process alone."""
+    if is_first_process():
         say(*lines)
 
 

@@ -9,6 +9,20 @@ from asr._atomic import check_file, created_atomically
 from asr.errors import ConfigError
 
 
+def check_output(option: str, path: Path) -> None:
+    """Raise if a file cannot be written: before the work, not after it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    try:
+        check_file(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{option} {path}: cannot be written ({error.strerror}); give another path"
+        ) from error
+
+
 def check_not_read(option: str, path: Path | None, inputs: Iterable[Path | str]) -> None:
     """Raise if a file to be written is one of the files to be read.
 
@@ -33,12 +47,7 @@ def printed_into(path: Path | None, body: Callable[[], int]) -> int:
     """
     if path is None:
         return body()
-    try:
-        check_file(path)
-    except OSError as error:
-        raise ConfigError(
-            f"-o {path}: cannot be written ({error.strerror}); give a file"
-        ) from error
+    check_output("-o", path)
     with created_atomically(path) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
         with redirect_stdout(text):

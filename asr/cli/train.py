@@ -16,6 +16,7 @@ from asr._progress import counted, say
 from asr.cli.judged import make_judge
 from asr.cli.knowledge import (
     LanguageModels,
+    is_first_process,
     language_models,
     pronunciations,
     say_once,
@@ -169,7 +170,7 @@ def launch_training(
         ConfigError: --out holds an experiment that is not to be resumed, or another process trains
             there.
     """
-    first = os.environ.get("RANK", "0") == "0"  # in the group of torchrun, or in one started here
+    first = is_first_process()
     with _writing(arguments.out) if first else nullcontext():
         _choose_beginning(arguments, first)
         # Waiting threads must sleep: if they spin, they take the core from the one that loads data.

@@ -160,7 +160,7 @@ class _Counter:
         runs = [self._run(n, part) for part in _parts(len(self.tokens), self.chunk)]
         keys, counts = _merge(runs, self.chunk)
         context, word = np.divmod(keys, self.num_words)
-        suffix = lower.keys.searchsorted(lower.suffix[context] * np.int64(self.num_words) + word)
+        suffix = lower.keys.searchsorted(lower.suffix[context] * self.num_words + word)
         return NgramCounts(keys, counts, suffix, self.num_words)
 
     def _extend(self, n: int, keys: NDArray[np.int64]) -> None:

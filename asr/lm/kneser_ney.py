@@ -68,12 +68,12 @@ def estimate(
     )
     with waiting("smoothing"):
         arrays = _smooth(counted, thresholds)
-        occurrence = _occurrence(counted)
         keep = _frequent(counted, thresholds)
+        occurrence = _occurrence(counted)[keep] if prune_threshold else None
         del counted  # as large as the model, and not needed while that is pruned
-        arrays = select(arrays, keep)
-        model = NgramModel(tuple(words), arrays, UNK_ID, BOS_ID, EOS_ID)
-        return prune(model, prune_threshold, occurrence[keep])
+        model = NgramModel(tuple(words), select(arrays, keep), UNK_ID, BOS_ID, EOS_ID)
+        del arrays
+        return prune(model, prune_threshold, occurrence)
 
 
 def _thresholds(min_counts: Sequence[int], order: int) -> list[int]:

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 from speech import RATE_HZ, tone
 
+from asr._folders import find_model
 from asr.cli.adapt import keep_better
 from asr.cli.umbrella import main
 from asr.config import PRESETS, load_config
@@ -270,6 +271,25 @@ def test_what_adaptation_refuses(
         assert main(["adapt", *words]) == status, words
         assert complaint in capsys.readouterr().err
         assert not (tmp_path / "new").exists()
+
+
+def test_own_pronunciations_go_before_those_of_the_adapted_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = write_table(tmp_path / "in", ["ay", "bee", "sea"], 80)
+    run("prepare", "csv", table, "--out", tmp_path / "me.jsonl")
+    names, given = tmp_path / "names.txt", list[str]()
+    names.write_text("SIOBHAN SH IH V AO N\n")
+
+    def train(words: list[str]) -> int:
+        given.extend(words)
+        return 1
+
+    monkeypatch.setattr("asr.cli.train.main", train)
+    me = [str(tmp_path / "me.jsonl"), "--out", str(tmp_path / "new")]
+    assert main(["adapt", *me, "--lexicon", str(names)]) == 1
+    at = given.index("--lexicon")
+    assert given[at : at + 4] == ["--lexicon", str(names), "--lexicon", str(find_model("english"))]
 
 
 @pytest.mark.parametrize(
