@@ -34,8 +34,8 @@ TUNE = (
     "--set beam_size=400 --set token_threshold=-7"
 )
 TOLD = {
-    *("LIBRISPEECH", "LJSPEECH", "CATHY", "TEXT", "CMUDICT", "LSTM"),
-    *("TRAIN", "DEV", "SEEDS", "DATA", "EXP"),
+    *("LIBRISPEECH", "MORE", "KEPT_OUT", "NOISES", "TEXT", "CMUDICT", "LSTM"),
+    *("TRAIN", "DEV", "SEEDS", "DATA", "EXP", "CAFE", "TRAFFIC"),
     *("RECORDINGS", "MODEL", "NETWORKS", "CONF", "DECODING"),
 }
 
@@ -103,10 +103,11 @@ def corpora(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "cathy" / "metadata.csv").write_text('audio,speaker,text\na1.wav,c,"C, a b."\n')
     (tmp_path / "text").write_text("".join(f"{sentence()}\n" for _ in range(500)))
     (tmp_path / "dict").write_text("a AH0\na(2) EY1\nb B IY1\nc S IY1\nd D IY1\n")
-    folders = {"LIBRISPEECH": "corpus", "LJSPEECH": "lj", "CATHY": "cathy", "TEXT": "text"}
-    paths = folders | {"CMUDICT": "dict", "DATA": "data", "EXP": "exp"}
+    folders = {"LIBRISPEECH": "corpus", "TEXT": "text", "CMUDICT": "dict"}
+    paths = folders | {"DATA": "data", "EXP": "exp"}
     subsets = {"TRAIN": "train", "DEV": "wide narrow"}
-    return subsets | {name: str(tmp_path / path) for name, path in paths.items()}
+    more = {"MORE": f"{tmp_path / 'lj'} {tmp_path / 'cathy'}"}
+    return subsets | more | {name: str(tmp_path / path) for name, path in paths.items()}
 
 
 def run_recipe(
@@ -188,22 +189,33 @@ def test_english_from_corpora_to_a_bundle(corpora: dict[str, str]):
 
 
 @pytest.mark.parametrize(
-    ("left_out", "joined"),
-    [(set(), ["LJ001", "a1"]), ({"LJSPEECH"}, ["a1"]), ({"LJSPEECH", "CATHY"}, [])],
+    ("given", "joined", "judged"),
+    [
+        ({"MORE": "lj cathy"}, ["LJ001", "a1"], []),
+        ({"MORE": "lj cathy", "KEPT_OUT": "b c"}, ["LJ001"], ["a1"]),
+        ({"MORE": "cathy"}, ["a1"], []),
+        ({"KEPT_OUT": "b c"}, [], []),
+    ],
 )
-def test_english_joins_the_corpora_that_are_there(
-    left_out: set[str], joined: list[str], corpora: dict[str, str]
+def test_english_joins_the_speech_that_is_there_and_keeps_speakers_out(
+    given: dict[str, str], joined: list[str], judged: list[str], corpora: dict[str, str]
 ):
-    told = {name: value for name, value in corpora.items() if name not in left_out}
+    folder = Path(corpora["DATA"]).parent
+    more = " ".join(str(folder / name) for name in given.get("MORE", "").split())
+    told = corpora | given | {"MORE": more}
     done = run_recipe("english/run.sh", told, real, "--stop-stage", "1")
     assert done.returncode == 0, done.stderr
-    manifest = Path(corpora["DATA"]) / "all-train.jsonl"
-    assert ids(manifest) == ids(manifest.with_name("train.jsonl")) + joined
-    assert all(utterance.audio.is_file() for utterance in read_manifest(manifest))
+    data = Path(corpora["DATA"])
+    assert ids(data / "all-train.jsonl") == ids(data / "train.jsonl") + joined
+    assert ids(data / "valid.jsonl") == ids(data / "wide.jsonl")[::12] + judged
+    lines = (data / "kept-out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == judged
+    assert all(utterance.audio.is_file() for utterance in read_manifest(data / "all-train.jsonl"))
 
 
 def test_commands_of_english(corpora: dict[str, str]):
-    assert commands_of("english/run.sh", corpora, "--stage", "2", "train.epochs=1") == (
+    told = corpora | {"NOISES": "noises"}
+    assert commands_of("english/run.sh", told, "--stage", "2", "train.epochs=1") == (
         0,
         [
             "asr-lm train --order 4 --prune 1.15e-7 text --out data/lm.bin",
@@ -212,14 +224,48 @@ def test_commands_of_english(corpora: dict[str, str]):
             "--out data/lstm",
             "asr-lm convert data/lstm --out exp/lstm.npz",
             "asr-lexicon dict data/all-train.jsonl exp/lm.bin --out data/lexicon.txt",
-            "asr-train ../../conf/english.toml train.epochs=1 --lexicon data/lexicon.txt "
-            "--train data/all-train.jsonl --valid data/wide.jsonl --out exp",
+            "asr-train ../../conf/english.toml augment.noises=noises augment.recorded_prob=0.15 "
+            "train.epochs=1 --lexicon data/lexicon.txt "
+            "--train data/all-train.jsonl --valid data/valid.jsonl --out exp",
             *evaluations("greedy", "--decoder greedy"),
             "asr-export exp exp --int8 --warps 0.96 1.04",
             TUNE,
             *evaluations("bundle"),
         ],
     )
+
+
+def test_conditions_of_english(corpora: dict[str, str], tmp_path: Path):
+    """The model is judged in each condition; recordings that are there are not made again."""
+    log = tmp_path / "commands"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").write_text(f'#!/bin/sh\necho "${{1##*/}}" "$@" >>{log}\n')
+    (tmp_path / "bin" / "python3").chmod(0o755)
+    (tmp_path / "data" / "telephone").mkdir(parents=True)
+    (tmp_path / "data" / "telephone" / "telephone.jsonl").touch()
+
+    def line(name: str, _: str) -> str:
+        return f'echo {name} "$@" >>{log}\necho "%WER 1.00"'
+
+    told = corpora | {"CAFE": "noise"}
+    done = run_recipe("english/conditions.sh", told, line, str(tmp_path / "some.jsonl"))
+    names = ["clear", "telephone", "cafe", "rooms"]
+    assert done.stdout.splitlines() == [f"{name}: %WER 1.00" for name in names], done.stderr
+    given = [line.split()[:4] for line in log.read_text().replace(f"{tmp_path}/", "").splitlines()]
+    evaluate = ["asr-evaluate", "exp"]
+    made = [["noise.py", "some.jsonl", "data/cafe"], ["rooms.py", "some.jsonl", "data/rooms"]]
+    assert [[line[0], *line[2:]] for line in given if line[0] != "asr-evaluate"] == made
+    assert [line[:3] for line in given if line[0] == "asr-evaluate"] == [
+        [*evaluate, "some.jsonl"],
+        [*evaluate, "data/telephone/telephone.jsonl"],
+        [*evaluate, "data/cafe/noisy.jsonl"],
+        [*evaluate, "data/rooms/rooms.jsonl"],
+    ]
+
+
+def test_conditions_end_with_the_first_that_fails(corpora: dict[str, str], tmp_path: Path):
+    done = run_recipe("english/conditions.sh", corpora, lambda *_: "exit 1", str(tmp_path / "a"))
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 @pytest.mark.parametrize("given", [(), ("TEXT",), ("TEXT", "CMUDICT")])
