@@ -27,8 +27,12 @@ Floats = NDArray[np.float64]
 
 
 def check_empty(dataset: Dataset, places: Sequence[int]) -> list[Finding]:
-    """Find utterances without text."""
-    details = {p: f"text is {dataset.utterances[p].text!r}" for p in places if not dataset.texts[p]}
+    """Find utterances without a letter or digit in their text."""
+    details = {
+        place: f"text is {dataset.utterances[place].text!r}"
+        for place in places
+        if not any(map(str.isalnum, dataset.texts[place]))
+    }
     return dataset.finding("empty-text", details)
 
 
@@ -219,4 +223,10 @@ def _varies(values: Floats, factor: float) -> bool:
 
 
 def _correlation(lengths: Floats, durations: Floats) -> float:
-    return float(np.corrcoef(np.log(lengths), np.log(durations))[0, 1])
+    """Return the larger of the correlations of logarithms and of ranks.
+
+    A few odd texts spoil the former, and lengths that differ little the latter.
+    """
+    ranks = [np.unique(values, return_inverse=True)[1] for values in (lengths, durations)]
+    both = ((np.log(lengths), np.log(durations)), ranks)
+    return max(float(np.corrcoef(*pair)[0, 1]) for pair in both)

@@ -132,7 +132,7 @@ AUDIO_FAULTS = {
 }
 TEXT_FAULTS = {
     "beyond-end": lambda item: replace(item, duration=item.duration + 1),
-    "empty-text": lambda item: replace(item, text=" ... "),
+    "empty-text": lambda item: replace(item, text=" ... \U0001f600 "),
     "stray-symbols": lambda item: replace(item, text="Ω" + item.text[1:]),
     "too-few-frames": lambda item: replace(item, text=words(round(40 * item.duration), 6)),
 }
@@ -250,6 +250,12 @@ def test_texts_of_other_recordings_are_noticed(train, diagnose, shift, hint):
     assert status == 1
     assert kinds(report) == {"train: text-order": 40}
     assert hint in report["findings"][0]["why"]
+
+
+def test_two_odd_texts_are_not_taken_for_a_shift_of_all(train, diagnose):
+    by_length = sorted(train, key=lambda item: item.duration)
+    odd = [replace(item, text="A") for item in by_length[-2:]]
+    assert kinds(diagnose(train=[*by_length[:-2][::2], *odd])[1]) == {"train: text-fit": 2}
 
 
 def test_a_set_below_the_models_rate_is_one_finding(tmp_path, train, diagnose):
