@@ -202,7 +202,7 @@ class Trainer:
             CheckpointError: a checkpoint cannot be written.
         """
         log = TrainLog(self.folder, self.epoch, self.config.epochs) if self.is_main else None
-        with StopRequest() as stop, log or nullcontext():
+        with StopRequest(told=self.is_main) as stop, log or nullcontext():
             while not self._is_done():
                 figures = self._train_epoch(stop)
                 if figures is None:

@@ -169,6 +169,7 @@ def test_a_signal_stops_in_good_order(
     run.wait_for_a_checkpoint(process)
     os.kill(process.pid or 0, number)
     assert ended([process]) == [status], run.said()
+    assert run.said().count("stopping as soon as this step or validation is done") == 1
     assert f"stopped after step {run.position()[0]} (batch" in run.said()
     assert main(run.words) == 0
     assert_same(whole, run.out)

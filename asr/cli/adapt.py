@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from asr.manifest import Utterance
     from asr.scoring import System
 
+PROGRAM = "asr-adapt"
 SHARES = "75/10/15"
 LEAST_S = 60.0  # of speech: less says nothing about a model
 WORK = "adaptation"  # the folder in NEW for the sets and the training run
@@ -35,7 +36,7 @@ LEFT_BEHIND = ("last", "events.out.*", LOCK, WORK)  # they only serve to resume 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = CommandParser(
-        "asr-adapt",
+        PROGRAM,
         usage="asr-adapt [MODEL] MANIFEST --out NEW [option ...] [section.key=value ...]",
         description=__doc__,
     )
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=1, help="of the random split (default: 1)")
     parser.add_argument("--resume", action="store_true", help="go on where training was stopped")
-    return run("asr-adapt", lambda: adapt(parser.parse_intermixed_args(argv)))
+    return run(PROGRAM, lambda: adapt(parser.parse_intermixed_args(argv)))
 
 
 def adapt(arguments: argparse.Namespace) -> int:
@@ -108,13 +109,15 @@ def _adapt(
     words = ["--init", str(base), *sets, "--out", str(exp), "--no-advice", *overrides]
     if arguments.lexicon:
         words += ["--lexicon", arguments.lexicon, "--lexicon", str(base)]
-    status = train.main([*words, *(["--resume"] if arguments.resume else [])])
+    status = train.main([*words, *(["--resume"] if arguments.resume else [])], PROGRAM)
     if status:
         return status
     warps = ["--warps", *WARPS] if is_bundle(base) else []
-    if status := export.main([str(exp), str(exp), "--int8", *warps]):
+    if status := export.main([str(exp), str(exp), "--int8", *warps], PROGRAM):
         return status
     after = _score(exp, test, work / "after")
+    if arguments.lexicon and not _is_better(before, after):
+        say(f"the pronunciations of {arguments.lexicon} are in {exp} alone, which learned them")
     return keep_better(base, exp, new, before, after)
 
 
@@ -191,10 +194,14 @@ def _score(model: Path, utterances: "list[Utterance]", out: Path) -> "System":
     return score_system(str(model), references, hypotheses, speakers)
 
 
+def _is_better(before: "System", after: "System") -> bool:
+    return after.total.word.errors < before.total.word.errors
+
+
 def keep_better(base: Path, exp: Path, new: Path, before: "System", after: "System") -> int:
     """Make NEW of the adapted model or, if it has no fewer errors, of the one before."""
     errors = [system.total.word.errors for system in (before, after)]
-    better = errors[1] < errors[0]
+    better = _is_better(before, after)
     source = exp if better else base
     try:
         shutil.copytree(

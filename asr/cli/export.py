@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from asr.model import AcousticModel
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+def main(argv: list[str] | None = None, program: str = "asr-export") -> int:
+    """Run the command, which errors name as the program that was called; return its status."""
     parser = CommandParser(
         "asr-export",
         description="Make a model bundle: the network with its features as one ONNX graph, and "
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         "the log-probabilities of several, such as 0.96 1.04, are averaged",
     )
     parser.add_argument("--int8", action="store_true", help="weights in 8 bits: small and fast")
-    return run("asr-export", lambda: export(parser.parse_args(argv)))
+    return run(program, lambda: export(parser.parse_args(argv)))
 
 
 def export(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from asr._progress import counted, progress, say, waiting
 from asr._streams import put
 from asr.cli import train_lstm
-from asr.cli.run import CommandParser, check_out, run, run_command_of
+from asr.cli.output import check_not_read, check_output
+from asr.cli.run import CommandParser, run, run_command_of
 from asr.cli.texts import add_writing, normalizer_of, sentences
 from asr.decode import LSTM
 from asr.errors import ConfigError
@@ -64,6 +65,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from asr.lm import estimate, read_words
 
     normalizer = normalizer_of(arguments)
+    check_not_read("--out", Path(arguments.out), arguments.texts)
     return write(
         arguments.out,
         lambda: estimate(
@@ -134,7 +136,7 @@ def _convert_lstm(folder: Path, out: Path) -> int:
 
     if out.suffix != ".npz":
         raise ConfigError(f"--out is {out}; an LSTM is written as .npz: name it {LSTM}")
-    check_out(out)
+    check_output("--out", out)
     with waiting("converting"):
         LstmArrays.load(folder).save(out)
     say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
@@ -207,7 +209,7 @@ def write(out: str, make: "Callable[[], NgramModel]", quantized: bool = False) -
     from asr.lm import saver
 
     save = saver(out, quantized)
-    check_out(out)  # an error now, not after all the work
+    check_output("--out", Path(out))  # an error now, not after all the work
     model = make()
     with waiting("writing"):
         save(model)

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from asr._atomic import check_file
 from asr._folders import find_model
 from asr._install import install
 from asr._streams import escaped, flush_output, prepare_streams, silence
 from asr.cli.completion import complete, enter_command, words_of
-from asr.errors import AsrError, ConfigError, LanguageModelError, MissingDependencyError
+from asr.errors import AsrError, ConfigError, MissingDependencyError
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
@@ -117,20 +116,6 @@ def complain(program: str, message: str) -> None:
     from asr._progress import say  # late: tqdm
 
     say(f"{program}: error: {' '.join(message.split())}")
-
-
-def check_out(path: Path | str) -> None:
-    """Raise if the file of --out cannot be written: before the work, not after it.
-
-    Raises:
-        LanguageModelError: it cannot.
-    """
-    try:
-        check_file(path)
-    except OSError as error:
-        raise LanguageModelError(
-            f"{path}: cannot be written ({error.strerror}); make room, or give another --out"
-        ) from error
 
 
 def check_given(option: str, path: Path | str | None) -> None:

@@ -95,10 +95,10 @@ def add_run(parser: argparse.ArgumentParser, example: str, number: str | None = 
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command."""
+def main(argv: list[str] | None = None, program: str = "asr-train") -> int:
+    """Run the command, which errors name as the program that was called."""
     words = sys.argv[1:] if argv is None else argv
-    return run("asr-train", lambda: launch(parser().parse_intermixed_args(words), words))
+    return run(program, lambda: launch(parser().parse_intermixed_args(words), words))
 
 
 def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:

@@ -41,9 +41,9 @@ def recommendation(hours: float, cost: "Cost | None") -> list[str]:
         time = f"about {_duration(minutes)} of one core with --lm, thrice that without"
     lines = [
         f"recommended: asr-train --preset {name}, with --lm and --lexicon if you have them; {time}",
-        f"to expect of clear reading, as measured in English: WER {with_lm} % with a language model "
-        f"and phones, {greedy} % without; less for speakers heard in training, and with --init from a model of the "
-        "language",
+        f"to expect of clear reading, as measured in English: WER {with_lm} % with a language "
+        f"model and phones, {greedy} % without; less for speakers heard in training, and with "
+        "--init from a model of the language",
     ]
     if hours < LITTLE_HOURS:
         lines.append(

@@ -88,7 +88,7 @@ def test_bad_input_is_status_1_and_one_line(
     dictionary: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").touch()
-    absent, empty, folder = (str(tmp_path / name) for name in ("absent", "empty", ""))
+    absent, empty = (str(tmp_path / name) for name in ("absent", "empty"))
     for words, message in [
         ([absent, dictionary, "--out", "x"], "absent: cannot be read"),
         ([empty, dictionary, "--out", "x"], "empty: no word in it"),
@@ -96,13 +96,28 @@ def test_bad_input_is_status_1_and_one_line(
         ([dictionary, empty, "--out", "x"], "empty: no sentence in it"),
         ([dictionary, absent + ".jsonl", "--out", "x"], "asr-prepare makes manifests"),
         ([dictionary, absent + ".bin", "--out", "x"], "absent.bin: cannot be read"),
-        ([dictionary, dictionary, "--out", folder], "cannot be written"),
     ]:
         assert main(words) == 1, words
         output = capsys.readouterr()
         lines = [line for line in output.err.splitlines() if "discounts" not in line]
         assert len(lines) == 1 and lines[0].startswith("asr-lexicon: error: ")
         assert message in lines[0] and not output.out
+
+
+def test_a_file_that_must_not_be_written_is_status_2(
+    dictionary: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words").write_text("a\n")
+    words, before = str(tmp_path / "words"), Path(dictionary).read_text()
+    for out, message in [
+        (str(tmp_path), "cannot be written"),
+        (dictionary, "is to be read, not replaced"),
+        (words, "is to be read, not replaced"),
+    ]:
+        assert main([dictionary, words, "--out", out]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"asr-lexicon: error: --out {out}: {message}")
+    assert (Path(dictionary).read_text(), Path(words).read_text()) == (before, "a\n")
 
 
 def test_wrong_usage_is_status_2() -> None:

@@ -64,6 +64,13 @@ def perplexity(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, flo
     return found
 
 
+def test_a_text_is_not_replaced(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = Path(text).read_bytes()
+    assert main(["train", text, "--out", text]) == 2
+    assert f"--out {text}: is to be read, not replaced" in capsys.readouterr().err
+    assert Path(text).read_bytes() == before
+
+
 def test_perplexity_worked_out_by_hand(
     arpa: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -281,7 +281,7 @@ def test_own_pronunciations_go_before_those_of_the_adapted_model(
     names, given = tmp_path / "names.txt", list[str]()
     names.write_text("SIOBHAN SH IH V AO N\n")
 
-    def train(words: list[str]) -> int:
+    def train(words: list[str], _: str) -> int:
         given.extend(words)
         return 1
 

@@ -137,5 +137,5 @@ def test_where_it_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["convert", str(tmp_path / "exp"), "--out", str(tmp_path / "a.bin")]) == 2
     assert "a.bin; an LSTM is written as .npz: name it lstm.npz" in capsys.readouterr().err
     (tmp_path / "file").touch()
-    assert main(["convert", str(tmp_path / "exp"), "--out", str(tmp_path / "file/a.npz")]) == 1
+    assert main(["convert", str(tmp_path / "exp"), "--out", str(tmp_path / "file/a.npz")]) == 2
     assert "a.npz: cannot be written (" in capsys.readouterr().err
