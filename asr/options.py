@@ -312,8 +312,12 @@ def read_hotwords(path: Path | str) -> tuple[str, ...]:
     """
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DecoderError(f"--hotwords {path}: cannot be read ({error})") from error
+    except OSError as error:
+        raise DecoderError(
+            f"--hotwords {path}: cannot be read ({error.strerror}); give a file, a phrase a line"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DecoderError(f"--hotwords {path}: is not UTF-8 text; save it as such") from error
     phrases = []
     for number, line in enumerate(lines, 1):
         phrase = re.sub(r"(^|\s)#.*", "", line).strip()

@@ -43,7 +43,10 @@ PHONES = "phones.txt"  # ... and the phones of its second output, if it has one
 SPEAKERS = "speakers.txt"  # ... and hashes of the speakers that it has learned from
 
 APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032`\u00b4"), "'")
-ACCENTS = dict.fromkeys(range(0x300, 0x370))  # the combining marks of Latin, Greek and Cyrillic
+ACCENTS: dict[int, str | None] = {
+    **dict.fromkeys(range(0x300, 0x370)),  # the combining marks of Latin, Greek and Cyrillic
+    **{ord("æ"): "ae", ord("Æ"): "AE", ord("œ"): "oe", ord("Œ"): "OE"},  # Unicode keeps them whole
+}
 CASES: dict[str, Callable[[str], str]] = {
     "upper": str.upper,
     "lower": str.lower,
@@ -100,7 +103,7 @@ class Normalizer:
         case: "upper", "lower", "turkish" (lower, with dotless i) or "keep".
         numbers: "en" writes digits as English words (asr.text says how), another language as its
             words, "keep" leaves them.
-        strip_accents: e-acute becomes e; letters without a decomposition (o-slash) stay.
+        strip_accents: e-acute becomes e, ae as one letter becomes two; others (o-slash) stay.
         keep: punctuation that may stand inside a word.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -246,7 +247,7 @@ def test_a_folder_goes_on_and_mixes_no_settings(call: Path, tmp_path: Path, caps
 
     def done(*options: str) -> str:
         assert run(*options, *usual) == 0
-        return capsys.readouterr().err.splitlines()[-1].split(", ")[0]
+        return re.split("[,;]", capsys.readouterr().err.splitlines()[-1])[0]
 
     assert done("--channels", "split") == "1 recording transcribed"
     assert (out / "call.txt").read_text() == f"Left: {SAID}\nRight: {SAID}\nLeft: {SAID}\n"

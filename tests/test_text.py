@@ -41,6 +41,8 @@ def test_each_field_changes_the_text() -> None:
     assert Normalizer(case="keep")(text) == "It's two Cafes"
     assert Normalizer(numbers="keep")(text) == "IT'S 2 CAFES"
     assert Normalizer(strip_accents=False)(text) == "IT'S TWO CAF\u00c9S"
+    assert Normalizer()("C\u00e6sar, \u0152DIPUS") == "CAESAR OEDIPUS"
+    assert Normalizer(strip_accents=False)("C\u00e6sar") == "C\u00c6SAR"
     assert Normalizer(keep="")(text) == "ITS TWO CAFES"
     assert Normalizer(keep="'-")("-co-op's-") == "CO-OP'S"
 

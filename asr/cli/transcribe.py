@@ -265,10 +265,8 @@ def _do(
                 num_done += outcome.error is None
     if arguments.output_dir and not arguments.quiet:
         before = len(jobs) - num_done - num_failed
-        say(
-            f"{counted(num_done, 'recording')} transcribed, "
-            f"{bar.speed()}; {before} were done before"
-        )
+        speed = f", {bar.speed()}" if num_done else ""
+        say(f"{counted(num_done, 'recording')} transcribed{speed}; {before} were done before")
     if num_failed and len(jobs) > 1:
         say(f"{num_failed} of {len(jobs)} recordings could not be transcribed")
     return 1 if num_failed else 0
