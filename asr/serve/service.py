@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import sys
 from contextlib import suppress
@@ -49,13 +50,21 @@ async def _run(load: Load, settings: ServeSettings) -> None:
     try:
         await server.start()
         await running.serve()
-    except SystemExit:  # uvicorn has printed why the address cannot be used
+    except SystemExit as left:  # by uvicorn, on an error of the address
+        where = f"{settings.host}, port {settings.port}"
+        why = _why(left.__context__)
         raise ConfigError(
-            f"cannot listen on {settings.host}, port {settings.port}; is another server running? "
-            "give another --port"
+            f"cannot listen on {where} ({why}); give another --host or --port"
         ) from None
     finally:
         server.stop()
+
+
+def _why(error: BaseException | None) -> str:
+    """Return the system's words for an error; those of asyncio name the address once more."""
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0)
+    return getattr(error, "strerror", None) or str(error)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -91,11 +100,14 @@ def _config(server: Server, settings: ServeSettings) -> uvicorn.Config:
 
 
 def _quieten() -> None:
-    """Keep the mistakes of clients out of the log, which is for ours."""
+    """Keep out of the log mistakes of clients, and errors of the address, which `_run` tells."""
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    logging.getLogger("uvicorn.error").addFilter(
-        lambda record: not record.getMessage().startswith("Invalid UTF-8 sequence")
-    )
+    logging.getLogger("uvicorn.error").addFilter(_belongs_in_the_log)
+
+
+def _belongs_in_the_log(record: logging.LogRecord) -> bool:
+    told = isinstance(record.msg, OSError)  # where the address cannot be used
+    return not told and not record.getMessage().startswith("Invalid UTF-8 sequence")
 
 
 def _allow_files(number: int) -> None:

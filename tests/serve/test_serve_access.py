@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import FORM, TRANSCRIPTIONS, Served, form, serving, wav
+from serving import FORM, TRANSCRIPTIONS, FakeModel, Served, form, serving, wav
 
 from asr._install import install
 from asr.cli.serve import main
@@ -177,6 +177,13 @@ def test_the_command_says_what_is_wrong_in_one_line(capsys: pytest.CaptureFixtur
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert all(line.startswith("asr-serve: error: ") for line in lines)
+
+
+def test_a_port_that_is_used(server: Served, capfd: pytest.CaptureFixture[str]):
+    """uvicorn's own line about it is not printed."""
+    with pytest.raises(ConfigError, match=rf"port {server.port} \(Address already in use\); give"):
+        service.run_server(FakeModel, ServeSettings(port=server.port))
+    assert capfd.readouterr().err == ""
 
 
 def test_windows_is_refused_in_one_line(
