@@ -198,11 +198,18 @@ def wait_until(true: Callable[[], Any], seconds: float = 20.0) -> None:
 
 def main() -> None:
     """Serve the fake model with the settings in the argument."""
+    from asr.cli.run import run
     from asr.serve import ServeSettings, run_server
 
     changes = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
     load = load_damaged if changes.pop("damaged", False) else FakeModel
-    run_server(load, ServeSettings(**{"port": 0, "live_workers": 0, **changes}))
+    settings = ServeSettings(**{"port": 0, "live_workers": 0, **changes})
+
+    def serve() -> int:
+        run_server(load, settings)
+        return 0
+
+    sys.exit(run("fake", serve))
 
 
 if __name__ == "__main__":
