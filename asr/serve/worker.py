@@ -203,6 +203,11 @@ class _Sessions:
     """The live sessions of a process, and the sound that waits for its turn."""
 
     def __init__(self, server: Connection, model: Model) -> None:
+        # Now, not with the first session: until then an update may have replaced their files.
+        from asr.serve.sound import LiveSound
+        from asr.streaming import LiveSession
+
+        self._make_sound, self._make_session = LiveSound, LiveSession
         self._server = server
         self._model = model
         self._open = OrderedDict[int, "tuple[LiveSound, LiveSession]"]()
@@ -235,16 +240,14 @@ class _Sessions:
         self._guarded(number, lambda: self._turn(number, contents))
 
     def _begin(self, message: Open) -> None:
-        from asr.serve.sound import LiveSound
-        from asr.streaming import LiveSession
-
         number, recognizer = message.session, self._model.recognizer(message.hotwords)
-        session = LiveSession(
+        session = self._make_session(
             recognizer,
             message.sample_rate_hz,
             lambda event: self._server.send(Event(number, event)),
         )
-        self._open[number] = LiveSound(message.encoding, message.sample_rate_hz), session
+        sound = self._make_sound(message.encoding, message.sample_rate_hz)
+        self._open[number] = sound, session
 
     def _turn(self, number: int, contents: list[bytes]) -> None:
         sound, session = self._open[number]
