@@ -22,9 +22,11 @@ run_stage() {
   fi
 }
 
-# tune EXP MANIFEST: every fourth utterance chooses the weights of the decoder, kept in EXP.
+# tune EXP MANIFEST ...: as many utterances as a quarter of one set, spread over the sets, choose the
+# weights of the decoder, kept in EXP. Sets of the same utterances lend different ones.
 tune() {
-  local quarter=${2%.jsonl}-tune.jsonl
-  awk 'NR % 4 == 1' "$2" >"$quarter"
-  asr-evaluate "$1" "$quarter" --out "$1/tune" --tune --set beam_size=400 --set token_threshold=-7
+  local exp=$1 chosen=${2%.jsonl}-tune.jsonl
+  shift
+  awk -v sets=$# 'FNR == 1 { set++ } FNR % (4 * sets) == 4 * set - 3' "$@" >"$chosen"
+  asr-evaluate "$exp" "$chosen" --out "$exp/tune" --tune --set beam_size=400 --set token_threshold=-7
 }

@@ -11,8 +11,11 @@ bench=../../scripts/bench data=${DATA:-data} exp=${EXP:-exp}
 
 # anew NAME FILE SCRIPT OPTION ...: make the recordings, if they are not there
 anew() {
-  [ -e "$data/$1/$2" ] || python3 "$bench/$3" "$manifest" "$data/$1" "${@:4}"
-  judge "$1" "$data/$1/$2"
+  [ -e "$data/$1.jsonl" ] || {
+    python3 "$bench/$3" "$manifest" "$data/$1" "${@:4}"
+    sed "s|\"audio\": \"|&$1/|" "$data/$1/$2" >"$data/$1.jsonl" # beside the other sets
+  }
+  judge "$1" "$data/$1.jsonl"
 }
 judge() { # NAME MANIFEST
   local score

@@ -5,13 +5,15 @@
 #   MORE="folder ..."       more speech, each folder with its metadata.csv; may be left out
 #   KEPT_OUT="speaker ..."  speakers of MORE to judge on, whom training does not hear
 #   NOISES=folder           recordings of noise, which are mixed into the speech of training
+#   TUNE="set ..."          sets to choose the decoder's weights on, which may be those of conditions.sh
 #   TEXT=books.txt.xz       sentences for the language models; CMUDICT=cmudict.dict: pronunciations
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../scripts/stages.sh
 : "${LIBRISPEECH:?set it to the corpus}" "${TEXT:?set it to sentences}" "${CMUDICT:?set it to cmudict.dict}"
 read -ra train <<<"${TRAIN:-train-clean-100}" && read -ra dev <<<"${DEV:-dev-clean}" && data=${DATA:-data} exp=${EXP:-exp}
-read -ra more <<<"${MORE:-}"
+read -ra more <<<"${MORE:-}" && read -ra tune_on <<<"${TUNE:-${dev[0]}}"
+tune_on=("${tune_on[@]/%/.jsonl}") && tune_on=("${tune_on[@]/#/$data/}")
 
 manifests() (
   asr-prepare librispeech "$LIBRISPEECH" --subsets "${train[@]}" "${dev[@]}" --out "$data"
@@ -47,5 +49,5 @@ run_stage 4 "train" asr-train ../../conf/english.toml \
   --train "$data/all-train.jsonl" --valid "$data/valid.jsonl" --out "$exp"
 run_stage 5 "evaluate greedily" evaluate_all greedy --decoder greedy
 run_stage 6 "bundle" asr-export "$exp" "$exp" --int8 --warps 0.96 1.04
-run_stage 7 "tune" tune "$exp" "$data/${dev[0]}.jsonl"
+run_stage 7 "tune" tune "$exp" "${tune_on[@]}"
 run_stage 7 "evaluate the bundle" evaluate_all bundle

@@ -35,7 +35,7 @@ TUNE = (
 )
 TOLD = {
     *("LIBRISPEECH", "MORE", "KEPT_OUT", "NOISES", "TEXT", "CMUDICT", "LSTM"),
-    *("TRAIN", "DEV", "SEEDS", "DATA", "EXP", "CAFE", "TRAFFIC"),
+    *("TRAIN", "DEV", "SEEDS", "DATA", "EXP", "CAFE", "TRAFFIC", "TUNE"),
     *("RECORDINGS", "MODEL", "NETWORKS", "CONF", "DECODING"),
 }
 
@@ -239,10 +239,14 @@ def test_conditions_of_english(corpora: dict[str, str], tmp_path: Path):
     """The model is judged in each condition; recordings that are there are not made again."""
     log = tmp_path / "commands"
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python3").write_text(f'#!/bin/sh\necho "${{1##*/}}" "$@" >>{log}\n')
+    made = """{"audio": "a.wav"}"""
+    (tmp_path / "bin" / "python3").write_text(
+        f'#!/bin/sh\necho "${{1##*/}}" "$@" >>{log}\nmkdir -p "$3"\n'
+        f"for name in noisy rooms; do echo '{made}' >\"$3/$name.jsonl\"; done\n"
+    )
     (tmp_path / "bin" / "python3").chmod(0o755)
-    (tmp_path / "data" / "telephone").mkdir(parents=True)
-    (tmp_path / "data" / "telephone" / "telephone.jsonl").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "telephone.jsonl").touch()
 
     def line(name: str, _: str) -> str:
         return f'echo {name} "$@" >>{log}\necho "%WER 1.00"'
@@ -253,19 +257,34 @@ def test_conditions_of_english(corpora: dict[str, str], tmp_path: Path):
     assert done.stdout.splitlines() == [f"{name}: %WER 1.00" for name in names], done.stderr
     given = [line.split()[:4] for line in log.read_text().replace(f"{tmp_path}/", "").splitlines()]
     evaluate = ["asr-evaluate", "exp"]
-    made = [["noise.py", "some.jsonl", "data/cafe"], ["rooms.py", "some.jsonl", "data/rooms"]]
-    assert [[line[0], *line[2:]] for line in given if line[0] != "asr-evaluate"] == made
+    anew = [["noise.py", "some.jsonl", "data/cafe"], ["rooms.py", "some.jsonl", "data/rooms"]]
+    assert [[line[0], *line[2:]] for line in given if line[0] != "asr-evaluate"] == anew
+    assert (tmp_path / "data" / "cafe.jsonl").read_text() == '{"audio": "cafe/a.wav"}\n'
     assert [line[:3] for line in given if line[0] == "asr-evaluate"] == [
         [*evaluate, "some.jsonl"],
-        [*evaluate, "data/telephone/telephone.jsonl"],
-        [*evaluate, "data/cafe/noisy.jsonl"],
-        [*evaluate, "data/rooms/rooms.jsonl"],
+        [*evaluate, "data/telephone.jsonl"],
+        [*evaluate, "data/cafe.jsonl"],
+        [*evaluate, "data/rooms.jsonl"],
     ]
 
 
 def test_conditions_end_with_the_first_that_fails(corpora: dict[str, str], tmp_path: Path):
     done = run_recipe("english/conditions.sh", corpora, lambda *_: "exit 1", str(tmp_path / "a"))
     assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_weights_are_chosen_on_several_sets(corpora: dict[str, str]):
+    """As many utterances as a quarter of a set, and of each set others."""
+    data = Path(corpora["DATA"])
+    data.mkdir()
+    for name in ("wide", "rooms"):
+        (data / f"{name}.jsonl").write_text("".join(f"{name} {i}\n" for i in range(20)))
+    told = corpora | {"TUNE": "wide rooms"}
+    done = run_recipe("english/run.sh", told, lambda *_: "true", "--stage", "7")
+    assert done.returncode == 0, done.stderr
+    chosen = [("wide", 0), ("wide", 8), ("wide", 16), ("rooms", 4), ("rooms", 12)]
+    lines = [f"{name} {number}" for name, number in chosen]
+    assert (data / "wide-tune.jsonl").read_text().splitlines() == lines
 
 
 @pytest.mark.parametrize("given", [(), ("TEXT",), ("TEXT", "CMUDICT")])
