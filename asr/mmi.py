@@ -210,7 +210,8 @@ class _Contexts:
             prob = probs[frame] / after_blank.sum((0, 2))[:, None]  # scaled to sum to about 1
             stay = after_token * prob
             anew = stay.diagonal(dim1=0, dim2=2).T[..., None].clone()  # [q, n, 1]
-            onwards = torch.bmm(stay.transpose(0, 2).contiguous(), other).addcmul_(after_blank, prob[BLANK])
+            by_last = stay.transpose(0, 2).contiguous()  # else bmm multiplies matrix by matrix
+            onwards = torch.bmm(by_last, other).addcmul_(after_blank, prob[BLANK])
             after_token = stay.add_(onwards)
             after_blank = onwards.baddbmm_(anew, again)
         return posterior
