@@ -12,25 +12,9 @@ cd "$(dirname "$0")"
 source ../../scripts/stages.sh
 : "${LIBRISPEECH:?set it to the corpus}" "${TEXT:?set it to sentences}" "${CMUDICT:?set it to cmudict.dict}"
 read -ra train <<<"${TRAIN:-train-clean-100}" && read -ra dev <<<"${DEV:-dev-clean}" && data=${DATA:-data} exp=${EXP:-exp}
-read -ra more <<<"${MORE:-}" && read -ra tune_on <<<"${TUNE:-${dev[0]}}"
+read -ra tune_on <<<"${TUNE:-${dev[0]}}"
 tune_on=("${tune_on[@]/%/.jsonl}") && tune_on=("${tune_on[@]/#/$data/}")
 
-manifests() (
-  asr-prepare librispeech "$LIBRISPEECH" --subsets "${train[@]}" "${dev[@]}" --out "$data"
-  for folder in ${more[@]+"${more[@]}"}; do
-    asr-prepare csv "$folder/metadata.csv" --out "$data/${folder##*/}.jsonl"
-  done
-  cd "$data"
-  cat "${train[@]/%/.jsonl}" >all-train.jsonl
-  : >kept-out.jsonl
-  more=(${more[@]+"${more[@]##*/}"})
-  awk -v kept=" ${KEPT_OUT:-} " '{
-    known = match($0, /"speaker": "[^"]+"/) && index(kept, " " substr($0, RSTART + 12, RLENGTH - 13) " ")
-    print >>(known ? "kept-out.jsonl" : "all-train.jsonl")
-  }' /dev/null ${more[@]+"${more[@]/%/.jsonl}"}
-  awk 'FNR % 12 == 1' "${dev[0]}.jsonl" kept-out.jsonl >valid.jsonl
-  sed -n 's/.*"text": "\([^"]*\)".*/\1/p' "${dev[0]}.jsonl" >dev.txt
-)
 language_models() {
   asr-lm train --order 4 --prune 1.15e-7 "$TEXT" --out "$data/lm.bin"
   asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
@@ -41,7 +25,7 @@ evaluate_all() {  # FOLDER OPTION ...
   for name in "${dev[@]}" ${KEPT_OUT:+kept-out}; do asr-evaluate "$exp" "$data/$name.jsonl" --out "$exp/$1/$name" "${@:2}"; done
 }
 
-run_stage 1 "manifests" manifests
+run_stage 1 "manifests" ./manifests.sh "$data" "${train[*]}" "${dev[*]}"
 run_stage 2 "language models" language_models
 run_stage 3 "lexicon" asr-lexicon "$CMUDICT" "$data/all-train.jsonl" "$exp/lm.bin" --out "$data/lexicon.txt"
 run_stage 4 "train" asr-train ../../conf/english.toml \
