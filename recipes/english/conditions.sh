@@ -7,22 +7,23 @@
 set -euo pipefail
 manifest=$(realpath "${1:?usage: conditions.sh MANIFEST}")
 cd "$(dirname "$0")"
-bench=../../scripts/bench data=${DATA:-data} exp=${EXP:-exp}
+bench=../../scripts/bench data=${DATA:-data} exp=${EXP:-exp} set=$(basename "$manifest" .jsonl)
 
-# anew NAME FILE SCRIPT OPTION ...: make the recordings, if they are not there
+# anew CONDITION FILE SCRIPT OPTION ...: make the recordings, if they are not there
 anew() {
-  [ -e "$data/$1.jsonl" ] || {
-    python3 "$bench/$3" "$manifest" "$data/$1" "${@:4}"
-    sed "s|\"audio\": \"|&$1/|" "$data/$1/$2" >"$data/$1.jsonl" # beside the other sets
+  local name=$set-$1
+  [ -e "$data/$name.jsonl" ] || {
+    python3 "$bench/$3" "$manifest" "$data/$name" "${@:4}"
+    sed "s|\"audio\": \"|&$name/|" "$data/$name/$2" >"$data/$name.jsonl" # beside the other sets
   }
-  judge "$1" "$data/$1.jsonl"
+  judge "$name" "$data/$name.jsonl"
 }
 judge() { # NAME MANIFEST
   local score
   score=$(asr-evaluate "$exp" "$2" --out "$data/judged/$1" | grep %WER)
   echo "$1: $score"
 }
-judge clear "$manifest"
+judge "$set" "$manifest"
 anew telephone telephone.jsonl noise.py --telephone
 [ -z "${CAFE:-}" ] || anew cafe noisy.jsonl noise.py --noises "$CAFE" --snr 10
 [ -z "${TRAFFIC:-}" ] || anew traffic noisy.jsonl noise.py --noises "$TRAFFIC" --snr 5

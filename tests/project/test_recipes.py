@@ -192,16 +192,16 @@ def test_english_from_corpora_to_a_bundle(corpora: dict[str, str]):
     ("given", "joined", "judged"),
     [
         ({"MORE": "lj cathy"}, ["LJ001", "a1"], []),
-        ({"MORE": "lj cathy", "KEPT_OUT": "b c"}, ["LJ001"], ["a1"]),
+        ({"MORE": "lj/ cathy/", "KEPT_OUT": "c"}, ["LJ001"], ["a1"]),
         ({"MORE": "cathy"}, ["a1"], []),
-        ({"KEPT_OUT": "b c"}, [], []),
+        ({}, [], []),
     ],
 )
 def test_english_joins_the_speech_that_is_there_and_keeps_speakers_out(
     given: dict[str, str], joined: list[str], judged: list[str], corpora: dict[str, str]
 ):
     folder = Path(corpora["DATA"]).parent
-    more = " ".join(str(folder / name) for name in given.get("MORE", "").split())
+    more = " ".join(f"{folder}/{name}" for name in given.get("MORE", "").split())
     told = corpora | given | {"MORE": more}
     done = run_recipe("english/run.sh", told, real, "--stop-stage", "1")
     assert done.returncode == 0, done.stderr
@@ -211,6 +211,23 @@ def test_english_joins_the_speech_that_is_there_and_keeps_speakers_out(
     lines = (data / "kept-out.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == judged
     assert all(utterance.audio.is_file() for utterance in read_manifest(data / "all-train.jsonl"))
+
+
+@pytest.mark.parametrize("given", [{"KEPT_OUT": "c b"}, {"KEPT_OUT": "b", "MORE": ""}])
+def test_a_speaker_to_keep_out_who_is_not_there(given: dict[str, str], corpora: dict[str, str]):
+    """A mistyped name would be trained on."""
+    done = run_recipe("english/run.sh", corpora | given, real, "--stop-stage", "1")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last == "KEPT_OUT: b is no speaker in the folders of MORE"
+
+
+def test_speakers_kept_out_are_judged(corpora: dict[str, str]):
+    status, commands = commands_of("english/run.sh", corpora | {"KEPT_OUT": "c"}, "--stage", "5")
+    assert status == 0
+    judged = [line for line in commands if "kept-out" in line]
+    told = "asr-evaluate exp data/kept-out.jsonl --out exp/"
+    assert judged == [f"{told}greedy/kept-out --decoder greedy", f"{told}bundle/kept-out"]
 
 
 def test_commands_of_english(corpora: dict[str, str]):
@@ -246,25 +263,28 @@ def test_conditions_of_english(corpora: dict[str, str], tmp_path: Path):
     )
     (tmp_path / "bin" / "python3").chmod(0o755)
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "telephone.jsonl").touch()
+    (tmp_path / "data" / "some-telephone.jsonl").touch()
 
     def line(name: str, _: str) -> str:
         return f'echo {name} "$@" >>{log}\necho "%WER 1.00"'
 
     told = corpora | {"CAFE": "noise"}
     done = run_recipe("english/conditions.sh", told, line, str(tmp_path / "some.jsonl"))
-    names = ["clear", "telephone", "cafe", "rooms"]
+    names = ["some", "some-telephone", "some-cafe", "some-rooms"]
     assert done.stdout.splitlines() == [f"{name}: %WER 1.00" for name in names], done.stderr
     given = [line.split()[:4] for line in log.read_text().replace(f"{tmp_path}/", "").splitlines()]
     evaluate = ["asr-evaluate", "exp"]
-    anew = [["noise.py", "some.jsonl", "data/cafe"], ["rooms.py", "some.jsonl", "data/rooms"]]
-    assert [[line[0], *line[2:]] for line in given if line[0] != "asr-evaluate"] == anew
-    assert (tmp_path / "data" / "cafe.jsonl").read_text() == '{"audio": "cafe/a.wav"}\n'
+    assert [[line[0], *line[2:]] for line in given if line[0] != "asr-evaluate"] == [
+        ["noise.py", "some.jsonl", "data/some-cafe"],
+        ["rooms.py", "some.jsonl", "data/some-rooms"],
+    ]
+    cafe = (tmp_path / "data" / "some-cafe.jsonl").read_text()
+    assert cafe == '{"audio": "some-cafe/a.wav"}\n'
     assert [line[:3] for line in given if line[0] == "asr-evaluate"] == [
         [*evaluate, "some.jsonl"],
-        [*evaluate, "data/telephone.jsonl"],
-        [*evaluate, "data/cafe.jsonl"],
-        [*evaluate, "data/rooms.jsonl"],
+        [*evaluate, "data/some-telephone.jsonl"],
+        [*evaluate, "data/some-cafe.jsonl"],
+        [*evaluate, "data/some-rooms.jsonl"],
     ]
 
 
