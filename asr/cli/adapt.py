@@ -116,9 +116,7 @@ def _adapt(
     if status := export.main([str(exp), str(exp), "--int8", *warps], PROGRAM):
         return status
     after = _score(exp, test, work / "after")
-    if arguments.lexicon and not _is_better(before, after):
-        say(f"the pronunciations of {arguments.lexicon} are in {exp} alone, which learned them")
-    return keep_better(base, exp, new, before, after)
+    return keep_better(base, exp, new, before, after, lexicon=arguments.lexicon)
 
 
 def _named(given: Sequence[str]) -> tuple[Path, Path, list[str]]:
@@ -194,14 +192,25 @@ def _score(model: Path, utterances: "list[Utterance]", out: Path) -> "System":
     return score_system(str(model), references, hypotheses, speakers)
 
 
-def _is_better(before: "System", after: "System") -> bool:
-    return after.total.word.errors < before.total.word.errors
+def keep_better(
+    base: Path,
+    exp: Path,
+    new: Path,
+    before: "System",
+    after: "System",
+    *,
+    lexicon: str | None = None,
+) -> int:
+    """Make NEW of the adapted model or, if it has no fewer errors, of the one before.
 
-
-def keep_better(base: Path, exp: Path, new: Path, before: "System", after: "System") -> int:
-    """Make NEW of the adapted model or, if it has no fewer errors, of the one before."""
+    Args:
+        base, exp: folders of the model before and of the adapted one.
+        new: the folder to make.
+        before, after: their scores.
+        lexicon: the file of pronunciations that the adapted model has and the one before lacks.
+    """
     errors = [system.total.word.errors for system in (before, after)]
-    better = _is_better(before, after)
+    better = errors[1] < errors[0]
     source = exp if better else base
     try:
         shutil.copytree(
@@ -212,7 +221,8 @@ def keep_better(base: Path, exp: Path, new: Path, before: "System", after: "Syst
     for name, system in (("before", before), ("after", after)):
         put(f"{name:<7}{system.nist_lines()[0]}")
     kept = "the new model" if better else "the model before, as the new one is no better;"
-    where = "" if better else f" the new one is {exp}"
+    has = f", which alone has the pronunciations of {lexicon}" if lexicon else ""
+    where = "" if better else f" the new one is {exp}{has}"
     put(f"{new} is {kept}{where}")
     if better and (base / CALIBRATION).exists():  # of the old model's posteriors
         say(

@@ -63,7 +63,8 @@ def test_the_figures_are_those_of_the_log(tmp_path: Path):
     with opened(path, tmp_path) as page:
         assert page.text("#title") == "Training exp"
         assert page.text("#state").startswith("Running: 4 of 9 epochs, 25 min left, as of ")
-        assert page.text("#best").startswith("Best epoch so far: 2 (valid_error 0.4")
+        best = "Best epoch so far: 2 (WER greedy 0.4, held-out loss 1.75"
+        assert page.text("#best").startswith(best)
         assert column(page, "epoch") == ["4", "3", "2", "1"]  # the newest first
         assert [*map(float, column(page, "train_loss"))] == pytest.approx(
             [0.75, 1, 1.5, 3], abs=1e-3

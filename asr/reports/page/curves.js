@@ -141,8 +141,9 @@ function showBest() {
   const order = epochs.map((_, at) => at).filter((at) => error[at] !== null && error[at] !== undefined)
     .sort((a, b) => error[a] - error[b] || loss[a] - loss[b]);
   if (!order.length) return;
-  const parts = ["valid_error", "valid_loss", "valid_decoded_wer", "valid_wer", "valid_per", "valid_cer"]
-    .filter((name) => figures[name]).map((name) => `${name} ${shown(figures[name][order[0]])}`);
+  const labels = { valid_error: "error", valid_loss: "held-out loss", ...PLOTS[1][2] };
+  const parts = Object.entries(labels)
+    .filter(([name]) => figures[name]).map(([name, label]) => `${label} ${shown(figures[name][order[0]])}`);
   document.getElementById("best").textContent = `Best epoch so far: ${epochs[order[0]]} (${parts.join(", ")}).`;
 }
 
