@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr._atomic import check_file
 from asr._folders import find_conf, find_model
 from asr._streams import put
+from asr.cli.output import check_output
 from asr.cli.run import CommandParser, check_given, run
 from asr.config import Config, TextConfig, load_config
 from asr.errors import ConfigError, ManifestError
@@ -112,8 +112,9 @@ def _show(report: "Report", as_json: bool) -> int:
 def _examined(arguments: argparse.Namespace) -> "Report":
     """Examine the manifests, and with a configuration the cost of training with it."""
     config = _config(arguments)
-    for path in filter(None, (arguments.fix, arguments.html)):
-        check_file(path)  # an error now, not after all the work
+    for option in ("fix", "html"):
+        if path := getattr(arguments, option):
+            check_output(f"--{option}", path)  # an error now, not after all the work
     from asr.doctor import Report, examine, examples_of_writing, write_clean, write_html
 
     named = {"train": arguments.manifest, "valid": arguments.valid, "test": arguments.test}

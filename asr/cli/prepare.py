@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr import corpora
-from asr._atomic import check_file
 from asr._lock import locked_folder
 from asr._streams import put
+from asr.cli.output import check_output
 from asr.cli.run import CommandParser, complain, run
 from asr.errors import ConfigError
 
@@ -37,7 +37,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         if arguments.shares or arguments.into_folder:
             held.enter_context(locked_folder(arguments.out, "--out"))
         else:
-            check_file(arguments.out)  # an error now, not after all the work
+            check_output("--out", arguments.out)  # an error now, not after all the work
         if getattr(arguments, "download", False) and arguments.root != arguments.out:
             held.enter_context(locked_folder(arguments.root, "ROOT"))
         status: int = arguments.prepare(arguments)
