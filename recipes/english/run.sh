@@ -6,19 +6,20 @@
 #   KEPT_OUT="speaker ..."  speakers of MORE to judge on, whom training does not hear
 #   NOISES=folder           recordings of noise, which are mixed into the speech of training
 #   TUNE="set ..."          sets to choose the decoder's weights on, which may be those of conditions.sh
-#   TEXT=books.txt.xz       sentences for the language models; CMUDICT=cmudict.dict: pronunciations
+#   TEXT="books.txt.xz ..." sentences for the language models; the LSTM reads the first file
+#   CMUDICT=cmudict.dict    pronunciations
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../scripts/stages.sh
 : "${LIBRISPEECH:?set it to the corpus}" "${TEXT:?set it to sentences}" "${CMUDICT:?set it to cmudict.dict}"
 read -ra train <<<"${TRAIN:-train-clean-100}" && read -ra dev <<<"${DEV:-dev-clean}" && data=${DATA:-data} exp=${EXP:-exp}
-read -ra tune_on <<<"${TUNE:-${dev[0]}}"
+read -ra text <<<"$TEXT" && read -ra tune_on <<<"${TUNE:-${dev[0]}}"
 tune_on=("${tune_on[@]/%/.jsonl}") && tune_on=("${tune_on[@]/#/$data/}")
 
 language_models() {
-  asr-lm train --order 4 --prune 1.15e-7 "$TEXT" --out "$data/lm.bin"
+  asr-lm train --order 4 --vocab-size 160000 --prune 9.2e-8 "${text[@]}" --out "$data/lm.bin"
   asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
-  asr-lm train-lstm ../../conf/lstm_lm.toml --train "$TEXT" --valid "$data/dev.txt" --out "$data/lstm"
+  asr-lm train-lstm ../../conf/lstm_lm.toml --train "${text[0]}" --valid "$data/dev.txt" --out "$data/lstm"
   asr-lm convert "$data/lstm" --out "$exp/lstm.npz" # there it rescores
 }
 evaluate_all() {  # FOLDER OPTION ...

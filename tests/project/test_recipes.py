@@ -231,11 +231,11 @@ def test_speakers_kept_out_are_judged(corpora: dict[str, str]):
 
 
 def test_commands_of_english(corpora: dict[str, str]):
-    told = corpora | {"NOISES": "noises"}
+    told = corpora | {"NOISES": "noises", "TEXT": "text more"}
     assert commands_of("english/run.sh", told, "--stage", "2", "train.epochs=1") == (
         0,
         [
-            "asr-lm train --order 4 --prune 1.15e-7 text --out data/lm.bin",
+            "asr-lm train --order 4 --vocab-size 160000 --prune 9.2e-8 text more --out data/lm.bin",
             "asr-lm convert data/lm.bin --out exp/lm.bin --quantize",
             "asr-lm train-lstm ../../conf/lstm_lm.toml --train text --valid data/dev.txt "
             "--out data/lstm",
