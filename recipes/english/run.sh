@@ -5,6 +5,7 @@
 #   MORE="folder ..."       more speech, each folder with its metadata.csv; may be left out
 #   KEPT_OUT="speaker ..."  speakers of MORE to judge on, whom training does not hear
 #   NOISES=folder           recordings of noise, which are mixed into the speech of training
+#   JOINED="exp ..."        experiments to make one bundle with: all networks hear each recording
 #   TUNE="set ..."          sets to choose the decoder's weights on, which may be those of conditions.sh
 #   TEXT="books.txt.xz ..." sentences for the language models; the LSTM reads the first file
 #   CMUDICT=cmudict.dict    pronunciations
@@ -17,7 +18,7 @@ read -ra text <<<"$TEXT" && read -ra tune_on <<<"${TUNE:-${dev[0]}}"
 tune_on=("${tune_on[@]/%/.jsonl}") && tune_on=("${tune_on[@]/#/$data/}")
 
 language_models() {
-  asr-lm train --order 4 --vocab-size 160000 --prune 9.2e-8 "${text[@]}" --out "$data/lm.bin"
+  asr-lm train --order 4 --vocab-size 160000 --prune 1.1e-7 "${text[@]}" --out "$data/lm.bin"
   asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
   asr-lm train-lstm ../../conf/lstm_lm.toml --train "${text[0]}" --valid "$data/dev.txt" --out "$data/lstm"
   asr-lm convert "$data/lstm" --out "$exp/lstm.npz" # there it rescores
@@ -33,6 +34,6 @@ run_stage 4 "train" asr-train ../../conf/english.toml \
   ${NOISES:+augment.noises="$NOISES" augment.recorded_prob=0.15} "$@" --lexicon "$data/lexicon.txt" \
   --train "$data/all-train.jsonl" --valid "$data/valid.jsonl" --out "$exp"
 run_stage 5 "evaluate greedily" evaluate_all greedy --decoder greedy
-run_stage 6 "bundle" asr-export "$exp" "$exp" --int8 --warps 0.96 1.04
+run_stage 6 "bundle" asr-export "$exp" "$exp" ${JOINED:+--ensemble $JOINED} --int8 --warps 0.96 1.04
 run_stage 7 "tune" tune "$exp" "${tune_on[@]}"
 run_stage 7 "evaluate the bundle" evaluate_all bundle

@@ -21,7 +21,7 @@ hear() {
 learn() {  # SETTING ...
   for i in "${!networks[@]}"; do
     asr-train "$conf" --init "${networks[i]}" --train "$data/heard.jsonl" --valid "$data/heard.jsonl" --out "${learned[i]}" \
-      data.batch_s=30 train.epochs=6 train.learning_rate=3e-4 train.warmup_steps=5 train.ema_decay=0.98 train.ctc_fraction=0 "$@"
+      data.batch_s=30 train.epochs=6 train.learning_rate=3e-4 train.warmup_steps=5 train.ema_decay=0.98 train.ctc_fraction=0 train.consistency=0.2 "$@"
   done
 }
 bundle() {

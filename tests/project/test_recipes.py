@@ -231,11 +231,11 @@ def test_speakers_kept_out_are_judged(corpora: dict[str, str]):
 
 
 def test_commands_of_english(corpora: dict[str, str]):
-    told = corpora | {"NOISES": "noises", "TEXT": "text more"}
+    told = corpora | {"NOISES": "noises", "TEXT": "text more", "JOINED": "exp2 exp3"}
     assert commands_of("english/run.sh", told, "--stage", "2", "train.epochs=1") == (
         0,
         [
-            "asr-lm train --order 4 --vocab-size 160000 --prune 9.2e-8 text more --out data/lm.bin",
+            "asr-lm train --order 4 --vocab-size 160000 --prune 1.1e-7 text more --out data/lm.bin",
             "asr-lm convert data/lm.bin --out exp/lm.bin --quantize",
             "asr-lm train-lstm ../../conf/lstm_lm.toml --train text --valid data/dev.txt "
             "--out data/lstm",
@@ -245,7 +245,7 @@ def test_commands_of_english(corpora: dict[str, str]):
             "train.epochs=1 --lexicon data/lexicon.txt "
             "--train data/all-train.jsonl --valid data/valid.jsonl --out exp",
             *evaluations("greedy", "--decoder greedy"),
-            "asr-export exp exp --int8 --warps 0.96 1.04",
+            "asr-export exp exp --ensemble exp2 exp3 --int8 --warps 0.96 1.04",
             TUNE,
             *evaluations("bundle"),
         ],
