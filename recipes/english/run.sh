@@ -18,7 +18,7 @@ read -ra text <<<"$TEXT" && read -ra tune_on <<<"${TUNE:-${dev[0]}}"
 tune_on=("${tune_on[@]/%/.jsonl}") && tune_on=("${tune_on[@]/#/$data/}")
 
 language_models() {
-  asr-lm train --order 4 --vocab-size 160000 --prune 1.1e-7 "${text[@]}" --out "$data/lm.bin"
+  asr-lm train --language en --order 4 --vocab-size 160000 --prune 1.1e-7 "${text[@]}" --out "$data/lm.bin"
   asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
   asr-lm train-lstm ../../conf/lstm_lm.toml --train "${text[0]}" --valid "$data/dev.txt" --out "$data/lstm"
   asr-lm convert "$data/lstm" --out "$exp/lstm.npz" # there it rescores

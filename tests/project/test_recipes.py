@@ -235,7 +235,8 @@ def test_commands_of_english(corpora: dict[str, str]):
     assert commands_of("english/run.sh", told, "--stage", "2", "train.epochs=1") == (
         0,
         [
-            "asr-lm train --order 4 --vocab-size 160000 --prune 1.1e-7 text more --out data/lm.bin",
+            "asr-lm train --language en --order 4 --vocab-size 160000 --prune 1.1e-7 text more "
+            "--out data/lm.bin",
             "asr-lm convert data/lm.bin --out exp/lm.bin --quantize",
             "asr-lm train-lstm ../../conf/lstm_lm.toml --train text --valid data/dev.txt "
             "--out data/lstm",
