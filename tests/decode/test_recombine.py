@@ -58,7 +58,7 @@ def test_alternatives_have_the_probability_that_they_claim():
         exact = -float(ctc_loss(torch.tensor(log_probs)[None], num_frames, tokens, num_tokens))
         errors.append(hypothesis.acoustic - exact)
     assert errors[0] == pytest.approx(0, abs=0.1)
-    assert np.median(np.abs(errors)) < 0.1
+    assert np.median(np.abs(errors)) < 0.2
     assert np.mean(np.abs(errors) < 1) >= 0.8
 
 

@@ -12,6 +12,8 @@ import webvtt
 from folders import SAMPLES
 from serving import Served, serving, wait_until
 
+from asr import load_model
+
 pytest.importorskip("starlette")
 from browser import Page, browsing, find_chromium
 
@@ -106,9 +108,9 @@ def test_files_in_a_queue_and_their_downloads(page: Page, folder: Path, tmp_path
 def test_a_word_says_its_time_and_is_heard_when_clicked(page: Page):
     page.choose_files("#files", SPEECH)
     page.wait(f"!document.querySelector('{RESULT} .actions').hidden")
-    assert (
-        page.run(f"document.querySelector('{RESULT} .word').title") == "0.18 to 0.39 s, 96 % sure"
-    )
+    word = load_model().transcribe(SPEECH, words=True).words[0]
+    said = f"{word.start:.2f} to {word.end:.2f} s, {100 * word.confidence:.0f} % sure"
+    assert page.run(f"document.querySelector('{RESULT} .word').title") == said
     page.wait(f"document.querySelector('{RESULT} audio').duration > 3")
     page.click(f"{RESULT} .word:nth-child(9)")
     page.wait(f"document.querySelector('{RESULT} audio').currentTime > 2.0")
