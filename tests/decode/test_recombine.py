@@ -44,8 +44,8 @@ def test_the_best_is_nearly_always_that_of_a_wide_search_without():
 
 
 def test_alternatives_have_the_probability_that_they_claim():
-    """On a real recording: that is what alternatives are for."""
-    recognizer = asr.load_model()
+    """On a real recording, in the order of the search: an LSTM prefers some that were cut more."""
+    recognizer = asr.load_model(options=asr.DecodingOptions(settings={"rescore_weight": 0}))
     decoder, acoustics = recognizer.decoder, recognizer.acoustics
     waveform = read_audio(SAMPLE, sample_rate_hz=acoustics.sample_rate_hz).waveform
     log_probs = acoustics.log_probs(waveform)
@@ -58,7 +58,7 @@ def test_alternatives_have_the_probability_that_they_claim():
         exact = -float(ctc_loss(torch.tensor(log_probs)[None], num_frames, tokens, num_tokens))
         errors.append(hypothesis.acoustic - exact)
     assert errors[0] == pytest.approx(0, abs=0.1)
-    assert np.median(np.abs(errors)) < 0.2
+    assert np.median(np.abs(errors)) < 0.1
     assert np.mean(np.abs(errors) < 1) >= 0.8
 
 
