@@ -25,6 +25,8 @@ from asr.decode.knowledge import gather_knowledge, reweighted
 from asr.decode.lattice import LatticePath, best_first, path_to
 from asr.decode.search import (
     LM_OFF,
+    LM_ON_TOKENS,
+    LM_ON_WORDS,
     NEVER,
     NODES,
     SLOTS,
@@ -33,6 +35,7 @@ from asr.decode.search import (
     Knowledge,
     advance,
     finish,
+    language_score,
 )
 from asr.decode.settings import DecoderConfig
 from asr.decode.state import compact, completions, make_room, new_state
@@ -200,7 +203,23 @@ class BeamSearch:
         names = (
             self._name(word, tokens[slice(*span)]) for word, span in zip(words, spans, strict=True)
         )
-        return Hypothesis(tuple(names), tuple(tokens), tuple(spans), path.acoustic, path.score)
+        language = self._language_score(words, tokens)
+        return Hypothesis(
+            tuple(names), tuple(tokens), tuple(spans), path.acoustic, path.score, language
+        )
+
+    def _language_score(self, words: list[int], tokens: list[int]) -> float:
+        """Return the log-probability of a hypothesis by the n-gram model; 0 without one."""
+        knowledge = self.decoder.knowledge
+        weights, ids = knowledge.weights, list[int]()
+        if weights.lm_unit == LM_ON_WORDS:
+            of_word = knowledge.lm_of_word
+            ids = [weights.unknown if word == OOV else int(of_word[word]) for word in words]
+        elif weights.lm_unit == LM_ON_TOKENS:
+            ids = knowledge.lm_of_token[tokens].tolist()
+        if weights.lm_unit != LM_OFF:
+            ids.append(weights.sentence_end)
+        return float(language_score(knowledge.lm, self.decoder.lm_state, np.array(ids, np.int32)))
 
     def _name(self, word: int, spelled: list[int]) -> str:
         decoder = self.decoder

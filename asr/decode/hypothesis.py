@@ -23,6 +23,7 @@ class Hypothesis:
     spans: tuple[Span, ...]  # the tokens of each word
     acoustic: float  # log-probability of all paths, over all spellings that were found
     score: float  # acoustic, and the scores of language model, words and hotwords
+    language: float = 0.0  # log-probability by the n-gram model, </s> included, without its weight
 
     @classmethod
     def of_tokens(

@@ -28,7 +28,7 @@ class Rescorer:
     Args:
         decoder: finds the hypotheses.
         scorer: scores their texts.
-        config: rescore_weight, rescore_word_score and nbest are read.
+        config: rescore_weight, rescore_lm_weight, rescore_word_score and nbest are read.
     """
 
     def __init__(self, decoder: Decoder, scorer: Scorer, config: DecoderConfig) -> None:
@@ -46,6 +46,7 @@ class Rescorer:
     def _with(self, hypothesis: Hypothesis, score: float) -> Hypothesis:
         """Return a hypothesis with the score of the second model added."""
         gain = self.config.rescore_weight * score
+        gain += self.config.rescore_lm_weight * hypothesis.language
         gain += self.config.rescore_word_score * len(hypothesis.words)
         return replace(hypothesis, score=hypothesis.score + gain)
 

@@ -34,6 +34,7 @@ class DecoderConfig:
     open_vocabulary: bool = False  # whether words outside of the lexicon are allowed
     hotword_boost: float = 0.25  # for each token of a hotword that has no boost of its own
     rescore_weight: float = 0.5  # of an LSTM's log-probabilities in rescoring
+    rescore_lm_weight: float = 0.0  # of the n-gram model in rescoring, beside lm_weight
     rescore_word_score: float = 0.0  # for each word in rescoring, beside word_score
     nbest: int = 50  # hypotheses to rescore
     beam_size: int = 100  # most hypotheses to keep
@@ -120,6 +121,7 @@ _ALLOWED = {
     "oov_score": (-1000, 1000),
     "hotword_boost": (0, _MOST_BOOST),
     "rescore_weight": (0, 100),
+    "rescore_lm_weight": (-100, 100),
     "rescore_word_score": (-1000, 1000),
     "nbest": (1, 10_000),
     "beam_size": (1, 100_000),

@@ -3,11 +3,12 @@
 The development set must not be the test set: weights are fitted to its references.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from asr._progress import progress
@@ -25,32 +26,29 @@ from asr.decode import (
     word_features,
 )
 from asr.errors import DecoderError
-from asr.scoring import score
+from asr.scoring import errors_and_substitutions
 
-LM_WEIGHTS = (0.0, 0.4, 0.8, 1.2, 1.6)
-WORD_SCORES = (-1.0, 0.0, 1.0, 2.0)
-RESCORE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
-RESCORE_WORD_SCORES = (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
-RESCORE_SHARES = (1.0, 0.8, 0.6)  # of the lm_weight that is best for an n-gram model alone
-_HALVINGS = 2  # of the grid's step, around the best point so far
+# The points of the grids. Steps are smaller than what a few hundred utterances can tell apart.
+_LM_WEIGHTS = np.linspace(0.0, 2.4, 25)
+_WORD_SCORES = np.linspace(-3.0, 4.0, 29)
+_LSTM_WEIGHTS = np.linspace(0.0, 1.2, 13)
+_SMOOTHINGS = 3
+_MOST_SEARCHES = 5
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings that were tried, and the word error rate that they gave."""
+    """Settings, and the word error rate that they are expected to have."""
 
-    lm_weight: float
-    word_score: float
-    wer: float
-    rescore_weight: float = 0.0
-    rescore_word_score: float = 0.0
+    config: DecoderConfig
+    wer: float  # the mean over settings near these, a fraction
 
     def __str__(self) -> str:
-        return (
-            f"lm_weight {self.lm_weight:.2f}  word_score {self.word_score:+.2f}  "
-            f"rescore_weight {self.rescore_weight:.2f}  "
-            f"rescore_word_score {self.rescore_word_score:+.2f}  WER {100 * self.wer:.2f}"
-        )
+        names = ["lm_weight", "word_score"]
+        if self.config.rescore_weight:
+            names += ["rescore_weight", "rescore_lm_weight", "rescore_word_score"]
+        weights = "  ".join(f"{name} {getattr(self.config, name):.2f}" for name in names)
+        return f"{weights}  WER {100 * self.wer:.2f}"
 
 
 @dataclass(frozen=True)
@@ -60,49 +58,107 @@ class TuningData:
     log_probs: Sequence[NDArray[np.float32]]
     references: Sequence[str]
 
-    def error_rate(self, texts: Sequence[str]) -> float:
-        """Return the WER of hypotheses in the same order, as a fraction."""
-        pairs = {str(number): text for number, text in enumerate(self.references)}
-        word = score(pairs, {str(number): text for number, text in enumerate(texts)}).word
-        return word.errors / max(word.words, 1)
-
 
 def tune(
     material: TuningData, decoder: BeamDecoder, scorer: Scorer | None = None
 ) -> tuple[DecoderConfig, list[Trial]]:
-    """Find lm_weight and word_score, then the weights of rescoring; return all trials, too.
+    """Find the weights of the search, then those of rescoring; return what was tried, too.
 
-    A coarse grid comes first, then finer ones around its best point. With a scorer, hypotheses are
-    found with the best lm_weight and with lower ones, as two language models share the weight that
-    one had alone; on each list, all weights of rescoring are tried.
+    Each search leaves lists of hypotheses, and all weights are tried on these lists (Och 2003,
+    'Minimum error rate training'). The search is repeated with the best weights, and its lists are
+    added, until they stay the best. The scorer then weighs the lists of the last search alone, as
+    it will have no others. It has weights of its own for n-gram model and words, as two language
+    models share the weight that one had alone.
+
+    A point of the grid counts with its neighbours: the single best point of a small set is luck.
 
     Raises:
         DecoderError: there is nothing to tune on.
     """
     if not material.log_probs:
         raise DecoderError("--tune: the manifest has no utterances")
-    trials: dict[tuple[float, float], Trial] = {}
-    for points in _grids(trials):
-        for weight, word in progress(points, "tuning"):
-            found = decoder.reweighted(weight, word).decode_all(material.log_probs)
-            rate = material.error_rate([nbest[0].text for nbest in found])
-            trials[weight, word] = Trial(weight, word, rate)
-    best, tried = _best(trials.values()), list(trials.values())
-    config = replace(decoder.config, lm_weight=best.lm_weight, word_score=best.word_score)
+    config, trials = decoder.config, list[Trial]()
+    lists = _Lists(material.references)
+    while len(trials) < _MOST_SEARCHES:
+        search = decoder.reweighted(config.lm_weight, config.word_score)
+        found = search.decode_all(progress(material.log_probs, "tuning"), config.nbest)
+        lists.add(found, config)
+        (lm, word), wer = lists.best(_LM_WEIGHTS, _WORD_SCORES)
+        settled = (lm, word) == (config.lm_weight, config.word_score)
+        config = replace(config, lm_weight=lm, word_score=word)
+        trials.append(Trial(replace(config, rescore_weight=0.0), wer))
+        if settled:
+            break
     if scorer is not None:
-        rescored = []
-        for share in RESCORE_SHARES:
-            shared = replace(best, lm_weight=round(share * best.lm_weight, 3))
-            rescored += _rescored(material, decoder, shared, scorer)
-        best = _best(rescored)
-        tried += rescored
-        config = replace(
-            config,
-            lm_weight=best.lm_weight,
-            rescore_weight=best.rescore_weight,
-            rescore_word_score=best.rescore_word_score,
-        )
-    return config, tried
+        config, wer = _weigh(scorer, material, decoder, config)
+        trials.append(Trial(config, wer))
+    return config, trials
+
+
+def _weigh(
+    scorer: Scorer, material: TuningData, decoder: BeamDecoder, config: DecoderConfig
+) -> tuple[DecoderConfig, float]:
+    """Return the settings with the best weights of rescoring, and the error rate expected."""
+    search = decoder.reweighted(config.lm_weight, config.word_score)
+    lists = _Lists(material.references)
+    lists.add(search.decode_all(material.log_probs, config.nbest), config, scorer)
+    (lm, word, lstm), wer = lists.best(_LM_WEIGHTS, _WORD_SCORES, _LSTM_WEIGHTS)
+    weighed = replace(
+        config,
+        rescore_weight=lstm,
+        rescore_lm_weight=round(lm - config.lm_weight, 3),
+        rescore_word_score=round(word - config.word_score, 3),
+    )
+    return weighed, wer
+
+
+class _Lists:
+    """Hypotheses of each utterance, each text once, with what all weights need to know of them."""
+
+    def __init__(self, references: Sequence[str]) -> None:
+        self.references = [reference.split() for reference in references]
+        # By text: what is not weighed, the scores that are, and the word errors.
+        self.rows = [dict[str, tuple[float, ...]]() for _ in references]
+
+    def add(
+        self,
+        found: Sequence[Sequence[Hypothesis]],
+        config: DecoderConfig,
+        scorer: Scorer | None = None,
+    ) -> None:
+        """Add what a search with these weights has found."""
+        for rows, nbest, reference in zip(self.rows, found, self.references, strict=True):
+            fresh = [one for one in nbest if one.text not in rows]
+            more = scorer.score([one.text for one in fresh]) if scorer else None
+            for place, one in enumerate(fresh):
+                count = len(one.words)
+                weighed = config.lm_weight * one.language + config.word_score * count
+                scores = (one.language, count, *([more[place]] if more else []))
+                errors, _ = errors_and_substitutions(reference, one.words)
+                rows[one.text] = (one.score - weighed, *scores, errors)
+
+    def best(self, *axes: NDArray[np.float64]) -> tuple[tuple[float, ...], float]:
+        """Return the point of the grid with the fewest errors near it, and their rate."""
+        points = np.array(list(product(*axes)))
+        weights = np.column_stack([np.ones(len(points)), points]).T
+        errors = np.zeros(len(points))
+        for rows in self.rows:
+            table = np.array(list(rows.values()))
+            errors += table[(table[:, :-1] @ weights).argmax(axis=0), -1]
+        near = errors.reshape([len(axis) for axis in axes])
+        for _ in range(_SMOOTHINGS):
+            near = with_neighbours(near)
+        place = int(near.argmin())
+        words = sum(map(len, self.references))
+        return tuple(points[place].round(3).tolist()), float(near.flat[place] / max(words, 1))
+
+
+def with_neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each value and those beside it, along all axes; edges count twice."""
+    for axis in range(values.ndim):
+        padded = np.pad(values, [(int(at == axis),) * 2 for at in range(values.ndim)], "edge")
+        values = sliding_window_view(padded, 3, axis).mean(axis=-1)
+    return values
 
 
 @dataclass(frozen=True)
@@ -135,46 +191,3 @@ def calibrate(material: TuningData, decoder: Decoder, frame_s: float) -> Fit:
         for calibration in judged
     )
     return Fit(Calibration.fit(inputs, right), before, after, int((~fitted).sum()))
-
-
-def _best(trials: Iterable[Trial]) -> Trial:
-    """Return the trial of lowest error rate; of equal ones, the first."""
-    return min(trials, key=lambda trial: trial.wer)
-
-
-def _grids(trials: dict[tuple[float, float], Trial]) -> Iterator[list[tuple[float, float]]]:
-    """Yield the points to try next, given the trials so far."""
-    yield [(weight, word) for weight in LM_WEIGHTS for word in WORD_SCORES]
-    lm_step, word_step = LM_WEIGHTS[1] - LM_WEIGHTS[0], WORD_SCORES[1] - WORD_SCORES[0]
-    for _ in range(_HALVINGS):
-        lm_step, word_step = lm_step / 2, word_step / 2
-        best = _best(trials.values())
-        around = [
-            (round(best.lm_weight + i * lm_step, 3), round(best.word_score + j * word_step, 3))
-            for i in (-1, 0, 1)
-            for j in (-1, 0, 1)
-        ]
-        yield [point for point in around if point not in trials and point[0] >= 0]
-
-
-def _rescored(
-    material: TuningData, decoder: BeamDecoder, best: Trial, scorer: Scorer
-) -> list[Trial]:
-    """Try all weights of the scorer, on hypotheses that are found and scored once."""
-    search = decoder.reweighted(best.lm_weight, best.word_score)
-    found = search.decode_all(material.log_probs, decoder.config.nbest)
-    tables = [_table(nbest, scorer) for nbest in progress(found, "rescoring")]
-    trials = []
-    for weight, word in product(RESCORE_WEIGHTS, RESCORE_WORD_SCORES):
-        picks = [int(np.argmax(table @ (1.0, weight, word))) for table in tables]
-        texts = [nbest[pick].text for nbest, pick in zip(found, picks, strict=True)]
-        rate = material.error_rate(texts)
-        trials.append(replace(best, wer=rate, rescore_weight=weight, rescore_word_score=word))
-    return trials
-
-
-def _table(nbest: Sequence[Hypothesis], scorer: Scorer) -> NDArray[np.float64]:
-    """Return score, the scorer's score and number of words of each hypothesis: (N, 3)."""
-    scores = scorer.score([hypothesis.text for hypothesis in nbest])
-    rows = [(h.score, score, len(h.words)) for h, score in zip(nbest, scores, strict=True)]
-    return np.array(rows)
