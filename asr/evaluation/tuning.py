@@ -28,7 +28,8 @@ from asr.decode import (
 from asr.errors import DecoderError
 from asr.scoring import errors_and_substitutions
 
-# The points of the grids. Steps are smaller than what a few hundred utterances can tell apart.
+# The points of the grids. Steps are smaller than what a few hundred utterances can tell apart, so
+# the errors of each point are averaged three times with those beside it.
 _LM_WEIGHTS = np.linspace(0.0, 2.4, 25)
 _WORD_SCORES = np.linspace(-3.0, 4.0, 29)
 _LSTM_WEIGHTS = np.linspace(0.0, 1.2, 13)
@@ -103,6 +104,8 @@ def _weigh(
     lists = _Lists(material.references)
     lists.add(search.decode_all(material.log_probs, config.nbest), config, scorer)
     (lm, word, lstm), wer = lists.best(_LM_WEIGHTS, _WORD_SCORES, _LSTM_WEIGHTS)
+    if not lstm:  # there is no rescoring then, so nothing else may change either
+        lm, word = config.lm_weight, config.word_score
     weighed = replace(
         config,
         rescore_weight=lstm,

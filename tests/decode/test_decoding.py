@@ -150,6 +150,21 @@ def test_tuning_weighs_a_rescorer_too(lm):
     assert all(abs(getattr(config, name)) <= bound for name, bound in most.items())
 
 
+class Misled:
+    """A sentence scores the better, the more of its words are wrong in all references: As."""
+
+    def score(self, texts: Sequence[str]) -> list[float]:
+        return [100.0 * text.count("A A") for text in texts]
+
+
+def test_a_rescorer_that_misleads_is_left_out(lm):
+    decoder = BeamDecoder(VOCABULARY, lm=lm)
+    plain, _ = tune(DOUBTFUL, decoder)
+    config, _ = tune(DOUBTFUL, decoder, Misled())
+    unused = {"rescore_weight": 0.0, "rescore_lm_weight": 0.0, "rescore_word_score": 0.0}
+    assert config == replace(plain, **unused)
+
+
 def test_tuning_prefers_weights_whose_neighbours_are_good_too():
     """A single point with few errors, in a small set, is luck."""
     errors = np.full((9, 9), 10.0)
