@@ -78,41 +78,35 @@ def tune(
     """
     if not material.log_probs:
         raise DecoderError("--tune: the manifest has no utterances")
-    config, trials = decoder.config, list[Trial]()
-    lists = _Lists(material.references)
-    while len(trials) < _MOST_SEARCHES:
+
+    def searched() -> list[list[Hypothesis]]:
         search = decoder.reweighted(config.lm_weight, config.word_score)
-        found = search.decode_all(progress(material.log_probs, "tuning"), config.nbest)
+        return search.decode_all(progress(material.log_probs, "tuning"), config.nbest)
+
+    config, trials = decoder.config, list[Trial]()
+    lists, found = _Lists(material.references), searched()
+    for _ in range(_MOST_SEARCHES):
         lists.add(found, config)
         (lm, word), wer = lists.best(_LM_WEIGHTS, _WORD_SCORES)
-        settled = (lm, word) == (config.lm_weight, config.word_score)
-        config = replace(config, lm_weight=lm, word_score=word)
+        before, config = config, replace(config, lm_weight=lm, word_score=word)
         trials.append(Trial(replace(config, rescore_weight=0.0), wer))
-        if settled:
+        if config == before:
             break
+        found = searched()
     if scorer is not None:
-        config, wer = _weigh(scorer, material, decoder, config)
+        last = _Lists(material.references)
+        last.add(found, config, scorer)
+        (lm, word, lstm), wer = last.best(_LM_WEIGHTS, _WORD_SCORES, _LSTM_WEIGHTS)
+        if not lstm:  # there is no rescoring then, so nothing else may change either
+            lm, word = config.lm_weight, config.word_score
+        config = replace(
+            config,
+            rescore_weight=lstm,
+            rescore_lm_weight=round(lm - config.lm_weight, 3),
+            rescore_word_score=round(word - config.word_score, 3),
+        )
         trials.append(Trial(config, wer))
     return config, trials
-
-
-def _weigh(
-    scorer: Scorer, material: TuningData, decoder: BeamDecoder, config: DecoderConfig
-) -> tuple[DecoderConfig, float]:
-    """Return the settings with the best weights of rescoring, and the error rate expected."""
-    search = decoder.reweighted(config.lm_weight, config.word_score)
-    lists = _Lists(material.references)
-    lists.add(search.decode_all(material.log_probs, config.nbest), config, scorer)
-    (lm, word, lstm), wer = lists.best(_LM_WEIGHTS, _WORD_SCORES, _LSTM_WEIGHTS)
-    if not lstm:  # there is no rescoring then, so nothing else may change either
-        lm, word = config.lm_weight, config.word_score
-    weighed = replace(
-        config,
-        rescore_weight=lstm,
-        rescore_lm_weight=round(lm - config.lm_weight, 3),
-        rescore_word_score=round(word - config.word_score, 3),
-    )
-    return weighed, wer
 
 
 class _Lists:

@@ -28,7 +28,6 @@ from asr.decode.settings import (
 )
 from asr.errors import DecoderError
 from asr.evaluation import TuningData, tune
-from asr.evaluation.tuning import with_neighbours
 from asr.lexicon import Pronunciations
 from asr.lm import NgramModel, estimate, write_arpa
 from asr.manifest import Utterance, read_manifest, write_manifest
@@ -163,16 +162,6 @@ def test_a_rescorer_that_misleads_is_left_out(lm):
     config, _ = tune(DOUBTFUL, decoder, Misled())
     unused = {"rescore_weight": 0.0, "rescore_lm_weight": 0.0, "rescore_word_score": 0.0}
     assert config == replace(plain, **unused)
-
-
-def test_tuning_prefers_weights_whose_neighbours_are_good_too():
-    """A single point with few errors, in a small set, is luck."""
-    errors = np.full((9, 9), 10.0)
-    errors[1, 1] = 0.0  # alone
-    errors[5:8, 5:8] = 4.0
-    smooth = with_neighbours(errors)
-    assert np.unravel_index(smooth.argmin(), smooth.shape) == (6, 6)
-    assert with_neighbours(np.full((3, 1, 2), 7.0)) == pytest.approx(7.0)
 
 
 def test_there_must_be_something_to_tune_on(lm):
