@@ -87,7 +87,8 @@ def tune(
     lists, found = _Lists(material.references), searched()
     for _ in range(_MOST_SEARCHES):
         lists.add(found, config)
-        (lm, word), wer = lists.best(_LM_WEIGHTS, _WORD_SCORES)
+        now: tuple[float, ...] = (config.lm_weight, config.word_score)
+        (lm, word), wer = lists.best(now, _LM_WEIGHTS, _WORD_SCORES)
         before, config = config, replace(config, lm_weight=lm, word_score=word)
         trials.append(Trial(replace(config, rescore_weight=0.0), wer))
         if config == before:
@@ -96,7 +97,8 @@ def tune(
     if scorer is not None:
         last = _Lists(material.references)
         last.add(found, config, scorer)
-        (lm, word, lstm), wer = last.best(_LM_WEIGHTS, _WORD_SCORES, _LSTM_WEIGHTS)
+        now = config.lm_weight, config.word_score, config.rescore_weight
+        (lm, word, lstm), wer = last.best(now, _LM_WEIGHTS, _WORD_SCORES, _LSTM_WEIGHTS)
         if not lstm:  # there is no rescoring then, so nothing else may change either
             lm, word = config.lm_weight, config.word_score
         config = replace(
@@ -134,8 +136,13 @@ class _Lists:
                 errors, _ = errors_and_substitutions(reference, one.words)
                 rows[one.text] = (one.score - weighed, *scores, errors)
 
-    def best(self, *axes: NDArray[np.float64]) -> tuple[tuple[float, ...], float]:
-        """Return the point of the grid with the fewest errors near it, and their rate."""
+    def best(
+        self, now: Sequence[float], *axes: NDArray[np.float64]
+    ) -> tuple[tuple[float, ...], float]:
+        """Return the point of the grid with the fewest errors near it, and their rate.
+
+        Of several, it is the one nearest to the weights of now: on an easy set, all are as good.
+        """
         points = np.array(list(product(*axes)))
         weights = np.column_stack([np.ones(len(points)), points]).T
         errors = np.zeros(len(points))
@@ -145,7 +152,10 @@ class _Lists:
         near = errors.reshape([len(axis) for axis in axes])
         for _ in range(_SMOOTHINGS):
             near = with_neighbours(near)
-        place = int(near.argmin())
+        equal = np.flatnonzero(near <= near.min() + 1e-9)
+        steps = [axis[1] - axis[0] for axis in axes]
+        away = np.square((points[equal] - now) / steps).sum(axis=1)
+        place = int(equal[away.argmin()])
         words = sum(map(len, self.references))
         return tuple(points[place].round(3).tolist()), float(near.flat[place] / max(words, 1))
 

@@ -16,7 +16,7 @@ from asr._progress import counted
 from asr.config import Config
 from asr.data import Epoch
 from asr.distributed import ProcessGroup
-from asr.errors import TrainingError
+from asr.errors import ConfigError, TrainingError
 from asr.readable import (
     MAIN,
     PERIOD,
@@ -58,6 +58,11 @@ class TaggerTask:
         )
         self.group = group
         self.device = torch.device(device)
+        if self.config.bfloat16 and not _has_16_bits(self.device):
+            raise ConfigError(
+                "tagger.bfloat16 is true, and this processor has no products in 16 bits (AVX-512); "
+                "set it to false"
+            )
         self.model = TaggerNetwork(self.config).to(self.device)
         self.model.start_from(row_statistics(train, self.train.rows, self.config.rows))
         self.alike = Alike(train.words, np.bincount(train.ids, minlength=len(train.words)))
@@ -221,3 +226,8 @@ def _summed(scores: Tensor, targets: Tensor) -> Tensor:
     return cross_entropy(
         scores.flatten(0, 1).float(), targets.flatten(), ignore_index=NOTHING, reduction="sum"
     )
+
+
+def _has_16_bits(device: torch.device) -> bool:
+    """Return whether a device can run an LSTM in bfloat16."""
+    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX2"

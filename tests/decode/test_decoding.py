@@ -149,6 +149,14 @@ def test_tuning_weighs_a_rescorer_too(lm):
     assert all(abs(getattr(config, name)) <= bound for name, bound in most.items())
 
 
+def test_weights_stay_where_all_are_as_good(lm):
+    """... as on a set that any weights read without an error."""
+    easy = TuningData([spoken(text, 0.001) for text in TEXTS], TEXTS)
+    start = DecoderConfig(lm_weight=0.7, word_score=-0.5, rescore_weight=0.3)
+    config, _ = tune(easy, BeamDecoder(VOCABULARY, start, lm=lm), LikesLength(3))
+    assert config == start
+
+
 class Misled:
     """A sentence scores the better, the more of its words are wrong in all references: As."""
 

@@ -10,6 +10,7 @@ import torch
 from asr.cli import text
 from asr.config import load_config
 from asr.distributed import ProcessGroup
+from asr.errors import ConfigError
 from asr.readable import (
     TAGGER,
     Alike,
@@ -24,6 +25,7 @@ from asr.readable import (
 from asr.text import Normalizer
 from asr.training import TaggerTask
 
+HAS_16_BITS = torch.backends.cpu.get_cpu_capability() != "AVX2"
 NAMES = ["Anna", "Otto", "Mia"]
 VERBS = ["sees", "hears", "likes"]
 SMALL = [
@@ -161,6 +163,7 @@ def test_a_process_without_windows_sums_as_many_figures(
     assert shapes[0] == shapes[1]
 
 
+@pytest.mark.skipif(not HAS_16_BITS, reason="this processor has no products in 16 bits")
 def test_16_bits_change_the_loss_a_little(trained: Path):
     losses = []
     for value in ("false", "true"):
@@ -168,3 +171,9 @@ def test_16_bits_change_the_loss_a_little(trained: Path):
         batch = next(iter(task.batches(0)))
         losses.append(task.loss(batch, torch.Generator())[0].item())
     assert losses[0] != losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_16_bits_need_a_processor_that_has_them(trained: Path, monkeypatch):
+    monkeypatch.setattr("asr.training.tagger_task._has_16_bits", lambda device: False)
+    with pytest.raises(ConfigError, match=r"tagger\.bfloat16 is true.*set it to false"):
+        make_task(trained, trained / "valid.txt", "tagger.bfloat16=true")
