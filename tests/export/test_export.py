@@ -59,12 +59,6 @@ def make_model(features: dict, model: dict, num_phones: int = 0) -> AcousticMode
     return network
 
 
-# Kernels differ by processor. With AVX2 alone, these are the largest differences seen, and a fifth.
-HAS_AVX2_ALONE = torch.backends.cpu.get_cpu_capability() == "AVX2"
-OF_8_BITS = 0.3 if HAS_AVX2_ALONE else 0.05  # between probabilities of untrained networks
-OF_SUMS = 3e-4 if HAS_AVX2_ALONE else 1e-4  # between log-probabilities, over 35 seconds
-
-
 def open_graph(graph: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -91,8 +85,10 @@ def run(
 
 
 def run_torch(model: AcousticModel, lengths: list[int], output: int = 0) -> list[np.ndarray]:
+    waveforms, num_samples = map(torch.tensor, make_batch(lengths))
     with torch.inference_mode():
-        outputs, num_frames = model.from_waveforms(*map(torch.tensor, make_batch(lengths)))
+        waveforms = waveforms.to(next(model.parameters()).dtype)
+        outputs, num_frames = model.from_waveforms(waveforms, num_samples)
     return [row[:count].numpy() for row, count in zip(outputs[output], num_frames, strict=True)]
 
 
@@ -133,7 +129,7 @@ def test_phones_are_what_torch_computes(config: dict):
     assert largest_difference(run(changed, [16_000]), run(session, [16_000])) == 0
     assert largest_difference(run(changed, [16_000], "phones"), [phones]) > 1
     rounded = run(open_graph(quantized(graph, "lstm")), [16_000], "phones")[0]
-    assert 0 < np.abs(np.exp(phones) - np.exp(rounded)).max() < OF_8_BITS
+    assert 0 < np.abs(np.exp(phones) - np.exp(rounded)).max() < 0.05
 
 
 def test_an_ensemble_gives_the_normalised_geometric_mean():
@@ -206,7 +202,8 @@ def test_shipped_model_on_35_seconds():
     model, _ = load_acoustic_model(ENGLISH)
     lengths = [35 * 16_000]
     ours = run(open_graph(export_graph(model)), lengths)
-    assert largest_difference(ours, run_torch(model, lengths)) < OF_SUMS
+    exact = run_torch(model.double(), lengths)  # torch's own rounding grows with the length
+    assert largest_difference(ours, exact) < 1e-4
 
 
 @pytest.mark.parametrize("config", [CONFIGS[3], CONFIGS[4], CONFIGS[6]])
@@ -260,10 +257,13 @@ def test_int8_quantises_the_network_alone(model: AcousticModel, graph: bytes):
     operators = [node.op_type for node in nodes]
     assert operators.count("DynamicQuantizeLSTM") == 4
     assert "LSTM" not in operators
+    kinds = {tensor.data_type for tensor in onnx.load_from_string(small).graph.initializer}
+    assert onnx.TensorProto.UINT8 in kinds
+    assert onnx.TensorProto.INT8 not in kinds  # their products saturate on some processors
     assert "Conv" in operators
     assert sum(n.op_type == "MatMul" for n in nodes) == 2  # mel bands and cepstra
     exact, rounded = run(open_graph(graph), [16_000])[0], run(open_graph(small), [16_000])[0]
-    assert 0 < np.abs(np.exp(exact) - np.exp(rounded)).max() < OF_8_BITS
+    assert 0 < np.abs(np.exp(exact) - np.exp(rounded)).max() < 0.05
 
 
 def test_int8_is_for_lstm(graph: bytes):
