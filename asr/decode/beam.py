@@ -35,12 +35,11 @@ from asr.decode.search import (
     Knowledge,
     advance,
     finish,
-    language_score,
 )
 from asr.decode.settings import DecoderConfig
 from asr.decode.state import compact, completions, make_room, new_state
 from asr.lexicon import Lexicon
-from asr.lm import NgramModel
+from asr.lm import NgramModel, score_ids
 from asr.text import BLANK, Vocabulary
 
 _BLOCK = 256  # frames between two checks of the room left in the tree
@@ -219,7 +218,10 @@ class BeamSearch:
             ids = knowledge.lm_of_token[tokens].tolist()
         if weights.lm_unit != LM_OFF:
             ids.append(weights.sentence_end)
-        return float(language_score(knowledge.lm, self.decoder.lm_state, np.array(ids, np.int32)))
+        scores = np.empty(len(ids))
+        numbers = np.array(ids, np.int32)
+        score_ids(knowledge.lm, self.decoder.lm_state, weights.sentence_end, numbers, scores)
+        return float(scores.sum())
 
     def _name(self, word: int, spelled: list[int]) -> str:
         decoder = self.decoder

@@ -570,16 +570,6 @@ def finish(
         totals[slot] = state.sums[slot] + state.score[node] + gain
 
 
-@kernel
-def language_score(lm: NgramArrays, lm_state: Index, ids: NDArray[np.int32]) -> float:
-    """Return the log-probability of words or characters after a state of the language model."""
-    total = 0.0
-    for place in range(len(ids)):
-        log_prob, lm_state = query(lm, lm_state, np.int64(ids[place]))
-        total += log_prob
-    return total
-
-
 @inlined
 def _last_word(knowledge: Knowledge, state: BeamState, node: Index) -> tuple[Index, float, Index]:
     """Return the best word that can end a hypothesis, its score, and the state after it."""

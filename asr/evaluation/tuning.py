@@ -81,11 +81,11 @@ def tune(
 
     def searched() -> list[list[Hypothesis]]:
         search = decoder.reweighted(config.lm_weight, config.word_score)
-        return search.decode_all(progress(material.log_probs, "tuning"), config.nbest)
+        return search.decode_all(material.log_probs, config.nbest)
 
     config, trials = decoder.config, list[Trial]()
     lists, found = _Lists(material.references), searched()
-    for _ in range(_MOST_SEARCHES):
+    for _ in progress(range(_MOST_SEARCHES), "tuning"):
         lists.add(found, config)
         now: tuple[float, ...] = (config.lm_weight, config.word_score)
         (lm, word), wer = lists.best(now, _LM_WEIGHTS, _WORD_SCORES)
@@ -126,7 +126,8 @@ class _Lists:
         scorer: Scorer | None = None,
     ) -> None:
         """Add what a search with these weights has found."""
-        for rows, nbest, reference in zip(self.rows, found, self.references, strict=True):
+        shown = progress(found, "rescoring", shown=scorer is not None)
+        for rows, nbest, reference in zip(self.rows, shown, self.references, strict=True):
             fresh = [one for one in nbest if one.text not in rows]
             more = scorer.score([one.text for one in fresh]) if scorer else None
             for place, one in enumerate(fresh):

@@ -19,6 +19,7 @@ from .ngram import (
     NgramModel as NgramModel,
     Perplexity as Perplexity,
     perplexity as perplexity,
+    score_ids as score_ids,
 )
 from .pruning import prune as prune
 from .trie import Level as Level

@@ -113,7 +113,7 @@ class NgramModel:
     def _score_ids(self, ids: list[int]) -> NDArray[np.float64]:
         """Return the log-probability of each id of concatenated sentences that end in </s>."""
         scores = np.empty(len(ids))
-        _score(self.arrays, self.begin, self.eos, np.array(ids, np.int32), scores)
+        score_ids(self.arrays, self.begin, self.eos, np.array(ids, np.int32), scores)
         return scores
 
     @cached_property
@@ -185,7 +185,7 @@ def perplexity(model: NgramModel, sentences: Iterable[Sequence[str]]) -> Perplex
 
 
 @kernel
-def _score(
+def score_ids(
     model: NgramArrays,
     begin: Index,
     eos: Index,

@@ -51,18 +51,18 @@ class TaggerTask:
         device: str,
     ) -> None:
         self.config = config.tagger
-        self.seed = config.train.seed
-        self.train, self.valid = (
-            _TagWords(train, self.config.rows),
-            _TagWords(valid, self.config.rows),
-        )
-        self.group = group
         self.device = torch.device(device)
         if self.config.bfloat16 and not _has_16_bits(self.device):
             raise ConfigError(
                 "tagger.bfloat16 is true, and this processor has no products in 16 bits (AVX-512); "
                 "set it to false"
             )
+        self.seed = config.train.seed
+        self.train, self.valid = (
+            _TagWords(train, self.config.rows),
+            _TagWords(valid, self.config.rows),
+        )
+        self.group = group
         self.model = TaggerNetwork(self.config).to(self.device)
         self.model.start_from(row_statistics(train, self.train.rows, self.config.rows))
         self.alike = Alike(train.words, np.bincount(train.ids, minlength=len(train.words)))
