@@ -84,8 +84,8 @@ class Augmenter:
         echoes = torch.fft.irfft(speech * room, size, dim=1)[:, : length - 1].clamp(min=0)
         echoes = nn.functional.pad(echoes, (0, 0, 1, 0))  # the first comes a frame later
         if deviation := self.config.reverb_fluctuation:
-            jitter = deviation * torch.randn(log_mel.shape, generator=generator)
-            echoes *= torch.exp(jitter - deviation**2 / 2).to(log_mel)  # the mean stays
+            jitter = deviation * _normal(log_mel, generator)
+            echoes *= torch.exp(jitter - deviation**2 / 2)  # the mean stays
         chosen = self._chosen(self.config.reverb_prob, log_mel, generator)
         return torch.where(chosen, torch.log(log_mel.exp() + echoes), log_mel)
 
@@ -102,8 +102,8 @@ class Augmenter:
         speech = mask_frames(log_mel.exp(), num_frames).sum((1, 2)) / num_frames  # mean power
         level = speech.log() - colour.logsumexp(1).to(speech) - snr_db.to(speech) / 10 * 2.302585
         noise = (colour.to(log_mel) + level[:, None])[:, None]  # (N, 1, M)
-        jitter = NOISE_FLUCTUATION * torch.randn(log_mel.shape, generator=generator)
-        noisy = torch.logaddexp(log_mel, noise + jitter.to(log_mel))
+        jitter = NOISE_FLUCTUATION * _normal(log_mel, generator)
+        noisy = torch.logaddexp(log_mel, noise + jitter)
         return torch.where(self._chosen(self.config.noise_prob, log_mel, generator), noisy, log_mel)
 
     def add_babble(self, log_mel: Tensor, num_frames: Tensor, generator: Generator) -> Tensor:
@@ -159,8 +159,8 @@ class Augmenter:
         width = 700 + self.band_hz  # of a mel band
         share = width / width[self.band_hz <= UPPER_END_HZ[1]].sum() * 10 ** (-snr_db[:, None] / 10)
         heard = log_mel.exp() * passed[:, None].to(log_mel)
-        jitter = NOISE_FLUCTUATION * torch.randn(log_mel.shape, generator=generator)
-        noise = heard.sum(2, keepdim=True) * share[:, None].to(log_mel) * jitter.exp().to(log_mel)
+        jitter = NOISE_FLUCTUATION * _normal(log_mel, generator)
+        noise = heard.sum(2, keepdim=True) * share[:, None].to(log_mel) * jitter.exp()
         coded = torch.log(heard + noise + LOG_OFFSET)
         return torch.where(chosen, self._silent_above(to_hz, coded), log_mel)
 
@@ -175,9 +175,9 @@ class Augmenter:
         coded = log_mel
         if self.config.codec_noise:
             deviation = self.config.codec_noise * _uniform(len(log_mel), generator)[:, None, None]
-            jitter = deviation * torch.randn(log_mel.shape, generator=generator)
+            jitter = deviation.to(log_mel) * _normal(log_mel, generator)
             floor = log_mel.new_tensor(LOG_OFFSET).log()
-            coded = (log_mel + jitter.to(log_mel)).clamp(min=floor)
+            coded = (log_mel + jitter).clamp(min=floor)
         return torch.where(chosen, self._silent_above(cutoff_hz, coded), log_mel)
 
     def _silent_above(self, cutoff_hz: Tensor, log_mel: Tensor) -> Tensor:
@@ -258,6 +258,17 @@ def mel_band_centres(features: FeaturesConfig) -> Tensor:
 
 def _uniform(count: int, generator: Generator) -> Tensor:
     return torch.rand(count, generator=generator)
+
+
+def _normal(like: Tensor, generator: Generator) -> Tensor:
+    """Draw a normal value for each of `like`, on its device.
+
+    On a GPU they come from a generator of its own, whose seed is drawn: there are too many to copy.
+    """
+    if like.device != generator.device:
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        generator = Generator(like.device).manual_seed(seed)
+    return torch.randn(like.shape, generator=generator, device=like.device).to(like)
 
 
 def _between(bounds: Sequence[float], count: int, generator: Generator) -> Tensor:

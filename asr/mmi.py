@@ -16,9 +16,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.weak import WeakTensorKeyDictionary
 
+from asr._cuda import Graphed
 from asr.ctc import ctc_loss
 from asr.distributed import threads
 from asr.errors import ConfigError
@@ -26,6 +28,7 @@ from asr.features import frame_mask
 from asr.text import BLANK
 
 EDGE = BLANK  # stands before the first token and after the last
+CHUNK = 16  # frames that a GPU gets at once
 MOST_TOKENS = 100  # time and memory grow faster than their square
 
 
@@ -130,17 +133,23 @@ class _LogDenominator(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, log_probs: Tensor, num_frames: Tensor, trigram: Tensor) -> Tensor:
-        valid = frame_mask(num_frames, log_probs.shape[1])[:, :, None]
-        probs = torch.where(valid, log_probs.detach().exp(), 0)
+        batch, length, _ = log_probs.shape
+        known, counts = log_probs.detach(), num_frames
+        if known.is_cuda:  # few shapes, so that few graphs are recorded
+            more = -batch % 8
+            known = nn.functional.pad(known, (0, 0, 0, -length % CHUNK, 0, more))
+            counts = nn.functional.pad(counts, (0, more))
+        valid = frame_mask(counts, known.shape[1])[:, :, None]
+        probs = torch.where(valid, known.exp(), 0)
         probs[:, :, BLANK] += ~valid[:, :, 0]  # blanks after the end have probability 1
         probs = probs.permute(1, 2, 0)[..., None].contiguous()  # (T', V, N, 1)
-        contexts = _Contexts(trigram.to(probs))
+        contexts = _Contexts.of(trigram.to(probs))
         with threads(1):  # a frame is too small to be split: waking another thread takes longer
             reached, total = contexts.forward(probs)
             if ctx.needs_input_grad[0]:
                 posterior = contexts.posterior(probs, reached).permute(2, 0, 1)
-                ctx.save_for_backward(torch.where(valid, posterior, 0))
-        return total
+                ctx.save_for_backward(torch.where(valid, posterior, 0)[:batch, :length])
+        return total[:batch].clone()
 
     @staticmethod
     @once_differentiable
@@ -156,6 +165,16 @@ class _Contexts:
     or in a blank after q. The values of a state are (V, N, V), indexed [q, n, p].
     """
 
+    _known = WeakTensorKeyDictionary()  # by trigram: a GPU needs the same ones for all its graphs
+
+    @classmethod
+    def of(cls, trigram: Tensor) -> "_Contexts":
+        """Return the contexts of a trigram, which are made once."""
+        if trigram not in cls._known:
+            cls._known[trigram] = cls(trigram)
+        known: _Contexts = cls._known[trigram]
+        return known
+
     def __init__(self, trigram: Tensor) -> None:
         by_last = trigram.transpose(0, 1).clone()  # [q, p, r]
         self.end = by_last[:, None, :, EDGE].clone()
@@ -163,6 +182,9 @@ class _Contexts:
         self.again = by_last.diagonal(dim1=0, dim2=2).T[..., None].clone()  # [q, p]: q after p q
         by_last.diagonal(dim1=0, dim2=2).zero_()
         self.other = by_last  # [q, p, r]: another token r after p q
+        on_gpu = trigram.is_cuda
+        self.onwards = Graphed(self._onwards) if on_gpu else self._onwards
+        self.back = Graphed(self._back) if on_gpu else self._back
 
     def forward(self, probs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the forward probabilities of each frame and the log-denominator.
@@ -176,20 +198,12 @@ class _Contexts:
         """
         frames, size, batch, _ = probs.shape
         reached = probs.new_empty(frames, 2, size, batch, size)
-        in_token, in_blank = probs.new_zeros(2, size, batch, size)
-        in_blank[EDGE, :, EDGE] = 1
-        total = probs.new_zeros(batch)
-        for prob, (token, blank) in zip(probs, reached, strict=True):
-            anywhere = in_token + in_blank
-            scale = anywhere.sum((0, 2))
-            total += scale.log()
-            scaled = prob / scale[:, None]
-            entered = torch.bmm(anywhere, self.other)  # [q, n, r]
-            entered.diagonal(dim1=0, dim2=2).add_(torch.bmm(in_blank, self.again)[..., 0].T)
-            torch.add(entered.transpose(0, 2), in_token, out=token).mul_(scaled)
-            torch.mul(anywhere, scaled[BLANK], out=blank)
-            in_token, in_blank = token, blank
-        return reached, total + ((in_token + in_blank) * self.end).sum((0, 2)).log()
+        scales = probs.new_empty(frames, batch)
+        states = probs.new_zeros(2, size, batch, size)
+        states[1, EDGE, :, EDGE] = 1
+        for some in self._chunks(probs):
+            self.onwards(states, probs[some], reached[some], scales[some])
+        return reached, scales.log().sum(0) + (states.sum(0) * self.end).sum((0, 2)).log()
 
     def posterior(self, probs: Tensor, reached: Tensor) -> Tensor:
         """Return the posterior of each token in each frame, over all texts: float (T', V, N).
@@ -199,14 +213,41 @@ class _Contexts:
             reached: float (T', 2, V, N, V), from `forward`.
         """
         posterior = torch.empty_like(probs[..., 0])
-        after_token = after_blank = self.end.expand(reached.shape[2:])
+        after = self.end.expand_as(reached[0]).clone()
+        for some in reversed(self._chunks(probs)):
+            self.back(after, probs[some], reached[some], posterior[some])
+        return posterior
+
+    @staticmethod
+    def _chunks(probs: Tensor) -> list[slice]:
+        """Return what a graph does at once; the CPU does all."""
+        step = CHUNK if probs.is_cuda else len(probs)
+        return [slice(first, first + step) for first in range(0, len(probs), step)]
+
+    def _onwards(self, states: Tensor, probs: Tensor, reached: Tensor, scales: Tensor) -> None:
+        """Fill `reached` and `scales` of some frames, and change the states (2, V, N, V)."""
+        in_token, in_blank = states
+        for prob, (token, blank), scale in zip(probs, reached, scales, strict=True):
+            anywhere = in_token + in_blank
+            torch.sum(anywhere, (0, 2), out=scale)
+            scaled = prob / scale[:, None]
+            entered = torch.bmm(anywhere, self.other)  # [q, n, r]
+            entered.diagonal(dim1=0, dim2=2).add_(torch.bmm(in_blank, self.again)[..., 0].T)
+            torch.add(entered.transpose(0, 2), in_token, out=token).mul_(scaled)
+            torch.mul(anywhere, scaled[BLANK], out=blank)
+            in_token, in_blank = token, blank
+        states.copy_(reached[-1])
+
+    def _back(self, after: Tensor, probs: Tensor, reached: Tensor, posterior: Tensor) -> None:
+        """Fill `posterior` of some frames, from the last; change what is after (2, V, N, V)."""
+        after_token, after_blank = after
         other = self.other.transpose(1, 2).contiguous()  # [q, r, p]
         again = self.again.transpose(1, 2)  # [q, 1, p]
         for frame in range(len(probs) - 1, -1, -1):
             in_token, in_blank = reached[frame]
             shares = (in_token * after_token).sum(2)
             shares[BLANK] = (in_blank * after_blank).sum((0, 2))  # BLANK is EDGE, which none enters
-            posterior[frame] = shares / shares.sum(0)
+            torch.div(shares, shares.sum(0), out=posterior[frame])
             prob = probs[frame] / after_blank.sum((0, 2))[:, None]  # scaled to sum to about 1
             stay = after_token * prob
             anew = stay.diagonal(dim1=0, dim2=2).T[..., None].clone()  # [q, n, 1]
@@ -214,4 +255,4 @@ class _Contexts:
             onwards = torch.bmm(by_last, other).addcmul_(after_blank, prob[BLANK])
             after_token = stay.add_(onwards)
             after_blank = onwards.baddbmm_(anew, again)
-        return posterior
+        torch.stack((after_token, after_blank), out=after)

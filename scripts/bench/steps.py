@@ -38,7 +38,7 @@ class _Asr(nn.Module):
         self.model = AcousticModel(config_from_dict(setup["config"]), setup["vocabulary"])
 
     def forward(self, features: Tensor, num_frames: Tensor) -> Tensor:
-        log_probs: Tensor = self.model(features, num_frames)[0]
+        log_probs: Tensor = self.model(features, num_frames.to(features.device))[0]
         return log_probs
 
 
@@ -106,13 +106,18 @@ SYSTEMS: dict[str, type[_Asr] | type[_Peer]] = {
 
 
 def batches_of(setup: dict[str, Any]) -> list[Batch]:
-    """Random features and tokens of the lengths of a setup, which are multiples of the stack."""
+    """Random features and tokens of the lengths of a setup, which are multiples of the stack.
+
+    Features and tokens are on the device; lengths are on the CPU, where packing needs them.
+    """
+    device = setup["device"]
     generator = torch.Generator().manual_seed(0)
     batches = []
     for frames, tokens in zip(setup["num_frames"], setup["num_tokens"], strict=True):
         features = torch.randn(len(frames), max(frames), setup["num_features"], generator=generator)
         ids = torch.randint(1, setup["vocabulary"], (len(tokens), max(tokens)), generator=generator)
-        batches.append((features, torch.tensor(frames), ids, torch.tensor(tokens)))
+        lengths = torch.tensor(frames), torch.tensor(tokens)
+        batches.append((features.to(device), lengths[0], ids.to(device), lengths[1]))
     return batches
 
 
@@ -134,15 +139,23 @@ def training_step(network: nn.Module, stack: int) -> Callable[[Batch], None]:
     return step
 
 
-def clock_of(threads: int) -> Callable[[], float]:
+def clock_of(threads: int, device: str) -> Callable[[], float]:
     """CPU seconds of one thread, which other work on the machine leaves alone; else the wall's."""
+    if device == "cuda":
+        return seconds_of_gpu
     return time.process_time if threads == 1 else time.perf_counter
+
+
+def seconds_of_gpu() -> float:
+    """Seconds of the wall, once the GPU has done all that it was given."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def seconds_of_steps(name: str, setup: dict[str, Any], clock: Callable[[], float]) -> float:
     """Seconds that all batches take."""
     torch.manual_seed(0)
-    network = SYSTEMS[name](setup).train()
+    network = SYSTEMS[name](setup).train().to(setup["device"])
     step = training_step(network, setup["config"]["model"]["stack"])
     batches = batches_of(setup)
     for batch in batches[:1]:
@@ -153,9 +166,9 @@ def seconds_of_steps(name: str, setup: dict[str, Any], clock: Callable[[], float
     return clock() - started
 
 
-def seconds_of_gemm(clock: Callable[[], float]) -> float:
+def seconds_of_gemm(device: str, clock: Callable[[], float]) -> float:
     """Seconds of GEMM_TIMES products of square matrices."""
-    left, right = torch.randn(2, GEMM_SIZE, GEMM_SIZE)
+    left, right = torch.randn(2, GEMM_SIZE, GEMM_SIZE, device=device)
     torch.mm(left, right)
     started = clock()
     for _ in range(GEMM_TIMES):
@@ -166,9 +179,10 @@ def seconds_of_gemm(clock: Callable[[], float]) -> float:
 def answer(name: str, setup: dict[str, Any]) -> dict[str, Any]:
     """What is printed: seconds and versions, or why there are none."""
     torch.set_num_threads(setup["threads"])
-    clock = clock_of(setup["threads"])
+    device = setup["device"]
+    clock = clock_of(setup["threads"], device)
     if name == "gemm":
-        return {"seconds": seconds_of_gemm(clock), "versions": {"torch": version("torch")}}
+        return {"seconds": seconds_of_gemm(device, clock), "versions": {"torch": version("torch")}}
     try:
         seconds = seconds_of_steps(name, setup, clock)
     except ImportError as error:

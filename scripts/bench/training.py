@@ -1,6 +1,6 @@
-"""Training steps on a CPU: ours, a packed torch.nn.LSTM's, SpeechBrain's, and the GEMM rate.
+"""Training steps: ours, a packed torch.nn.LSTM's, SpeechBrain's, and the GEMM rate.
 
-    python scripts/bench/training.py --json FILE
+    python scripts/bench/training.py [--device cuda] [--batch-s 600] --json FILE
 
 The network is that of conf/blstm_ctc.toml; the batches, too, but for their content, which is
 random. README.md beside it says what is compared, and how.
@@ -50,6 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--rounds", type=int, default=3, help="the median counts (3)")
     parser.add_argument("--threads", type=int, default=1, help="of each network (1)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--batch-s", type=float, help="seconds of a batch (those of the network)")
     arguments = parser.parse_args(argv)
     return run("training.py", lambda: benchmark(arguments))
 
@@ -58,11 +60,14 @@ def benchmark(arguments: argparse.Namespace) -> int:
     """Measure, print; the exit status."""
     from torch import __version__ as torch_version
 
-    config = load_config(CONF, ["model.conv_channels=0"])  # stacked frames, as the peers read them
-    setup = setup_of(config, arguments.threads)
-    peers = (f"torch=={torch_version.partition('+')[0]}", SPEECHBRAIN)
+    changes = [f"data.batch_s={arguments.batch_s}"] if arguments.batch_s else []
+    stacked = "model.conv_channels=0"  # stacked frames, as the peers read them
+    config = load_config(CONF, [stacked, *changes])
+    setup = setup_of(config, arguments.threads, arguments.device)
     pythons = dict.fromkeys(("asr", "packed", "gemm"), Path(sys.executable))
-    pythons["speechbrain"] = make_environment(BUILD / "training-venv", peers)
+    if arguments.device == "cpu":  # SpeechBrain packs as well: on a GPU it is torch's LSTM
+        peers = (f"torch=={torch_version.partition('+')[0]}", SPEECHBRAIN)
+        pythons["speechbrain"] = make_environment(BUILD / "training-venv", peers)
     report = record(config, setup, *measure(pythons, setup, arguments.rounds))
     if arguments.json:
         write_atomically(arguments.json, json.dumps(report, indent=1) + "\n")
@@ -70,7 +75,7 @@ def benchmark(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def setup_of(config: Config, threads: int) -> dict[str, Any]:
+def setup_of(config: Config, threads: int, device: str = "cpu") -> dict[str, Any]:
     """What steps.py reads: network, and the lengths of a few batches of one epoch."""
     rng = np.random.default_rng(0)
     places = np.linspace(0, 1, len(LENGTHS_S))
@@ -83,6 +88,7 @@ def setup_of(config: Config, threads: int) -> dict[str, Any]:
         "num_features": config.features.num_features,
         "vocabulary": VOCABULARY,
         "threads": threads,
+        "device": device,
         "num_frames": [
             (np.round(batch / shift_s).astype(int) * config.model.stack).tolist()
             for batch in batches
@@ -153,6 +159,7 @@ def record(
         "audio_s_per_s": audio_s / ours_s,
         "gemm_gflop_per_s": gemm_rate / 1e9,
         "threads": setup["threads"],
+        "device": setup["device"],
         "batches": len(setup["num_frames"]),
         "audio_s": audio_s,
         "rounds_s": {name: found.rounds_s for name, found in measured.items()},
@@ -195,7 +202,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     absent = [f"{name}: not available ({why})" for name, why in report["not_available"].items()]
     gemm = (
         f"{report['fraction_of_gemm']:.0%} of the GEMM rate, {report['gemm_gflop_per_s']:.0f} "
-        f"GFLOP/s; threads: {report['threads']}"
+        f"GFLOP/s; {report['device']}, threads: {report['threads']}"
     )
     return [*table(rows), *absent, gemm]
 

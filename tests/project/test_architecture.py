@@ -16,7 +16,7 @@ LAYERS = [
     "errors _atomic _cores _folders _install _lock _progress _streams _numba _onnxruntime _json "
     "_npz _regular _threads",
     "config text manifest sequences media audio scoring formats channels corpora",
-    "features subsampling lstm model ctc mmi augment checkpoint distributed",
+    "features subsampling lstm model ctc _cuda mmi augment checkpoint distributed",
     "lm lexicon data decode readable reports",
     "export inference segmentation options recognize evaluation training train objective "
     "streaming batch doctor serve explain",
