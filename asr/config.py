@@ -47,6 +47,7 @@ class FeaturesConfig:
     high_hz: float = 0.0  # 0: half the sample rate
     deltas: int = 2  # 0: none, 1: first order, 2: second order too
     normalize: Literal["none", "mean", "mean_variance"] = "mean_variance"  # over the utterance
+    dereverberate: bool = False  # take echoes out of recordings from rooms (asr/dereverberation.py)
 
     @property
     def num_features(self) -> int:

@@ -19,6 +19,7 @@ from torch import Tensor
 from asr.audio import read_utterance
 from asr.config import Config
 from asr.ctc import frames_needed
+from asr.dereverberation import dereverberated
 from asr.distributed import ProcessGroup
 from asr.errors import TrainingError
 from asr.features import Mfcc
@@ -247,8 +248,10 @@ class Frames:
     def _compute(self, utterance: Utterance, speed: float) -> Tensor:
         if utterance.audio.suffix == FRAMES or self.features.filterbank == "none":
             return torch.from_numpy(read_frames(utterance, self.features))
-        recording = read_utterance(utterance, self.features.sample_rate_hz)
-        waveform = torch.from_numpy(change_speed(recording.waveform, speed))
+        heard = read_utterance(utterance, self.features.sample_rate_hz).waveform
+        if self.features.dereverberate:
+            heard = dereverberated(heard, self.features.sample_rate_hz)
+        waveform = torch.from_numpy(change_speed(heard, speed))
         log_mel, _ = self.frontend.log_mel(waveform[None], torch.tensor([len(waveform)]))
         return log_mel[0]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from asr._atomic import check_folder
 from asr._progress import say, waiting
+from asr.cli.alike import load_alike
 from asr.cli.run import CommandParser, check_given, given_model, run
 from asr.decode import LM, LSTM
 from asr.errors import CheckpointError, ConfigError
 from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
-from asr.text import PHONES, TOKENS, Vocabulary
 
 if TYPE_CHECKING:
     from asr.model import AcousticModel
@@ -60,10 +60,13 @@ def export(arguments: argparse.Namespace) -> int:
     exp, folder = given_model("EXP", arguments.exp), arguments.bundle
     check_given("--lm", arguments.lm)
     others = [given_model("--ensemble", other) for other in arguments.ensemble]
-    model, vocabulary = load_acoustic_model(exp)
+    model, _ = load_acoustic_model(exp)
     models = [model]
     for other in others:
-        models.append(_load_alike(other, exp, vocabulary, models))
+        another = load_alike("--ensemble", other, exp)
+        for known in models:
+            _check_apart(other, another, known)
+        models.append(another)
     _check_target(exp, folder)
     copied = {name: exp / name for name in COPIED if (exp / name).exists()}
     if arguments.lm:
@@ -82,6 +85,7 @@ def export(arguments: argparse.Namespace) -> int:
         text=model.config.text,
         precision="int8" if arguments.int8 else "float32",
         checkpoint=checkpoint_digest(exp),
+        dereverberate=model.config.features.dereverberate,
     )
     write_bundle(folder, info, graph, copied)
     with waiting("examining the bundle"):
@@ -89,33 +93,6 @@ def export(arguments: argparse.Namespace) -> int:
     sizes = [(folder / name).stat().st_size for name in (GRAPH, *copied)]
     say(f"{folder}: {info.precision} model, {sizes[0] / 1e6:.1f} MB; in all {sum(sizes) / 1e6:.1f}")
     return 0
-
-
-def _load_alike(
-    folder: Path, exp: Path, vocabulary: Vocabulary, models: Sequence["AcousticModel"]
-) -> "AcousticModel":
-    """Load one more experiment; refuse it if its outputs differ in meaning from the first's."""
-    from asr.checkpoint import load_acoustic_model, load_phones
-
-    other, tokens = load_acoustic_model(folder)
-    ours, theirs = models[0].config, other.config
-    same = {
-        "[features]": ours.features == theirs.features,
-        "[text]": ours.text == theirs.text,
-        "model.cell": ours.model.cell == theirs.model.cell,
-        "frames (model.stack)": models[0].frame_shift_ms == other.frame_shift_ms,
-        TOKENS: vocabulary == tokens,
-        PHONES: load_phones(exp) == load_phones(folder),
-    }
-    differing = [name for name, alike in same.items() if not alike]
-    if differing:
-        raise ConfigError(
-            f"--ensemble: {folder} and {exp} differ in {', '.join(differing)}; give experiments "
-            "that were trained alike, such as with another train.seed"
-        )
-    for model in models:
-        _check_apart(folder, other, model)
-    return other
 
 
 def _check_apart(folder: Path, other: "AcousticModel", model: "AcousticModel") -> None:

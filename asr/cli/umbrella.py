@@ -19,6 +19,7 @@ COMMANDS = {  # name -> what it does; the module in asr.cli has the same name
     "doctor": "what will go wrong in training, before it does",
     "train": "train a model",
     "adapt": "make a model better for a speaker or a kind of speech",
+    "average": "one network from several fine-tunings: the mean of their weights",
     "evaluate": "recognise a manifest, and print the word error rate",
     "score": "errors of texts that any program wrote",
     "align": "when each word of known texts was said",

@@ -18,6 +18,7 @@ from asr.audio import Waveform
 from asr.checkpoint import load_acoustic_model, load_phones
 from asr.config import Config
 from asr.decode import NBEST, forced_alignment, spoken_words
+from asr.dereverberation import dereverberated
 from asr.distributed import threads
 from asr.errors import CheckpointError
 from asr.explain.gates import Trace, trace_network
@@ -174,9 +175,11 @@ def _open(folder: Path, audio: Path, start: float, end: float | None) -> _Run:
     model, vocabulary = load_acoustic_model(folder)
     decoding = DecodingOptions(words=True).resolve(folder)
     reads_phones = decoding.unit == "phones"
-    waveform = read_piece(audio, model.config.features.sample_rate_hz, start, end)
+    rate_hz = model.config.features.sample_rate_hz
+    waveform = read_piece(audio, rate_hz, start, end)
+    heard = dereverberated(waveform, rate_hz) if model.config.features.dereverberate else waveform
     with torch.no_grad():
-        samples = torch.tensor(waveform)[None]  # (1, L)
+        samples = torch.tensor(heard)[None]  # (1, L)
         log_mel, num_frames = model.frontend.log_mel(samples, torch.tensor([len(waveform)]))
         features = model.frontend.from_log_mel(log_mel, num_frames)
     read = (load_phones(folder) if reads_phones else None) or vocabulary

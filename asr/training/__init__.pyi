@@ -20,7 +20,11 @@ from .plan import (
     preset_for as preset_for,
 )
 from .sources import Source as Source, check_sources as check_sources
-from .speakers import known_speakers as known_speakers, save_speakers as save_speakers
+from .speakers import (
+    join_speakers as join_speakers,
+    known_speakers as known_speakers,
+    save_speakers as save_speakers,
+)
 from .stopping import StopRequest as StopRequest
 from .story import (
     closing_lines as closing_lines,

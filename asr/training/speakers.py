@@ -18,15 +18,23 @@ def save_speakers(folder: Path, names: Iterable[str | None], init: Path | None =
 
     Nothing is written where no speaker is known.
     """
-    hashes = {_hash(name) for name in names if name} | (_read(init) if init else set())
-    if hashes:
-        write_atomically(folder / SPEAKERS, "".join(f"{line}\n" for line in sorted(hashes)))
+    _write(folder, {_hash(name) for name in names if name} | (_read(init) if init else set()))
+
+
+def join_speakers(folder: Path, models: Iterable[Path]) -> None:
+    """Write the hashes of the speakers of several models."""
+    _write(folder, set[str]().union(*map(_read, models)))
 
 
 def known_speakers(folder: Path, names: Iterable[str | None]) -> list[str]:
     """Return those of the speakers from whom the model in a folder has learned, sorted."""
     hashes = _read(folder)
     return sorted({name for name in names if name and _hash(name) in hashes})
+
+
+def _write(folder: Path, hashes: set[str]) -> None:
+    if hashes:
+        write_atomically(folder / SPEAKERS, "".join(f"{line}\n" for line in sorted(hashes)))
 
 
 def _read(folder: Path) -> set[str]:

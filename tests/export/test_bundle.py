@@ -176,9 +176,16 @@ def test_index_that_is_none(bundle: Path, content: bytes):
 
 def test_index_lacks_a_key(bundle: Path):
     index = json.loads((bundle / "bundle.json").read_text())
-    for key in index:
+    for key in index.keys() - {"dereverberate"}:  # which bundles before it do not have
         (bundle / "bundle.json").write_text(json.dumps({k: index[k] for k in index if k != key}))
         assert "bundle.json" in refusal(bundle)
+
+
+def test_a_bundle_from_before_dereverberation_hears_recordings_as_they_are(bundle: Path):
+    index = json.loads((bundle / "bundle.json").read_text())
+    del index["dereverberate"]
+    (bundle / "bundle.json").write_text(json.dumps(index))
+    assert not read_bundle(bundle).info.dereverberate
 
 
 def test_empty_or_missing_folder(tmp_path: Path):

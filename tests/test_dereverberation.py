@@ -1,0 +1,182 @@
+"""Echoes of rooms: known, taken away, and nothing done to other recordings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from speech import small_config
+
+from asr.audio import Waveform
+from asr.checkpoint import Checkpoint, create_experiment, save_checkpoint
+from asr.cli import export
+from asr.data import Frames
+from asr.dereverberation import LONGEST_S, ROOM_DB, SHORTEST_S, dereverberated, echo_db
+from asr.inference import open_acoustics
+from asr.manifest import read_manifest
+from asr.model import AcousticModel
+from asr.text import Vocabulary
+
+RATE_HZ = 8000
+VOCABULARY = Vocabulary(("<blank>", " ", "A", "B"))
+
+
+def syllables(seconds: float, seed: int = 0, rate_hz: int = RATE_HZ) -> Waveform:
+    """Bursts of noise with pauses between, as loud as speech."""
+    rng = np.random.default_rng(seed)
+    length = round(seconds * rate_hz)
+    bursts = np.repeat(rng.random(length // (rate_hz // 10) + 1) < 0.5, rate_hz // 10)[:length]
+    return (0.1 * bursts * rng.standard_normal(length)).astype(np.float32)
+
+
+def in_a_room(waveform: Waveform, rate_hz: int = RATE_HZ, falls_s: float = 0.5) -> Waveform:
+    """The same with echoes that fall by 60 dB in `falls_s`, and as much energy as the direct sound.
+
+    Late echoes are noise that decays exponentially (Polack 1988).
+    """
+    time = np.arange(round(falls_s * rate_hz)) / rate_hz
+    echo = np.random.default_rng(1).standard_normal(len(time)) * 10 ** (-3 * time / falls_s)
+    echo /= np.sqrt(np.square(echo).sum())
+    echo[0] = 1.0
+    size = len(waveform) + len(echo)
+    heard = np.fft.irfft(np.fft.rfft(waveform, size) * np.fft.rfft(echo, size), size)
+    return heard[: len(waveform)].astype(np.float32)
+
+
+def level_db(waveform: NDArray[np.floating]) -> float:
+    return float(10 * np.log10(np.square(waveform, dtype=np.float64).mean()))
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11_025, 16_000, 44_100])
+def test_echoes_are_known_and_taken_away(rate_hz: int):
+    clear = syllables(8, rate_hz=rate_hz)
+    heard = in_a_room(clear, rate_hz)
+    assert echo_db(clear, rate_hz) < ROOM_DB < echo_db(heard, rate_hz)
+    found = dereverberated(heard, rate_hz)
+    assert found.dtype == np.float32 and found.shape == heard.shape
+    frame = rate_hz // 20
+    pauses = np.repeat(
+        np.abs(clear[: len(clear) // frame * frame]).reshape(-1, frame).max(1) == 0, frame
+    )
+    pauses[:rate_hz] = False  # the filter knows nothing of what was before the recording
+    before, after = (level_db(each[: len(pauses)][pauses]) for each in (heard, found))
+    assert after < before - 4
+    assert level_db(found - clear) < level_db(heard - clear) - 2
+
+
+def test_a_clear_recording_stays_as_it_is():
+    clear = syllables(8)
+    assert dereverberated(clear, RATE_HZ) is clear
+
+
+@pytest.mark.parametrize(
+    "waveform",
+    [
+        np.zeros(0, np.float32),
+        np.zeros(5 * RATE_HZ, np.float32),
+        np.full(5 * RATE_HZ, 1e-30, np.float32),
+        in_a_room(syllables(8))[: round(SHORTEST_S * RATE_HZ) - 1],
+    ],
+    ids=["nothing", "silence", "next to silence", "too short"],
+)
+def test_where_no_room_can_be_known_nothing_is_done(waveform: Waveform):
+    assert dereverberated(waveform, RATE_HZ) is waveform
+
+
+@pytest.mark.parametrize("gain", [1e-4, 8.0])
+def test_loudness_does_not_matter(gain: float):
+    heard = in_a_room(syllables(6))
+    louder = dereverberated((gain * heard).astype(np.float32), RATE_HZ)
+    expected = gain * dereverberated(heard, RATE_HZ)
+    np.testing.assert_allclose(louder, expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_what_cannot_be_heard_does_no_harm():
+    """A tone can be predicted for ever, and digital silence has no loudness."""
+    tone = np.sin(2 * np.pi * 440 * np.arange(6 * RATE_HZ) / RATE_HZ).astype(np.float32)
+    half = np.concatenate([in_a_room(syllables(4)), np.zeros(4 * RATE_HZ, np.float32)])
+    for waveform in (tone, half):
+        assert np.isfinite(dereverberated(waveform, RATE_HZ)).all()
+
+
+def test_a_long_recording_is_handled_in_pieces():
+    heard = np.tile(in_a_room(syllables(8)), round(2 * LONGEST_S / 8))
+    pieces = np.array_split(heard, 2)
+    expected = [dereverberated(piece, RATE_HZ) for piece in pieces]
+    np.testing.assert_array_equal(dereverberated(heard, RATE_HZ), np.concatenate(expected))
+
+
+def predicted(frames: NDArray[np.complex128], taps: int, delay: int) -> NDArray[np.complex128]:
+    """What earlier frames predict of the (T,) frames of a band, by least squares written out."""
+    padded = np.concatenate([np.zeros(delay + taps - 1), frames])
+    rows = [padded[t : t + taps] for t in range(len(frames))]  # delay and more before frame t
+    rest = frames
+    for _ in range(2):
+        power = np.abs(rest) ** 2
+        around = np.pad(power, 1, mode="edge")
+        smooth = (around[:-2] + power + around[2:]) / 3
+        weight = 1 / np.sqrt(np.maximum(smooth, 1e-3 * smooth.max()))
+        matrix = np.array(rows) * weight[:, None]
+        ridge = np.sqrt(1e-5 * np.square(np.abs(matrix)).sum() / taps) * np.eye(taps)
+        wanted = np.concatenate([frames * weight, np.zeros(taps)])
+        solved = np.linalg.lstsq(np.concatenate([matrix, ridge]), wanted, rcond=None)[0]
+        rest = frames - np.array(rows) @ solved
+    return frames - rest
+
+
+def test_it_is_the_least_squares_of_the_paper():
+    heard = in_a_room(syllables(6)).astype(np.float64)
+    hop = round(0.032 * RATE_HZ)
+    window = np.hanning(4 * hop + 1)[:-1]
+    padded = np.pad(heard, (4 * hop, 4 * hop + -len(heard) % hop))
+    starts = range(0, len(padded) - 4 * hop + 1, hop)
+    spectrum = np.array([np.fft.rfft(padded[s : s + 4 * hop] * window) for s in starts])
+    spectrum -= np.array([predicted(band, taps=10, delay=1) for band in spectrum.T]).T
+    expected = np.zeros(len(padded))
+    for start, frame in zip(starts, spectrum, strict=True):
+        expected[start : start + 4 * hop] += np.fft.irfft(frame, 4 * hop) * window / 1.5
+    expected = expected[4 * hop :][: len(heard)]
+    found = dereverberated(heard.astype(np.float32), RATE_HZ)
+    assert level_db(found - expected) < level_db(expected) - 40
+
+
+@contextmanager
+def rooms_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every recording of two seconds count as one from a room."""
+    with monkeypatch.context() as patched:
+        patched.setattr("asr.dereverberation.ROOM_DB", -200.0)
+        patched.setattr("asr.dereverberation.SHORTEST_S", 0.1)
+        yield
+
+
+def test_a_bundle_and_its_experiment_hear_what_is_left(tmp_path: Path):
+    heard = in_a_room(syllables(6))
+    found = {}
+    for on in (False, True):
+        config = small_config(features={"dereverberate": on}, model={"layers": 1})
+        torch.manual_seed(1)
+        model, folder = AcousticModel(config, len(VOCABULARY)).eval(), tmp_path / str(on)
+        create_experiment(folder, config, VOCABULARY)
+        weights = dict(model.named_parameters())
+        save_checkpoint(folder / "best", Checkpoint({"model": weights}, {}))
+        assert export.main([str(folder), str(tmp_path / f"bundle-{on}")]) == 0
+        for name in (folder, tmp_path / f"bundle-{on}"):
+            found[name.name] = open_acoustics(name).log_probs
+    expected = found["False"](dereverberated(heard, RATE_HZ))
+    assert np.abs(found["False"](heard) - expected).max() > 0.01
+    np.testing.assert_array_equal(found["True"](heard), expected)
+    np.testing.assert_allclose(found["bundle-True"](heard), expected, atol=1e-4)
+
+
+def test_training_learns_from_what_recognition_hears(tones: Path, monkeypatch: pytest.MonkeyPatch):
+    utterance = read_manifest(tones)[0]
+    usual, without = (
+        Frames(small_config(features={"dereverberate": on}, data={"cache": "none"}))
+        for on in (False, True)
+    )
+    assert usual(utterance, 1.0).equal(without(utterance, 1.0))  # it is too short for a room
+    with rooms_everywhere(monkeypatch):
+        assert not usual(utterance, 1.0).equal(without(utterance, 1.0))
