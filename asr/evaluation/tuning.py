@@ -69,7 +69,8 @@ def tune(
     'Minimum error rate training'). The search is repeated with the best weights, and its lists are
     added, until they stay the best. The scorer then weighs the lists of the last search alone, as
     it will have no others. It has weights of its own for n-gram model and words, as two language
-    models share the weight that one had alone.
+    models share the weight that one had alone. A search that is best alone need not be best for
+    the scorer, so the lists of the first one, with the weights of before, are weighed as well.
 
     A point of the grid counts with its neighbours: the single best point of a small set is luck.
 
@@ -85,6 +86,7 @@ def tune(
 
     config, trials = decoder.config, list[Trial]()
     lists, found = _Lists(material.references), searched()
+    searches = {(config.lm_weight, config.word_score): (config, found)}
     for _ in progress(range(_MOST_SEARCHES), "tuning"):
         lists.add(found, config)
         now: tuple[float, ...] = (config.lm_weight, config.word_score)
@@ -95,20 +97,31 @@ def tune(
             break
         found = searched()
     if scorer is not None:
-        last = _Lists(material.references)
-        last.add(found, config, scorer)
-        now = config.lm_weight, config.word_score, config.rescore_weight
-        (lm, word, lstm), wer = last.best(now, _LM_WEIGHTS, _WORD_SCORES, _LSTM_WEIGHTS)
-        if not lstm:  # there is no rescoring then, so nothing else may change either
-            lm, word = config.lm_weight, config.word_score
-        config = replace(
-            config,
-            rescore_weight=lstm,
-            rescore_lm_weight=round(lm - config.lm_weight, 3),
-            rescore_word_score=round(word - config.word_score, 3),
-        )
-        trials.append(Trial(config, wer))
+        searches.setdefault((config.lm_weight, config.word_score), (config, found))
+        rescored = [_rescored(material, scorer, *search) for search in searches.values()]
+        rescored.sort(key=lambda trial: trial.wer, reverse=True)
+        trials += rescored
+        config = rescored[-1].config
     return config, trials
+
+
+def _rescored(
+    material: TuningData, scorer: Scorer, config: DecoderConfig, found: list[list[Hypothesis]]
+) -> Trial:
+    """Return the best weights of rescoring for the lists of one search."""
+    lists = _Lists(material.references)
+    lists.add(found, config, scorer)
+    now = config.lm_weight, config.word_score, config.rescore_weight
+    (lm, word, lstm), wer = lists.best(now, _LM_WEIGHTS, _WORD_SCORES, _LSTM_WEIGHTS)
+    if not lstm:  # there is no rescoring then, so nothing else may change either
+        lm, word = config.lm_weight, config.word_score
+    best = replace(
+        config,
+        rescore_weight=lstm,
+        rescore_lm_weight=round(lm - config.lm_weight, 3),
+        rescore_word_score=round(word - config.word_score, 3),
+    )
+    return Trial(best, wer)
 
 
 class _Lists:

@@ -19,7 +19,7 @@ from asr.model import AcousticModel
 from asr.text import BLANK_TOKEN, Vocabulary
 
 # Keys that may differ, because no weight of the recurrent layers depends on them.
-FREE_KEYS = {"model.unit", "model.dropout", "model.forget_bias"}
+FREE_KEYS = {"model.unit", "model.dropout", "model.forget_bias", "features.dereverberate"}
 
 
 def extended_vocabulary(folder: Path, texts: Iterable[str], config: Config) -> Vocabulary:

@@ -68,6 +68,11 @@ def test_all_weights_are_those_of_the_other_model(exp: Path):
     assert told == f"starting from {exp}; output layer: all 5 tokens kept"
 
 
+def test_a_network_that_heard_echoes_can_be_gone_on_from_without_them(exp: Path):
+    config = small_config(features={"dereverberate": True})
+    assert extended_vocabulary(exp, ["A"], config) == OLD
+
+
 def test_rows_of_the_output_layer_go_with_their_tokens(exp: Path):
     new = Vocabulary(("<blank>", "C", "D", " ", "A"))
     fresh = weights_of(model_of(new, small_config(), seed=2))
