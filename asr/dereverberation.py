@@ -20,7 +20,8 @@ from asr.audio import Waveform
 
 SHORTEST_S = 2.0  # less tells too little of a room
 LONGEST_S = 60.0  # pieces of a recording that are handled at once
-ROOM_DB = -18.0  # predicted over whole energy: in clear speech below -19, in rooms above -17
+ROOM_DB = -18.0  # predicted over whole energy: clear speech is nearly always below, rooms above
+FITTED_DB = 40.0  # more for each tap over frame, as a filter fits also what cannot be predicted
 _BANDS = 64  # that are handled at once, so that they fit into the processor's cache
 _RIDGE = 1e-5  # keeps taps small where frames are too few, or all alike
 _FLOOR = 1e-3  # of the loudest power in a band: a frame weighs no more than if it had that
@@ -49,24 +50,36 @@ def dereverberated(waveform: Waveform, sample_rate_hz: int) -> Waveform:
     """Return float32 (L,) samples without late echoes; unchanged where there are hardly any.
 
     Args:
-        waveform: float32 (L,), of one channel.
+        waveform: float32 (L,), of one channel; each minute of it is judged by itself.
         sample_rate_hz: their rate.
     """
-    if echo_db(waveform, sample_rate_hz) < ROOM_DB:
-        return waveform
     size = round(LONGEST_S * sample_rate_hz)
     pieces = np.array_split(waveform, max(1, -(-len(waveform) // size)))
-    return np.concatenate([_without_echoes(piece, sample_rate_hz) for piece in pieces])
+    rooms = [is_from_a_room(piece, sample_rate_hz) for piece in pieces]
+    if not any(rooms):
+        return waveform
+    return np.concatenate(
+        [
+            _without_echoes(piece, sample_rate_hz) if room else piece
+            for piece, room in zip(pieces, rooms, strict=True)
+        ]
+    )
+
+
+def is_from_a_room(waveform: Waveform, sample_rate_hz: int) -> bool:
+    """Return whether earlier frames predict so much as only echoes let them."""
+    seconds = len(waveform) / sample_rate_hz
+    if seconds < SHORTEST_S:
+        return False
+    frames = 1000 * seconds / _JUDGE.hop_ms
+    return echo_db(waveform, sample_rate_hz) > ROOM_DB + FITTED_DB * _JUDGE.taps / frames
 
 
 def echo_db(waveform: Waveform, sample_rate_hz: int) -> float:
-    """Return how much of the energy earlier frames predict, in decibels: -inf if too short."""
-    some = waveform[: round(LONGEST_S * sample_rate_hz)]
-    if len(some) < SHORTEST_S * sample_rate_hz:
-        return -np.inf
+    """Return how much of the energy earlier frames predict, in decibels; -inf for silence."""
     hop = round(_JUDGE.hop_ms * sample_rate_hz / 1000)
     low, high = (round(hz * _JUDGE.window * hop / sample_rate_hz) for hz in _JUDGED_HZ)
-    frames = _spectrum(some, hop, _JUDGE.window)[low:high:_EVERY]
+    frames = _spectrum(waveform, hop, _JUDGE.window)[low:high:_EVERY]
     energy = np.square(np.abs(frames)).sum()
     if not energy:
         return -np.inf

@@ -169,7 +169,7 @@ class _Contexts:
 
     @classmethod
     def of(cls, trigram: Tensor) -> "_Contexts":
-        """Return the contexts of a trigram, which are made once."""
+        """Return the contexts of a trigram, which are made once: it must not be changed later."""
         if trigram not in cls._known:
             cls._known[trigram] = cls(trigram)
         known: _Contexts = cls._known[trigram]

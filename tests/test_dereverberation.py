@@ -14,7 +14,14 @@ from asr.audio import Waveform
 from asr.checkpoint import Checkpoint, create_experiment, save_checkpoint
 from asr.cli import export
 from asr.data import Frames
-from asr.dereverberation import LONGEST_S, ROOM_DB, SHORTEST_S, dereverberated, echo_db
+from asr.dereverberation import (
+    LONGEST_S,
+    ROOM_DB,
+    SHORTEST_S,
+    dereverberated,
+    echo_db,
+    is_from_a_room,
+)
 from asr.inference import open_acoustics
 from asr.manifest import read_manifest
 from asr.model import AcousticModel
@@ -55,6 +62,7 @@ def test_echoes_are_known_and_taken_away(rate_hz: int):
     clear = syllables(8, rate_hz=rate_hz)
     heard = in_a_room(clear, rate_hz)
     assert echo_db(clear, rate_hz) < ROOM_DB < echo_db(heard, rate_hz)
+    assert not is_from_a_room(clear, rate_hz) and is_from_a_room(heard, rate_hz)
     found = dereverberated(heard, rate_hz)
     assert found.dtype == np.float32 and found.shape == heard.shape
     frame = rate_hz // 20
@@ -70,6 +78,21 @@ def test_echoes_are_known_and_taken_away(rate_hz: int):
 def test_a_clear_recording_stays_as_it_is():
     clear = syllables(8)
     assert dereverberated(clear, RATE_HZ) is clear
+
+
+@pytest.mark.parametrize("seconds", [2.05, 3, 5])
+def test_short_recordings_are_told_apart_as_well(seconds: float):
+    """A filter fits a little of what cannot be predicted, and more of it in fewer frames."""
+    clear = [syllables(seconds, seed) for seed in range(30)]
+    assert sum(is_from_a_room(each, RATE_HZ) for each in clear) <= 3
+    assert sum(is_from_a_room(in_a_room(each), RATE_HZ) for each in clear) >= 27
+
+
+def test_each_minute_is_judged_by_itself():
+    clear, heard = syllables(LONGEST_S), in_a_room(syllables(LONGEST_S))
+    found = dereverberated(np.concatenate([clear, heard]), RATE_HZ)
+    np.testing.assert_array_equal(found[: len(clear)], clear)
+    np.testing.assert_array_equal(found[len(clear) :], dereverberated(heard, RATE_HZ))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 Fine-tuning makes a network better for what it hears, and a little worse for the rest. The mean of
 the weights before and after, or of several fine-tunings, keeps most of both, and costs no time in
-recognition. Source: Wortsman et al. 2022, 'Model soups', ICML.
+recognition. Settings, lexicon and language models are those of the first. Source: Wortsman et al.
+2022, 'Model soups', ICML.
 """
 
 import argparse
+import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from asr._progress import say
 from asr.cli.alike import load_alike
 from asr.cli.run import CommandParser, given_model, run
 from asr.decode import LM, LSTM, SETTINGS
-from asr.errors import ConfigError
+from asr.errors import CheckpointError, ConfigError
 from asr.readable import TAGGER
 from asr.text import PHONES
 
@@ -56,13 +58,19 @@ def average(arguments: argparse.Namespace) -> int:
         other = load_alike("EXP", folder, folders[0], same_network=True)
         _check_beginning(folder, folders[0], other, model)
         networks.append(other)
-    create_experiment(out, model.config, vocabulary)
-    for name in KEPT:
-        if (folders[0] / name).exists():
-            shutil.copyfile(folders[0] / name, out / name)
-    join_speakers(out, folders)
-    state = {"average_of": [folder.name for folder in folders]}
-    save_checkpoint(out / "best", Checkpoint({"model": _mean(networks)}, state))
+    checkpoint = Checkpoint({"model": _mean(networks)}, {"average_of": [f.name for f in folders]})
+    try:
+        create_experiment(out, model.config, vocabulary)
+        for name in KEPT:
+            if (folders[0] / name).exists():
+                shutil.copyfile(folders[0] / name, out / name)
+        join_speakers(out, folders)
+        save_checkpoint(out / "best", checkpoint)
+    except (OSError, CheckpointError) as error:
+        shutil.rmtree(out, ignore_errors=True)  # the same command can be given again
+        raise CheckpointError(
+            f"--out {out}: cannot be written ({error}); make room, or give another folder"
+        ) from error
     say(f"{out}: the mean of {len(folders)} networks; measure it with asr-evaluate")
     return 0
 
@@ -86,7 +94,10 @@ def _check_beginning(
     Raises:
         ConfigError: the networks did not begin with the same weights.
     """
-    if (distance := _distance(own, other)) > APART:
+    distance = _distance(own, other)
+    if not math.isfinite(distance):
+        raise ConfigError(f"EXP: weights of {folder} or {first} are no finite numbers; give others")
+    if distance > APART:
         raise ConfigError(
             f"EXP: the weights of {folder} are {distance:.1f} times their norm from those of "
             f"{first}: they did not begin alike, and their mean knows nothing; join such networks "

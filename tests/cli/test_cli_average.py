@@ -1,5 +1,6 @@
 """asr-average: the mean of the weights of experiments that began alike."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,27 @@ def test_networks_that_were_trained_apart_are_refused(experiment: Path, tmp_path
     other = changed(experiment, tmp_path / "other", factor=-1.0)
     assert call(experiment, other, "--out", tmp_path / "mean") == 2
     assert "are 2.0 times their norm from those of" in capsys.readouterr().err
+    assert not (tmp_path / "mean").exists()
+
+
+def test_weights_that_are_no_numbers_are_refused(experiment: Path, tmp_path: Path, capsys):
+    other = changed(experiment, tmp_path / "other", by=float("nan"))
+    assert call(experiment, other, "--out", tmp_path / "mean") == 2
+    assert "are no finite numbers; give others" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    experiment: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    first = changed(experiment, tmp_path / "first")
+    (first / "decoder.json").write_text("{}")
+    monkeypatch.setattr(shutil, "copyfile", fail)
+    assert call(first, experiment, "--out", tmp_path / "mean") == 1
+    message = f"--out {tmp_path}/mean: cannot be written ([Errno 28] No space left on device)"
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "mean").exists()
 
 
