@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from asr.model import AcousticModel
 
-KEPT = (PHONES, "lexicon.npz", "trigram.safetensors", LM, LSTM, TAGGER, SETTINGS)
 APART = 1.0  # distance of two networks over the norm of one; 1.4 if they were trained apart
 
 
@@ -43,7 +42,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def average(arguments: argparse.Namespace) -> int:
     """Average the weights of experiments; return the exit status."""
-    from asr.checkpoint import Checkpoint, create_experiment, load_acoustic_model, save_checkpoint
+    from asr.checkpoint import (
+        TRIGRAM,
+        Checkpoint,
+        create_experiment,
+        load_acoustic_model,
+        save_checkpoint,
+    )
+    from asr.lexicon import LEXICON
     from asr.training import join_speakers
 
     folders = [given_model("EXP", name) for name in arguments.exp]
@@ -61,7 +67,7 @@ def average(arguments: argparse.Namespace) -> int:
     checkpoint = Checkpoint({"model": _mean(networks)}, {"average_of": [f.name for f in folders]})
     try:
         create_experiment(out, model.config, vocabulary)
-        for name in KEPT:
+        for name in (PHONES, LEXICON, TRIGRAM, LM, LSTM, TAGGER, SETTINGS):
             if (folders[0] / name).exists():
                 shutil.copyfile(folders[0] / name, out / name)
         join_speakers(out, folders)

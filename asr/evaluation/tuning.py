@@ -111,7 +111,11 @@ def _rescored(
     """Return the best weights of rescoring for the lists of one search."""
     lists = _Lists(material.references)
     lists.add(found, config, scorer)
-    now = config.lm_weight, config.word_score, config.rescore_weight
+    now = (
+        config.lm_weight + config.rescore_lm_weight,
+        config.word_score + config.rescore_word_score,
+        config.rescore_weight,
+    )
     (lm, word, lstm), wer = lists.best(now, _LM_WEIGHTS, _WORD_SCORES, _LSTM_WEIGHTS)
     if not lstm:  # there is no rescoring then, so nothing else may change either
         lm, word = config.lm_weight, config.word_score

@@ -156,8 +156,10 @@ def test_weights_stay_where_all_are_as_good(lm):
     """... as on a set that any weights read without an error."""
     easy = TuningData([spoken(text, 0.001) for text in TEXTS], TEXTS)
     start = DecoderConfig(lm_weight=0.7, word_score=-0.5, rescore_weight=0.3)
-    config, _ = tune(easy, BeamDecoder(VOCABULARY, start, lm=lm), LikesLength(3))
-    assert config == start
+    more = replace(start, rescore_lm_weight=-0.2, rescore_word_score=0.25)
+    for before in (start, more):
+        config, _ = tune(easy, BeamDecoder(VOCABULARY, before, lm=lm), LikesLength(3))
+        assert config == before
 
 
 class Misled:
