@@ -16,7 +16,7 @@ from asr.errors import ConfigError
 
 if TYPE_CHECKING:
     from asr.distributed import ProcessGroup
-    from asr.lm import LmVocabulary
+    from asr.lm import LmVocabulary, LstmArrays
     from asr.training import EncodedText, Source
 
 
@@ -32,6 +32,13 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--valid", required=True, metavar="TEXT", help="text that chooses the epoch"
+    )
+    parser.add_argument(
+        "--init",
+        type=Path,
+        metavar="LSTM",
+        help="go on from the weights of an LSTM, and keep its vocabulary: the --out folder of "
+        "another run, or the .npz file of asr-lm convert",
     )
     add_run(parser, "conf/lstm_lm.toml")
     return parser
@@ -68,28 +75,32 @@ class LmTrainingData:
     train: "EncodedText"
     valid: "EncodedText"
     vocabulary: "LmVocabulary"
+    init: "LstmArrays | None"  # the model to begin with
     sources: "Mapping[str, Source]"  # by option, for `check_sources`
 
 
 def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
-    """Read the texts; a resumed run keeps its vocabulary."""
+    """Read the texts; the vocabulary is that of the run that is resumed, or of --init."""
     from asr.checkpoint import check_resumed
-    from asr.lm import LmVocabulary
+    from asr.lm import LmVocabulary, LstmArrays
     from asr.training import Source, check_sources, encode_texts, make_vocabulary
 
     sources = {
         "train": Source.of_files(arguments.train),
         "valid": Source.of_files([arguments.valid]),
     }
+    init = LstmArrays.load(arguments.init) if arguments.init and not arguments.resume else None
     if arguments.resume:
         check_resumed(arguments.out, config)
         check_sources(arguments.out, sources)
         vocabulary = LmVocabulary.load(arguments.out / "tokens.txt", config.lm.unit)
     else:
         warn_of_oddities(arguments.train)
-        vocabulary = make_vocabulary(arguments.train, config.lm)
+        vocabulary = init.vocabulary if init else make_vocabulary(arguments.train, config.lm)
+    if init:
+        init.check_config(config.lm, f"--init {arguments.init}")
     train, valid = (encode_texts(p, vocabulary) for p in (arguments.train, [arguments.valid]))
-    return LmTrainingData(train, valid, vocabulary, sources)
+    return LmTrainingData(train, valid, vocabulary, init, sources)
 
 
 def train(
@@ -108,6 +119,8 @@ def train(
         group=group,
         device=choose_device(config),
     )
+    if material.init:
+        material.init.put_into(task.model)
     left_out = len(material.train) - len(task.usable)
     return run_trainer(
         Trainer(task, config.train, folder, group, rate="tokens_per_s"),

@@ -5,13 +5,15 @@
     ...        the header in JSON: size of the file, ids, and of each array type, shape and offset
     ...        the arrays, each at a multiple of 64 bytes; the words are one, in UTF-8
 
-A quantised file holds smaller arrays (asr/lm/quantize.py), which are expanded when it is loaded.
+A quantised file holds smaller arrays (asr/lm/quantize.py), packed by zlib, which are expanded when
+it is loaded. That is format 2; a quantised file of format 1 is not packed, and still read.
 """
 
 import json
 import math
 import mmap
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,16 +27,17 @@ from asr._regular import open_regular
 from asr.errors import ConfigError, LanguageModelError
 from asr.lm.arpa import read_arpa, write_arpa
 from asr.lm.arrays import NgramArrays
-from asr.lm.files import created
+from asr.lm.files import MOST_TIMES, SMALL_BYTES, created
 from asr.lm.ngram import BOS, EOS, UNK_NAMES, NgramModel
 from asr.lm.quantize import dequantize, quantize
 from asr.lm.soundness import check_arrays
 
-VERSION = 1
+PLAIN, PACKED = 1, 2  # versions of the format
 _MAGIC = b"\x93ASRNGRM"  # no text file begins with this first byte
 _PREFIX = struct.Struct("<8sII")
 _ALIGNMENT = 64
 _MOST_ORDERS = 32
+_MOST_ARRAYS = 10  # of a quantised model; packed ones take more memory than they have bytes
 
 Length = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]  # nodes and words have indices of 32 bits
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**40)]  # bytes
@@ -46,6 +49,7 @@ class StoredArray(msgspec.Struct, forbid_unknown_fields=True):
     dtype: Literal["|u1", "<i4", "<f4"]
     shape: Annotated[list[Length], msgspec.Meta(max_length=2)]
     offset: Annotated[Size, msgspec.Meta(multiple_of=_ALIGNMENT)]
+    packed: Size | None = None  # bytes in the file, if they are packed
 
 
 class BinaryHeader(msgspec.Struct):
@@ -56,7 +60,7 @@ class BinaryHeader(msgspec.Struct):
     bos: Length
     eos: Length
     quantized: bool
-    arrays: dict[str, StoredArray]
+    arrays: Annotated[dict[str, StoredArray], msgspec.Meta(max_length=_MOST_ARRAYS)]
     size: Size
 
 
@@ -104,21 +108,25 @@ def write_binary(model: NgramModel, path: Path | str, quantized: bool = False) -
     stored["words"] = np.frombuffer("\n".join(model.words).encode(), np.uint8)
     entries: dict[str, dict[str, Any]] = {}
     end = 0
-    for name, array in stored.items():
+    contents = {name: array.tobytes() for name, array in stored.items()}
+    if quantized:
+        contents = {name: zlib.compress(content, 9) for name, content in contents.items()}
+    for name, content in contents.items():
         offset = end + -end % _ALIGNMENT
-        entries[name] = {"dtype": array.dtype.str, "shape": array.shape, "offset": offset}
-        end = offset + array.nbytes
+        entry = {"dtype": stored[name].dtype.str, "shape": stored[name].shape, "offset": offset}
+        entries[name] = entry | ({"packed": len(content)} if quantized else {})
+        end = offset + len(content)
     ids = {"unk": model.unk, "bos": model.bos, "eos": model.eos}
     header = {"counts": model.counts, **ids, "quantized": quantized, "arrays": entries, "size": end}
     text = json.dumps(header).encode()
     text += b" " * (-(_PREFIX.size + len(text)) % _ALIGNMENT)
     with created(path) as file:
-        file.write(_PREFIX.pack(_MAGIC, VERSION, len(text)) + text)
+        file.write(_PREFIX.pack(_MAGIC, PACKED if quantized else PLAIN, len(text)) + text)
         written = 0
-        for name, array in stored.items():
+        for name, content in contents.items():
             padding = entries[name]["offset"] - written
-            file.write(bytes(padding) + array.tobytes())
-            written += padding + array.nbytes
+            file.write(bytes(padding) + content)
+            written += padding + len(content)
 
 
 def read_binary(path: Path | str) -> NgramModel:
@@ -135,7 +143,7 @@ def read_binary(path: Path | str) -> NgramModel:
         return _model(content)
     except OSError as error:
         raise LanguageModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, zlib.error) as error:
         raise LanguageModelError(
             f"{path}: not a binary model that can be used ({error}); "
             "make it again with asr-lm convert"
@@ -166,8 +174,8 @@ def _header(content: mmap.mmap) -> tuple[BinaryHeader, int]:
     magic, version, length = _PREFIX.unpack_from(content)
     if magic != _MAGIC:
         raise ValueError("it begins with other bytes")
-    if version != VERSION:
-        raise ValueError(f"its format is {version}, and this asr reads {VERSION}")
+    if version not in (PLAIN, PACKED):
+        raise ValueError(f"its format is {version}, and this asr reads {PLAIN} and {PACKED}")
     if length > MOST_BYTES:
         raise ValueError(f"its header has {length} bytes; allowed: {MOST_BYTES}")
     start = _PREFIX.size + length
@@ -179,12 +187,27 @@ def _header(content: mmap.mmap) -> tuple[BinaryHeader, int]:
 
 
 def _array(content: mmap.mmap, start: int, stored: StoredArray) -> NDArray[Any]:
-    """Return one array of a file, not copied."""
+    """Return one array of a file, not copied unless it is packed."""
+    size, offset = math.prod(stored.shape), start + stored.offset
+    if stored.packed is not None:
+        packed = content[offset : offset + stored.packed]
+        return np.frombuffer(_unpacked(packed, size, stored), stored.dtype).reshape(stored.shape)
     if 0 in stored.shape and max(stored.shape) > len(content):  # no item says how long it is
         raise ValueError(f"an array of shape {stored.shape} in a file of {len(content)} bytes")
-    size, offset = math.prod(stored.shape), start + stored.offset
     flat: NDArray[Any] = np.frombuffer(content, stored.dtype, size, offset)
     return flat.reshape(stored.shape)
+
+
+def _unpacked(packed: bytes, size: int, stored: StoredArray) -> bytes:
+    """Unpack an array of `size` items, no more than it must have."""
+    wanted = size * np.dtype(stored.dtype).itemsize
+    if wanted > max(SMALL_BYTES, MOST_TIMES * len(packed)):
+        raise ValueError(f"an array of {wanted} bytes, packed in {len(packed)}")
+    stream = zlib.decompressobj()
+    found = stream.decompress(packed, wanted + 1)
+    if len(found) != wanted or not stream.eof:
+        raise ValueError(f"a packed array has not the {wanted} bytes that it must have")
+    return found
 
 
 def _fits(model: NgramModel, counts: list[int]) -> bool:

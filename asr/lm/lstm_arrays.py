@@ -18,15 +18,27 @@ from numpy.typing import NDArray
 
 from asr._npz import read_npz
 from asr._regular import open_regular
-from asr.errors import LanguageModelError
+from asr.config import LmConfig
+from asr.errors import ConfigError, LanguageModelError
 from asr.lm.files import created
 from asr.lm.vocabulary import LmVocabulary
-from asr.lm.weights import Floats, cell_step, check_weights, packed_weights, unpacked_weights
+from asr.lm.weights import (
+    LARGEST,
+    SCALE,
+    Floats,
+    PackedRows,
+    cell_step,
+    check_weights,
+    packed_weights,
+    unpacked_weights,
+)
 
 if TYPE_CHECKING:
     from asr.lm.neural import LstmLanguageModel
 
 _MOST_BYTES = 2**30  # of the file: a billion weights
+_EMBEDDING = "embedding.weight"
+_AT_ONCE = 128  # histories in a product with the softmax, which bounds memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +46,8 @@ class LstmArrays:
     """The weights of an LSTM language model under their names in torch, and its vocabulary."""
 
     vocabulary: LmVocabulary
-    weights: Mapping[str, Floats]
+    embedding: Floats | PackedRows  # (tokens, I), of a file in 8 bits: half of all weights
+    weights: Mapping[str, Floats]  # all others
 
     @classmethod
     def load(cls, path: Path) -> "LstmArrays":
@@ -52,7 +65,7 @@ class LstmArrays:
             with open_regular(path, _MOST_BYTES) as file:
                 content = file.read()
             arrays = cls._unpacked(read_npz(content, len(content)))  # `save` does not pack
-            check_weights(arrays.weights, arrays._shapes())
+            arrays._check()
         except Exception as error:  # a damaged archive raises many kinds, of no common class
             raise LanguageModelError(
                 f"{path}: not an LSTM language model ({error}); give the --out folder of asr-lm "
@@ -63,19 +76,67 @@ class LstmArrays:
     @classmethod
     def of(cls, model: "LstmLanguageModel", vocabulary: LmVocabulary) -> "LstmArrays":
         """Return the arrays of a model; they share its memory."""
-        return cls(vocabulary, {name: w.numpy() for name, w in model.state_dict().items()})
+        weights = {name: w.numpy() for name, w in model.state_dict().items()}
+        return cls(vocabulary, weights.pop(_EMBEDDING), weights)
+
+    def check_config(self, config: LmConfig, name: str) -> None:
+        """Check that a model of this configuration has weights of the same shapes.
+
+        Raises:
+            ConfigError: it has not; the message begins with `name`.
+        """
+        own = {
+            "unit": self.vocabulary.unit,
+            "embedding": self.embedding.shape[1],
+            "layers": self.start.shape[1],
+            "hidden": self.start.shape[-1],
+        }
+        for key, value in own.items():
+            if value != getattr(config, key):
+                raise ConfigError(
+                    f"{name}: its network has lm.{key}={value}, this one {getattr(config, key)}; "
+                    f"give lm.{key}={value}"
+                )
+
+    def put_into(self, model: "LstmLanguageModel") -> None:
+        """Copy the weights into a model of the same shapes."""
+        import torch
+
+        state = {name: torch.from_numpy(w.copy()) for name, w in self._all_weights().items()}
+        model.load_state_dict(state)
+
+    def _all_weights(self) -> dict[str, Floats]:
+        return {_EMBEDDING: self.embedding[np.arange(len(self.vocabulary))], **self.weights}
 
     @classmethod
     def _unpacked(cls, stored: dict[str, NDArray[Any]]) -> "LstmArrays":
         """Return the model whose arrays, in 8 bits, a file holds."""
         tokens, unit = (stored.pop(name).tobytes().decode() for name in ("tokens", "unit"))
-        return cls(LmVocabulary(tuple(tokens.split("\n")), unit), unpacked_weights(stored))
+        scale = stored.pop(_EMBEDDING + SCALE).astype(np.float32)
+        table = PackedRows(stored.pop(_EMBEDDING), scale)
+        return cls(LmVocabulary(tuple(tokens.split("\n")), unit), table, unpacked_weights(stored))
+
+    def _check(self) -> None:
+        """Check the weights of a file.
+
+        Raises:
+            ValueError, LookupError: some are missing, do not fit together, or are no numbers.
+        """
+        table, tokens = self.embedding, len(self.vocabulary)
+        if not isinstance(table, PackedRows) or table.codes.dtype != np.int8:
+            raise ValueError("its embedding has no 8 bits a weight")
+        if table.codes.ndim != 2 or len(table.codes) != tokens:
+            raise ValueError("its parts do not fit together")
+        if table.scale.shape != (tokens, 1):
+            raise ValueError(f"its embedding has scales of shape {table.scale.shape}")
+        weights = {**self.weights, _EMBEDDING: LARGEST * table.scale}
+        check_weights(weights, {**self._shapes(), _EMBEDDING: (tokens, 1)})
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape that each weight must have, given the sizes of a few."""
+        """Return the shape that each weight but the embedding must have, given a few sizes."""
         weights, tokens = self.weights, len(self.vocabulary)
-        hidden, inputs = self.start.shape[-1], weights["embedding.weight"].shape[1]
-        shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (tokens, inputs)}
+        hidden, inputs = self.start.shape[-1], self.embedding.shape[1]
+        shapes = dict[str, tuple[int, ...]]()
         for layer in range(self.start.shape[1]):
             shapes[f"network.weight_ih_l{layer}"] = (4 * hidden, hidden if layer else inputs)
             shapes[f"network.weight_hh_l{layer}"] = (4 * hidden, hidden)
@@ -100,7 +161,7 @@ class LstmArrays:
             "tokens": np.frombuffer("\n".join(self.vocabulary.tokens).encode(), np.uint8),
             "unit": np.frombuffer(self.vocabulary.unit.encode(), np.uint8),
         }
-        stored |= packed_weights(self.weights)
+        stored |= packed_weights(self._all_weights())
         with created(path) as file:
             np.savez(file, **stored)
 
@@ -113,7 +174,7 @@ class LstmArrays:
     def read(self, tokens: NDArray[np.int64], state: Floats) -> Floats:
         """Return the state (N, L, 2, H) after tokens (N,), given the state before them."""
         weights, state = self.weights, state.copy()
-        inputs = weights["embedding.weight"][tokens]  # (N, I)
+        inputs = self.embedding[tokens]  # (N, I)
         for layer in range(state.shape[1]):
             hidden, cell = state[:, layer, 0], state[:, layer, 1]  # views
             sums = inputs @ weights[f"network.weight_ih_l{layer}"].T
@@ -125,6 +186,11 @@ class LstmArrays:
 
     def log_probs(self, hidden: Floats, tokens: NDArray[np.int64]) -> Floats:
         """Return the log-probability (N,) of tokens after hidden states (N, H) of the top layer."""
+        starts = range(0, len(tokens), _AT_ONCE)
+        parts = (slice(start, start + _AT_ONCE) for start in starts)
+        return np.concatenate([self._log_probs(hidden[part], tokens[part]) for part in parts])
+
+    def _log_probs(self, hidden: Floats, tokens: NDArray[np.int64]) -> Floats:
         head = _log_softmax(hidden @ self.weights["softmax.head.weight"].T)
         own = np.searchsorted(self._classes, tokens, side="right")  # 0: the head's own tokens
         column = np.where(own == 0, tokens, self._classes[0] + own - 1)

@@ -142,3 +142,22 @@ def test_several_texts_and_processes_are_asked_for(command: Command, monkeypatch
     assert command(*more, "train.processes=3") == 0
     assert asked == [3, "asr.cli.train_lstm", "train.processes=3"]
     assert "404 sentences, 1212 words" in capsys.readouterr().err
+
+
+def test_goes_on_from_another_model(command: Command, tmp_path: Path, capsys):
+    first, packed, second = command.out, tmp_path / "lstm.npz", tmp_path / "second"
+    assert command("lm.vocabulary_size=11") == 0
+    assert lm.main(["convert", str(first), "--out", str(packed)]) == 0
+    trained = json.loads((first / "log.jsonl").read_text())["valid_error"]
+    for number, begin in enumerate((first, packed)):
+        out = tmp_path / f"next{number}"
+        words = ["--init", str(begin), "--out", str(out), "train.learning_rate=1e-9"]
+        assert command(*words) == 0
+        assert (out / "tokens.txt").read_bytes() == (first / "tokens.txt").read_bytes()
+        went_on = json.loads((out / "log.jsonl").read_text())["valid_error"]
+        assert went_on == pytest.approx(trained, rel=0.02)  # as a file, with 8 bits a weight
+    capsys.readouterr()
+    assert command("--init", str(packed), "--out", str(second), "lm.hidden=17") == 2
+    assert f"--init {packed}: its network has lm.hidden=32, this one 17" in complaint(capsys)
+    assert command("--init", str(command.conf), "--out", str(second)) == 1
+    assert "not an LSTM language model" in complaint(capsys)

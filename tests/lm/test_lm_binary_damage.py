@@ -3,6 +3,7 @@
 import json
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,11 @@ def small_model() -> NgramModel:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the small model, plain and quantised."""
+    """A folder with the small model: plain, quantised, and quantised but not packed."""
     folder = tmp_path_factory.mktemp("damage")
     for quantized in (False, True):
         write_binary(small_model(), folder / f"{int(quantized)}.bin", quantized)
+    (folder / "2.bin").write_bytes(of_format_1((folder / "1.bin").read_bytes()))
     return folder
 
 
@@ -38,6 +40,26 @@ def parts(content: bytes) -> tuple[dict[str, Any], int]:
     """Return the header and the offset of the arrays."""
     length = struct.unpack_from("<I", content, 12)[0]
     return json.loads(content[PREFIX : PREFIX + length]), PREFIX + length
+
+
+def of_format_1(content: bytes) -> bytes:
+    """Return a quantised file as it was written before arrays were packed."""
+    header, start = parts(content)
+    arrays = b""
+    for array in header["arrays"].values():
+        begin = start + array["offset"]
+        unpacked = zlib.decompress(content[begin : begin + array.pop("packed")])
+        arrays += bytes(-len(arrays) % 64)
+        array["offset"] = len(arrays)
+        arrays += unpacked
+    return file_of(1, {**header, "size": len(arrays)}, arrays)
+
+
+def file_of(version: int, header: dict[str, Any], arrays: bytes) -> bytes:
+    """Return a file with a header of any length."""
+    text = json.dumps(header).encode()
+    text += b" " * (-(PREFIX + len(text)) % 64)
+    return struct.pack("<8sII", b"\x93ASRNGRM", version, len(text)) + text + arrays
 
 
 def with_value(content: bytes, name: str, index: int, value: float) -> bytes:
@@ -84,7 +106,7 @@ def use(model: NgramModel) -> None:
 def attempt(seed: int, folder: Path) -> bool:
     """Read and use a damaged model, unless it is refused."""
     random = np.random.default_rng(seed)
-    content = (folder / f"{seed % 2}.bin").read_bytes()
+    content = (folder / f"{seed % 3}.bin").read_bytes()
     kind = random.integers(4)
     if kind == 0:
         content = with_other_bytes(content, random)
@@ -177,6 +199,39 @@ def test_headers_that_claim_too_much(
     folder: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
     assert message in refusal(folder, with_header((folder / "0.bin").read_bytes(), change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda array: array.update(shape=[4 * 2**26]), "an array of 1073741824 bytes, packed in"),
+        (lambda array: array.update(shape=[WORDS]), "has not the 36 bytes"),
+        (lambda array: array.update(shape=[WORDS + 2]), "has not the 44 bytes"),
+        (lambda array: array.update(packed=array["packed"] - 1), "has not the 40 bytes"),
+        (lambda array: array.update(packed=0), "has not the 40 bytes"),
+        (lambda array: array.update(packed=-1), ">= 0"),
+    ],
+)
+def test_packed_arrays_of_another_size(
+    folder: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    packed = (folder / "1.bin").read_bytes()
+    changed = with_header(packed, lambda header: change(header["arrays"]["prob_unigrams"]))
+    assert message in refusal(folder, changed)
+
+
+def test_more_arrays_than_a_model_has(folder: Path) -> None:
+    content = (folder / "1.bin").read_bytes()
+    header, start = parts(content)
+    header["arrays"] |= {str(number): header["arrays"]["words"] for number in range(1000)}
+    assert "length <= 10" in refusal(folder, file_of(2, header, content[start:]))
+
+
+def test_a_quantised_file_of_format_1_is_read(folder: Path) -> None:
+    one, two = (read_binary(folder / f"{number}.bin") for number in (1, 2))
+    assert one.words == two.words
+    for array, other in zip(one.arrays, two.arrays, strict=True):
+        np.testing.assert_array_equal(array, other)
 
 
 def test_a_header_without_end(folder: Path) -> None:
