@@ -61,9 +61,15 @@ def _text_of(folder: Path) -> dict[str, Any]:
 
 
 def sentences(
-    paths: Sequence[str], unit: str, normalizer: Normalizer | None
+    paths: Sequence[str], unit: str, normalizer: Normalizer | None, *, warn: bool = True
 ) -> Iterator[list[str]]:
     """Return the sentences of texts in units, normalised; say so if that seems to be forgotten.
+
+    Args:
+        paths: files.
+        unit: one of UNITS.
+        normalizer: None leaves texts as they are.
+        warn: whether to say so.
 
     Raises:
         LanguageModelError, ConfigError: as `read_sentences`; nothing is left of the texts.
@@ -76,23 +82,18 @@ def sentences(
             raise ConfigError(f"{', '.join(paths)}: no word is left after normalisation")
     else:
         first = list(islice(words, SAMPLE))
-        if odd := oddities(first):
-            say(f"{_warning(odd)}: let the text be written {HOW}")
+        if warn and (odd := oddities(first)):
+            say(
+                f"the text has {odd}. Where a network's transcripts have none, such words are "
+                f"never recognised: let the text be written {HOW}"
+            )
     joined = chain(first, words)
     return joined if unit == UNITS[0] else map(_characters, joined)
 
 
 def warn_of_oddities(paths: Sequence[str]) -> None:
-    """Say so if texts do not look normalised."""
-    if odd := oddities(islice(read_sentences(paths), SAMPLE)):
-        say(f"{_warning(odd)}; normalise it as they are (docs/languages.md)")
-
-
-def _warning(odd: str) -> str:
-    return (
-        f"the text has {odd}. Where a network's transcripts have none, such words are never "
-        "recognised"
-    )
+    """Say so if texts do not look normalised, as `sentences` does."""
+    next(sentences(paths, UNITS[0], None))
 
 
 def _characters(words: list[str]) -> list[str]:

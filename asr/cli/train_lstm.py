@@ -3,15 +3,16 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._progress import counted
 from asr.cli.run import CommandParser, run
-from asr.cli.texts import warn_of_oddities
+from asr.cli.texts import add_writing, normalizer_of, sentences, warn_of_oddities
 from asr.cli.train import add_run, launch_training, run_trainer
-from asr.config import Config, load_config
+from asr.config import Config, TextConfig, load_config
 from asr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "another run, or the .npz file of asr-lm convert",
     )
     add_run(parser, "conf/lstm_lm.toml")
+    add_writing(parser)
     return parser
 
 
@@ -57,6 +59,8 @@ def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         raise ConfigError(f"{arguments.conf}: a language model has the sections [lm] and [train]")
     if "-" in (*arguments.train, arguments.valid):
         raise ConfigError("standard input can be read once only; give a file instead of -")
+    if normalizer := normalizer_of(arguments):  # kept, so that --resume reads the texts alike
+        config = replace(config, text=TextConfig(**asdict(normalizer)))
     return launch_training(
         config,
         arguments,
@@ -89,17 +93,20 @@ def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
         "train": Source.of_files(arguments.train),
         "valid": Source.of_files([arguments.valid]),
     }
+    normalizer = normalizer_of(arguments)
+    read = partial(sentences, normalizer=normalizer, warn=False)
     init = LstmArrays.load(arguments.init) if arguments.init and not arguments.resume else None
     if arguments.resume:
         check_resumed(arguments.out, config)
         check_sources(arguments.out, sources)
         vocabulary = LmVocabulary.load(arguments.out / "tokens.txt", config.lm.unit)
     else:
-        warn_of_oddities(arguments.train)
-        vocabulary = init.vocabulary if init else make_vocabulary(arguments.train, config.lm)
+        if not normalizer:
+            warn_of_oddities(arguments.train)
+        vocabulary = init.vocabulary if init else make_vocabulary(arguments.train, config.lm, read)
     if init:
         init.check_config(config.lm, f"--init {arguments.init}")
-    train, valid = (encode_texts(p, vocabulary) for p in (arguments.train, [arguments.valid]))
+    train, valid = (encode_texts(p, vocabulary, read) for p in (arguments.train, [arguments.valid]))
     return LmTrainingData(train, valid, vocabulary, init, sources)
 
 

@@ -5,7 +5,7 @@ An epoch is a part of the text, so that one pass over a long text has several va
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +29,8 @@ from asr.lm import (
     read_sentences,
     token_log_probs,
 )
+
+Reader = Callable[[Sequence[str], str], Iterable[list[str]]]  # of files, in a unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +58,21 @@ class EncodedText:
         return self.ids[end - self.lengths[index] : end]
 
 
-def make_vocabulary(paths: Sequence[str], config: LmConfig) -> LmVocabulary:
+def make_vocabulary(
+    paths: Sequence[str], config: LmConfig, read: Reader = read_sentences
+) -> LmVocabulary:
     """Make a vocabulary of the most frequent units of texts; of equals, the first ones.
+
+    Args:
+        paths: files.
+        config: unit and size of the vocabulary.
+        read: returns the sentences of files in a unit.
 
     Raises:
         LanguageModelError: a text cannot be used, or the texts hold nothing but <unk>.
     """
     counts = Counter[str]()
-    for sentence in read_sentences(paths, config.unit):
+    for sentence in read(paths, config.unit):
         counts.update(sentence)
     del counts[UNK]
     if not counts:
@@ -72,14 +81,16 @@ def make_vocabulary(paths: Sequence[str], config: LmConfig) -> LmVocabulary:
     return LmVocabulary((EOS, UNK, *common), config.unit)
 
 
-def encode_texts(paths: Sequence[str], vocabulary: LmVocabulary) -> EncodedText:
-    """Read and encode texts.
+def encode_texts(
+    paths: Sequence[str], vocabulary: LmVocabulary, read: Reader = read_sentences
+) -> EncodedText:
+    """Read and encode texts; `read` is as in `make_vocabulary`.
 
     Raises:
         LanguageModelError: a text cannot be used.
     """
     tokens = array("i")
-    for sentence in read_sentences(paths, vocabulary.unit):
+    for sentence in read(paths, vocabulary.unit):
         tokens.extend(vocabulary.encode(sentence))
     ids = np.frombuffer(tokens, np.int32)
     return EncodedText(ids, int(vocabulary.word_ends(ids).sum()))

@@ -7,7 +7,7 @@
 #   NOISES=folder           recordings of noise, which are mixed into the speech of training
 #   JOINED="exp ..."        experiments to make one bundle with: all networks hear each recording
 #   TUNE="set ..."          sets to choose the decoder's weights on, which may be those of conditions.sh
-#   TEXT="books.txt.xz ..." sentences for the language models; the LSTM reads the first file
+#   TEXT="books.txt.xz ..." sentences for the language models; a text given twice counts twice
 #   CMUDICT=cmudict.dict    pronunciations
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -18,9 +18,10 @@ read -ra text <<<"$TEXT" && read -ra tune_on <<<"${TUNE:-${dev[0]}}"
 tune_on=("${tune_on[@]/%/.jsonl}") && tune_on=("${tune_on[@]/#/$data/}")
 
 language_models() {
-  asr-lm train --language en --order 4 --vocab-size 160000 --prune 1.1e-7 "${text[@]}" --out "$data/lm.bin"
+  asr-lm train --language en --order 4 --vocab-size 160000 --prune 7e-8 "${text[@]}" --out "$data/lm.bin"
   asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
-  asr-lm train-lstm ../../conf/lstm_lm.toml --train "${text[0]}" --valid "$data/dev.txt" --out "$data/lstm"
+  asr-lm train-lstm ../../conf/lstm_lm.toml --language en --train "${text[@]}" --valid "$data/dev.txt" \
+    --out "$data/lstm" train.epochs=43
   asr-lm convert "$data/lstm" --out "$exp/lstm.npz" # there it rescores
 }
 evaluate_all() {  # FOLDER OPTION ...

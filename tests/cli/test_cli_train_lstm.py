@@ -161,3 +161,18 @@ def test_goes_on_from_another_model(command: Command, tmp_path: Path, capsys):
     assert f"--init {packed}: its network has lm.hidden=32, this one 17" in complaint(capsys)
     assert command("--init", str(command.conf), "--out", str(second)) == 1
     assert "not an LSTM language model" in complaint(capsys)
+
+
+def test_texts_are_normalised_as_a_language_is(command: Command, capsys):
+    command.train.write_text("The 1st cat sat, and sat.\n" * 20)
+    command.valid.write_text("THE FIRST CAT!\n")
+    assert command("--language", "en") == 0
+    assert "never recognised" not in capsys.readouterr().err
+    tokens = (command.out / "tokens.txt").read_text().split()
+    assert tokens[2:] == ["SAT", "THE", "FIRST", "CAT", "AND"]
+    assert command("--language", "de", "--resume", "train.epochs=2") == 2
+    assert "config.json differs from what was given now" in complaint(capsys)
+    assert command("--language", "latin", "--resume") == 2
+    assert "latin" in complaint(capsys)
+    assert command("--out", str(command.out.parent / "other")) == 0
+    assert "never recognised: let the text be written as a model" in capsys.readouterr().err
