@@ -43,6 +43,7 @@ from asr.lm import NgramModel, score_ids
 from asr.text import BLANK, Vocabulary
 
 _BLOCK = 256  # frames between two checks of the room left in the tree
+_AHEAD = 1024  # frames that get room at once: what is not used takes no memory, a copy does
 _MOST_PATHS = 1000  # examined for hypotheses: many have the same words in other pronunciations
 _MANY_NODES = 2**21  # from this size on, nodes that the beam no longer needs are dropped
 
@@ -142,7 +143,8 @@ class BeamSearch:
         for begin in range(0, len(frames), _BLOCK):
             if self.state.counts[NODES] > _MANY_NODES:
                 self.state = compact(self.state)
-            self.state = make_room(self.state, 2 * _BLOCK * len(self.state.slots))
+            ahead = min(len(frames) - begin, _AHEAD)
+            self.state = make_room(self.state, 2 * ahead * len(self.state.slots))
             advance(self.decoder.knowledge, self.state, frames[begin : begin + _BLOCK])
 
     def hypotheses(self, nbest: int = 1) -> list[Hypothesis]:

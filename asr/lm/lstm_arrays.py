@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 2**30  # of the file: a billion weights
 _EMBEDDING = "embedding.weight"
-_AT_ONCE = 128  # histories in a product with the softmax, which bounds memory
+_AT_ONCE = 256  # histories in a product with the softmax, which bounds memory
 
 
 @dataclass(frozen=True, eq=False)
