@@ -235,11 +235,11 @@ def test_commands_of_english(corpora: dict[str, str]):
     assert commands_of("english/run.sh", told, "--stage", "2", "train.epochs=1") == (
         0,
         [
-            "asr-lm train --language en --order 4 --vocab-size 160000 --prune 1.1e-7 text more "
+            "asr-lm train --language en --order 4 --vocab-size 160000 --prune 7e-8 text more "
             "--out data/lm.bin",
             "asr-lm convert data/lm.bin --out exp/lm.bin --quantize",
-            "asr-lm train-lstm ../../conf/lstm_lm.toml --train text --valid data/dev.txt "
-            "--out data/lstm",
+            "asr-lm train-lstm ../../conf/lstm_lm.toml --language en --train text more "
+            "--valid data/dev.txt --out data/lstm train.epochs=43",
             "asr-lm convert data/lstm --out exp/lstm.npz",
             "asr-lexicon dict data/all-train.jsonl exp/lm.bin --out data/lexicon.txt",
             "asr-train ../../conf/english.toml augment.noises=noises augment.recorded_prob=0.15 "
