@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from asr.lm import LmVocabulary, LstmArrays
     from asr.training import EncodedText, Source
 
+MOST_UNKNOWN = 0.5  # share of a text that the vocabulary of --init may lack
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
@@ -59,7 +61,7 @@ def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         raise ConfigError(f"{arguments.conf}: a language model has the sections [lm] and [train]")
     if "-" in (*arguments.train, arguments.valid):
         raise ConfigError("standard input can be read once only; give a file instead of -")
-    if normalizer := normalizer_of(arguments):  # kept, so that --resume reads the texts alike
+    if normalizer := normalizer_of(arguments):  # kept: --resume refuses another
         config = replace(config, text=TextConfig(**asdict(normalizer)))
     return launch_training(
         config,
@@ -86,7 +88,7 @@ class LmTrainingData:
 def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
     """Read the texts; the vocabulary is that of the run that is resumed, or of --init."""
     from asr.checkpoint import check_resumed
-    from asr.lm import LmVocabulary, LstmArrays
+    from asr.lm import UNKNOWN, LmVocabulary, LstmArrays
     from asr.training import Source, check_sources, encode_texts, make_vocabulary
 
     sources = {
@@ -107,6 +109,11 @@ def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
     if init:
         init.check_config(config.lm, f"--init {arguments.init}")
     train, valid = (encode_texts(p, vocabulary, read) for p in (arguments.train, [arguments.valid]))
+    if init and (unknown := float((train.ids == UNKNOWN).mean())) > MOST_UNKNOWN:
+        raise ConfigError(
+            f"--init {arguments.init}: its vocabulary lacks {unknown:.0%} of --train; normalise "
+            "the texts as its own were (--language, --model or --text)"
+        )
     return LmTrainingData(train, valid, vocabulary, init, sources)
 
 

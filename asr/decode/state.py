@@ -83,7 +83,8 @@ def new_state(
 
 def make_room(state: BeamState, more: int) -> BeamState:
     """Return the state with room for `more` further nodes."""
-    needed = int(state.counts[NODES]) + more
+    used = int(state.counts[NODES])
+    needed = used + more
     if needed <= len(state.nodes):
         return state
     capacity, grown = max(needed, 2 * len(state.nodes)), {}
@@ -91,7 +92,7 @@ def make_room(state: BeamState, more: int) -> BeamState:
         old: NDArray[np.generic] = getattr(state, name)
         if len(old):
             grown[name] = np.empty((capacity, *old.shape[1:]), old.dtype)
-            grown[name][: len(old)] = old
+            grown[name][:used] = old[:used]  # the rest, never touched, takes no memory
     return state._replace(**grown)
 
 

@@ -23,7 +23,7 @@ from .ngram import (
 )
 from .pruning import prune as prune
 from .trie import Level as Level
-from .vocabulary import BOUNDARY as BOUNDARY, LmVocabulary as LmVocabulary
+from .vocabulary import BOUNDARY as BOUNDARY, UNKNOWN as UNKNOWN, LmVocabulary as LmVocabulary
 from .weights import (
     cell_step as cell_step,
     check_weights as check_weights,

@@ -143,7 +143,7 @@ def read_binary(path: Path | str) -> NgramModel:
         return _model(content)
     except OSError as error:
         raise LanguageModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, LookupError, AttributeError, zlib.error) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, MemoryError, zlib.error) as error:
         raise LanguageModelError(
             f"{path}: not a binary model that can be used ({error}); "
             "make it again with asr-lm convert"
@@ -156,6 +156,9 @@ def _model(content: mmap.mmap) -> NgramModel:
     A damaged file raises errors of many kinds.
     """
     header, start = _header(content)
+    packed = [_bytes(kind) for kind in header.arrays.values() if kind.packed is not None]
+    if sum(packed) > max(SMALL_BYTES, MOST_TIMES * len(content)):
+        raise ValueError(f"arrays of {sum(packed)} bytes, packed in {len(content)}")
     stored = {name: _array(content, start, kind) for name, kind in header.arrays.items()}
     words = tuple(stored.pop("words").tobytes().decode().split("\n"))
     if header.quantized:
@@ -191,18 +194,21 @@ def _array(content: mmap.mmap, start: int, stored: StoredArray) -> NDArray[Any]:
     size, offset = math.prod(stored.shape), start + stored.offset
     if stored.packed is not None:
         packed = content[offset : offset + stored.packed]
-        return np.frombuffer(_unpacked(packed, size, stored), stored.dtype).reshape(stored.shape)
+        return np.frombuffer(_unpacked(packed, stored), stored.dtype).reshape(stored.shape)
     if 0 in stored.shape and max(stored.shape) > len(content):  # no item says how long it is
         raise ValueError(f"an array of shape {stored.shape} in a file of {len(content)} bytes")
     flat: NDArray[Any] = np.frombuffer(content, stored.dtype, size, offset)
     return flat.reshape(stored.shape)
 
 
-def _unpacked(packed: bytes, size: int, stored: StoredArray) -> bytes:
-    """Unpack an array of `size` items, no more than it must have."""
-    wanted = size * np.dtype(stored.dtype).itemsize
-    if wanted > max(SMALL_BYTES, MOST_TIMES * len(packed)):
-        raise ValueError(f"an array of {wanted} bytes, packed in {len(packed)}")
+def _bytes(stored: StoredArray) -> int:
+    """Return the bytes of an array in memory."""
+    return math.prod(stored.shape) * np.dtype(stored.dtype).itemsize
+
+
+def _unpacked(packed: bytes, stored: StoredArray) -> bytes:
+    """Unpack an array, no more of it than there must be."""
+    wanted = _bytes(stored)
     stream = zlib.decompressobj()
     found = stream.decompress(packed, wanted + 1)
     if len(found) != wanted or not stream.eof:

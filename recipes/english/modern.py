@@ -44,9 +44,14 @@ UNSPOKEN = re.compile(r"https?:|[{}<>\\|=_@#]|--")
 
 def main() -> None:
     """Write the sentences of all sources, each once."""
-    seen = set()
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    folder, seen = Path(sys.argv[1]), set()
+    if missing := [name for name in SOURCES if not (folder / name).is_dir()]:
+        sys.exit(f"{folder}: lacks {', '.join(missing)}; clone what is missing")
+    sys.stdout.reconfigure(encoding="utf-8")
     for name, pattern in SOURCES.items():
-        for path in sorted((Path(sys.argv[1]) / name).glob(pattern)):
+        for path in sorted((folder / name).glob(pattern)):
             if path.stat().st_size <= LARGEST:
                 for paragraph in paragraphs(path):
                     seen.update(filter(is_sentence, sentences(paragraph)))

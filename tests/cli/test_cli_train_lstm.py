@@ -159,6 +159,11 @@ def test_goes_on_from_another_model(command: Command, tmp_path: Path, capsys):
     capsys.readouterr()
     assert command("--init", str(packed), "--out", str(second), "lm.hidden=17") == 2
     assert f"--init {packed}: its network has lm.hidden=32, this one 17" in complaint(capsys)
+    text = command.train.read_text()
+    command.train.write_text(text.lower())
+    assert command("--init", str(packed), "--out", str(second)) == 2
+    assert "its vocabulary lacks 75% of --train; normalise the texts" in capsys.readouterr().err
+    command.train.write_text(text)
     assert command("--init", str(command.conf), "--out", str(second)) == 1
     assert "not an LSTM language model" in complaint(capsys)
 

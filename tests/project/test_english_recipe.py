@@ -43,6 +43,11 @@ def test_sentences_without_their_markup(tmp_path: Path):
     write(lists / "large.txt", "A sentence of a large file.\n" * 150_000)
     write(tmp_path / "Taskmaster/TM-4-2024/data/data_00.json", json.dumps(DIALOGUE))
     command = [sys.executable, str(PROGRAM), str(tmp_path)]
+    lacking = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert lacking.returncode == 1
+    assert "lacks 18f.gsa.gov, osbooks-college-success-bundle" in lacking.stderr
+    for name in lacking.stderr.split("lacks ")[1].split(";")[0].split(", "):
+        (tmp_path / name).mkdir()
     found = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert found.stdout.splitlines() == [
         "A market has buyers and sellers.",
