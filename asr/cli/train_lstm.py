@@ -61,8 +61,9 @@ def launch(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         raise ConfigError(f"{arguments.conf}: a language model has the sections [lm] and [train]")
     if "-" in (*arguments.train, arguments.valid):
         raise ConfigError("standard input can be read once only; give a file instead of -")
-    if normalizer := normalizer_of(arguments):  # kept: --resume refuses another
-        config = replace(config, text=TextConfig(**asdict(normalizer)))
+    arguments.normalizer = normalizer_of(arguments)
+    if arguments.normalizer:  # kept: --resume refuses another
+        config = replace(config, text=TextConfig(**asdict(arguments.normalizer)))
     return launch_training(
         config,
         arguments,
@@ -95,15 +96,14 @@ def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
         "train": Source.of_files(arguments.train),
         "valid": Source.of_files([arguments.valid]),
     }
-    normalizer = normalizer_of(arguments)
-    read = partial(sentences, normalizer=normalizer, warn=False)
+    read = partial(sentences, normalizer=arguments.normalizer, warn=False)
     init = LstmArrays.load(arguments.init) if arguments.init and not arguments.resume else None
     if arguments.resume:
         check_resumed(arguments.out, config)
         check_sources(arguments.out, sources)
         vocabulary = LmVocabulary.load(arguments.out / "tokens.txt", config.lm.unit)
     else:
-        if not normalizer:
+        if not arguments.normalizer:
             warn_of_oddities(arguments.train)
         vocabulary = init.vocabulary if init else make_vocabulary(arguments.train, config.lm, read)
     if init:

@@ -143,10 +143,8 @@ class BeamSearch:
         for begin in range(0, len(frames), _BLOCK):
             if self.state.counts[NODES] > _MANY_NODES:
                 self.state = compact(self.state)
-            block = 2 * _BLOCK * len(self.state.slots)
-            if len(self.state.nodes) - self.state.counts[NODES] < block:
-                ahead = min(len(frames) - begin, _AHEAD)
-                self.state = make_room(self.state, 2 * ahead * len(self.state.slots))
+            a_frame, ahead = 2 * len(self.state.slots), min(len(frames) - begin, _AHEAD)
+            self.state = make_room(self.state, a_frame * _BLOCK, a_frame * ahead)
             advance(self.decoder.knowledge, self.state, frames[begin : begin + _BLOCK])
 
     def hypotheses(self, nbest: int = 1) -> list[Hypothesis]:

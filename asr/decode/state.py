@@ -81,13 +81,12 @@ def new_state(
     )
 
 
-def make_room(state: BeamState, more: int) -> BeamState:
-    """Return the state with room for `more` further nodes."""
+def make_room(state: BeamState, least: int, wanted: int) -> BeamState:
+    """Return the state with room for `least` further nodes, or for `wanted` if it must grow."""
     used = int(state.counts[NODES])
-    needed = used + more
-    if needed <= len(state.nodes):
+    if used + least <= len(state.nodes):
         return state
-    capacity, grown = max(needed, 2 * len(state.nodes)), {}
+    capacity, grown = max(used + least, used + wanted, 2 * len(state.nodes)), {}
     for name in _OF_NODES:
         old: NDArray[np.generic] = getattr(state, name)
         if len(old):

@@ -25,9 +25,9 @@ from .pruning import prune as prune
 from .trie import Level as Level
 from .vocabulary import BOUNDARY as BOUNDARY, UNKNOWN as UNKNOWN, LmVocabulary as LmVocabulary
 from .weights import (
+    PackedRows as PackedRows,
     cell_step as cell_step,
     check_weights as check_weights,
-    packed_rows as packed_rows,
     packed_weights as packed_weights,
     unpacked_weights as unpacked_weights,
 )

@@ -191,13 +191,13 @@ def _header(content: mmap.mmap) -> tuple[BinaryHeader, int]:
 
 def _array(content: mmap.mmap, start: int, stored: StoredArray) -> NDArray[Any]:
     """Return one array of a file, not copied unless it is packed."""
-    size, offset = math.prod(stored.shape), start + stored.offset
+    offset = start + stored.offset
     if stored.packed is not None:
         packed = content[offset : offset + stored.packed]
         return np.frombuffer(_unpacked(packed, stored), stored.dtype).reshape(stored.shape)
     if 0 in stored.shape and max(stored.shape) > len(content):  # no item says how long it is
         raise ValueError(f"an array of shape {stored.shape} in a file of {len(content)} bytes")
-    flat: NDArray[Any] = np.frombuffer(content, stored.dtype, size, offset)
+    flat: NDArray[Any] = np.frombuffer(content, stored.dtype, math.prod(stored.shape), offset)
     return flat.reshape(stored.shape)
 
 

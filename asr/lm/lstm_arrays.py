@@ -23,8 +23,6 @@ from asr.errors import ConfigError, LanguageModelError
 from asr.lm.files import created
 from asr.lm.vocabulary import LmVocabulary
 from asr.lm.weights import (
-    LARGEST,
-    SCALE,
     Floats,
     PackedRows,
     cell_step,
@@ -64,14 +62,12 @@ class LstmArrays:
         try:
             with open_regular(path, _MOST_BYTES) as file:
                 content = file.read()
-            arrays = cls._unpacked(read_npz(content, len(content)))  # `save` does not pack
-            arrays._check()
+            return cls._unpacked(read_npz(content, len(content)))  # `save` does not pack
         except Exception as error:  # a damaged archive raises many kinds, of no common class
             raise LanguageModelError(
                 f"{path}: not an LSTM language model ({error}); give the --out folder of asr-lm "
                 "train-lstm, or the .npz that asr-lm convert made of it"
             ) from error
-        return arrays
 
     @classmethod
     def of(cls, model: "LstmLanguageModel", vocabulary: LmVocabulary) -> "LstmArrays":
@@ -110,27 +106,19 @@ class LstmArrays:
 
     @classmethod
     def _unpacked(cls, stored: dict[str, NDArray[Any]]) -> "LstmArrays":
-        """Return the model whose arrays, in 8 bits, a file holds."""
-        tokens, unit = (stored.pop(name).tobytes().decode() for name in ("tokens", "unit"))
-        scale = stored.pop(_EMBEDDING + SCALE).astype(np.float32)
-        table = PackedRows(stored.pop(_EMBEDDING), scale)
-        return cls(LmVocabulary(tuple(tokens.split("\n")), unit), table, unpacked_weights(stored))
-
-    def _check(self) -> None:
-        """Check the weights of a file.
+        """Return the model whose arrays, in 8 bits, a file holds.
 
         Raises:
             ValueError, LookupError: some are missing, do not fit together, or are no numbers.
         """
-        table, tokens = self.embedding, len(self.vocabulary)
-        if not isinstance(table, PackedRows) or table.codes.dtype != np.int8:
-            raise ValueError("its embedding has no 8 bits a weight")
-        if table.codes.ndim != 2 or len(table.codes) != tokens:
-            raise ValueError("its parts do not fit together")
-        if table.scale.shape != (tokens, 1):
-            raise ValueError(f"its embedding has scales of shape {table.scale.shape}")
-        weights = {**self.weights, _EMBEDDING: LARGEST * table.scale}
-        check_weights(weights, {**self._shapes(), _EMBEDDING: (tokens, 1)})
+        tokens, unit = (stored.pop(name).tobytes().decode() for name in ("tokens", "unit"))
+        table = PackedRows.taken_from(stored, _EMBEDDING)
+        arrays = cls(LmVocabulary(tuple(tokens.split("\n")), unit), table, unpacked_weights(stored))
+        check_weights(
+            {**arrays.weights, _EMBEDDING: table.largest},
+            {**arrays._shapes(), _EMBEDDING: (len(arrays.vocabulary), 1)},
+        )
+        return arrays
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape that each weight but the embedding must have, given a few sizes."""

@@ -9,15 +9,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]  # 32 bits each
 
-LARGEST = 127  # code of 8 bits
+_LARGEST = 127  # code of 8 bits
 _LARGEST_WEIGHT = 1e4  # so that no sum of products leaves float32
-SCALE = ".scale"  # suffix of a matrix's name: the weight that code 1 stands for, in each row
-
-
-def packed_rows(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Return a matrix in 8 bits, and the weight that code 1 stands for in each row, (rows, 1)."""
-    scale = np.abs(matrix).max(axis=1, keepdims=True).clip(min=1e-20) / LARGEST
-    return np.rint(matrix / scale).astype(np.int8), scale
+_SCALE = ".scale"  # suffix of a matrix's name: the weight that code 1 stands for, in each row
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,23 +21,49 @@ class PackedRows:
     codes: NDArray[np.int8]  # (rows, columns)
     scale: Floats  # (rows, 1): the weight that code 1 stands for
 
+    @classmethod
+    def of(cls, matrix: Floats) -> "PackedRows":
+        """Round a matrix to 8 bits a weight."""
+        scale = np.abs(matrix).max(axis=1, keepdims=True).clip(min=1e-20) / _LARGEST
+        return cls(np.rint(matrix / scale).astype(np.int8), scale)
+
+    @classmethod
+    def taken_from(cls, stored: dict[str, NDArray[Any]], name: str) -> "PackedRows":
+        """Take a matrix out of the arrays of a file.
+
+        Raises:
+            ValueError, LookupError: it is not there, or not so.
+        """
+        codes, scale = stored.pop(name), stored.pop(name + _SCALE)
+        if codes.dtype != np.int8 or codes.ndim != 2 or scale.shape != (len(codes), 1):
+            raise ValueError(f"{name} has no 8 bits a weight, or has scales of shape {scale.shape}")
+        return cls(codes, scale.astype(np.float32))
+
+    def stored_as(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a file."""
+        return {name: self.codes, name + _SCALE: self.scale}
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Rows and columns."""
         return self.codes.shape
 
-    def __getitem__(self, rows: NDArray[np.int64]) -> Floats:
+    @property
+    def largest(self) -> Floats:
+        """The largest size of a weight that each row can hold, (rows, 1): a file may have -128."""
+        return 128 * self.scale
+
+    def __getitem__(self, rows: NDArray[np.integer[Any]]) -> Floats:
         """Return some rows in 32 bits."""
-        return self.codes[rows] * self.scale[rows]
+        found: Floats = self.codes[rows] * self.scale[rows]
+        return found
 
 
 def packed_weights(weights: Mapping[str, Floats]) -> dict[str, NDArray[Any]]:
     """Return the arrays of a file: matrices in 8 bits a weight, with their scales."""
     stored = dict[str, NDArray[Any]]()
     for name, weight in weights.items():
-        stored[name] = weight
-        if weight.ndim == 2:
-            stored[name], stored[name + SCALE] = packed_rows(weight)
+        stored |= PackedRows.of(weight).stored_as(name) if weight.ndim == 2 else {name: weight}
     return stored
 
 
@@ -53,12 +73,12 @@ def unpacked_weights(stored: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
     Raises:
         ValueError: scales do not fit their matrix, or have none.
     """
-    scales = {name: array for name, array in stored.items() if name.endswith(SCALE)}
+    scales = {name: array for name, array in stored.items() if name.endswith(_SCALE)}
     weights = dict[str, Floats]()
     for name, codes in stored.items():
-        if name.endswith(SCALE):
+        if name.endswith(_SCALE):
             continue
-        scale = scales.pop(name + SCALE, np.ones((), np.float32))
+        scale = scales.pop(name + _SCALE, np.ones((), np.float32))
         if scale.shape not in ((), (len(codes), 1)):
             raise ValueError(f"{name} has scales of shape {scale.shape}")
         weights[name] = codes.astype(np.float32) * scale.astype(np.float32)

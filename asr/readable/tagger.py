@@ -22,9 +22,9 @@ from asr._npz import read_npz
 from asr._regular import open_regular
 from asr.errors import CheckpointError
 from asr.lm import (
+    PackedRows,
     cell_step,
     check_weights,
-    packed_rows,
     packed_weights,
     unpacked_weights,
 )
@@ -40,6 +40,7 @@ CONTEXT = 24  # words of a window, on each side, whose tags another window decid
 _AT_ONCE = 64  # windows in memory, so that it does not grow with the text
 _MOST_BYTES = 2**26  # of the file
 _MOST_LAYERS = 16
+_TABLE = "words.weight"
 _EPSILON = 1e-5  # of layer normalisation, as in torch
 
 Floats = NDArray[np.floating[Any]]
@@ -62,8 +63,7 @@ class Tagger:
 
     info: TaggerInfo
     weights: Mapping[str, Floats]
-    table: NDArray[np.int8]  # (rows, E)
-    scales: Floats  # (rows, 1) of the table
+    table: PackedRows  # (rows, E)
 
     @classmethod
     def load(cls, path: Path) -> "Tagger":
@@ -90,13 +90,13 @@ class Tagger:
         """
         stored = read_npz(content, len(content))  # `save` does not pack
         info = typed(parse_json(stored.pop("info").tobytes()), TaggerInfo)
-        table, scales = stored.pop("words.weight"), stored.pop("words.weight.scale")
-        if table.dtype != np.int8 or not len(table) or scales.shape != (len(table), 1):
-            raise ValueError("its table of words has no 8 bits a weight, with a scale a row")
-        tagger = cls(info, unpacked_weights(stored), table, scales.astype(np.float32))
+        table = PackedRows.taken_from(stored, _TABLE)
+        if not len(table.codes):
+            raise ValueError("its table of words has no row")
+        tagger = cls(info, unpacked_weights(stored), table)
         check_weights(
-            {**tagger.weights, "words.weight": 128 * tagger.scales},
-            {**tagger._shapes(), "words.weight": scales.shape},
+            {**tagger.weights, _TABLE: table.largest},
+            {**tagger._shapes(), _TABLE: table.largest.shape},
         )
         return tagger
 
@@ -104,8 +104,7 @@ class Tagger:
     def of(cls, network: "TaggerNetwork", info: TaggerInfo) -> "Tagger":
         """Return the tagger of a trained network; its table of words is rounded to 8 bits."""
         weights = {name: w.numpy().copy() for name, w in network.state_dict().items()}
-        table, scales = packed_rows(weights.pop("words.weight"))
-        return cls(info, weights, table, scales)
+        return cls(info, weights, PackedRows.of(weights.pop(_TABLE)))
 
     def save(self, path: Path) -> None:
         """Write a file that np.load reads without a pickle; matrices have 8 bits a weight.
@@ -115,8 +114,7 @@ class Tagger:
         """
         info = json.dumps(asdict(self.info))
         stored: dict[str, Any] = {"info": np.frombuffer(info.encode(), np.uint8)}
-        stored |= {"words.weight": self.table, "words.weight.scale": self.scales}
-        stored |= packed_weights(self.weights)
+        stored |= self.table.stored_as(_TABLE) | packed_weights(self.weights)
         with created_atomically(path) as file:
             np.savez(file, **stored)
 
@@ -174,8 +172,8 @@ class Tagger:
 
     def _inputs(self, words: Sequence[str], pauses: Silences) -> Floats:
         """Return the embeddings (T, E) of words and pauses."""
-        rows = word_rows((word.lower() for word in words), len(self.table))  # (T, PIECES)
-        pieces = self.table[rows] * self.scales[rows]  # (T, PIECES, E)
+        rows = word_rows((word.lower() for word in words), len(self.table.codes))  # (T, PIECES)
+        pieces = self.table[rows]  # (T, PIECES, E)
         silences = self.weights["pauses.weight"][pause_kinds(pauses)]
         return np.concatenate((pieces.sum(axis=1) / PIECES, silences), axis=1)
 
