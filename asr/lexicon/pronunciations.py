@@ -223,4 +223,4 @@ def _unpacked(content: bytes, num_phones: int) -> Lexicon:
         raise ValueError(f"a word has more than {_LONGEST} letters or phones")
     if not (tokens[:, 0] > 0).all() or ((tokens[:, :-1] == 0) & (tokens[:, 1:] > 0)).any():
         raise ValueError("a pronunciation is empty, or goes on after its end")
-    return Lexicon(words, word.astype(np.int32), tokens.astype(np.int32))
+    return Lexicon(words, word.astype(np.int32), tokens)  # a quarter of the memory of int32

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, compress, pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Lexicon:
 
     words: tuple[str, ...]
     word: NDArray[np.int32]  # (spellings,)
-    tokens: NDArray[np.int32]  # (spellings, longest)
+    tokens: NDArray[np.integer[Any]]  # (spellings, longest)
 
     @classmethod
     def of_spellings(
@@ -232,7 +232,7 @@ def build_trie(lexicon: Lexicon, log_probs: NDArray[np.float32]) -> TrieArrays:
     return read_only(arrays)
 
 
-def nodes_spelled(trie: TrieArrays, tokens: NDArray[np.int32]) -> NDArray[np.int64]:
+def nodes_spelled(trie: TrieArrays, tokens: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Return the nodes on the way of each spelling of the lexicon, (spellings, longest).
 
     A row of `tokens` (spellings, longest) is padded with 0; what stands there in the result means
@@ -248,7 +248,7 @@ def nodes_spelled(trie: TrieArrays, tokens: NDArray[np.int32]) -> NDArray[np.int
     return nodes
 
 
-def _as_one(rows: NDArray[np.int32]) -> NDArray[np.bytes_]:
+def _as_one(rows: NDArray[np.integer[Any]]) -> NDArray[np.bytes_]:
     """Return each row as one string of bytes."""
     whole = np.ascontiguousarray(rows)
     return whole.view(f"S{whole.itemsize * whole.shape[1]}")[:, 0]

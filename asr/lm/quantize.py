@@ -43,10 +43,13 @@ def quantize(arrays: NgramArrays, counts: Sequence[int]) -> Arrays:
 
 
 def dequantize(stored: Arrays, counts: Sequence[int]) -> Arrays:
-    """Return the arrays by their names in `NgramArrays`, read-only."""
-    arrays: Arrays = {name: _whole(stored[name]) for name in _INTEGERS}
+    """Return the arrays by their names in `NgramArrays`, read-only.
+
+    `stored` is emptied on the way: what has become an array needs no memory any more.
+    """
+    arrays: Arrays = {name: _whole(stored.pop(name)) for name in _INTEGERS}
     for name in _FLOATS:
-        codes = stored[f"{name}_codes"]
+        codes = stored.pop(f"{name}_codes")
         values = arrays[name] = np.empty(len(codes), np.float32)
         unigrams, *levels = _split(values, counts)
         unigrams[:] = stored[f"{name}_unigrams"]

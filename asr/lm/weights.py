@@ -81,7 +81,8 @@ def unpacked_weights(stored: Mapping[str, NDArray[Any]]) -> dict[str, Floats]:
         scale = scales.pop(name + _SCALE, np.ones((), np.float32))
         if scale.shape not in ((), (len(codes), 1)):
             raise ValueError(f"{name} has scales of shape {scale.shape}")
-        weights[name] = codes.astype(np.float32) * scale.astype(np.float32)
+        weights[name] = codes.astype(np.float32)
+        weights[name] *= scale
     if scales:
         raise ValueError(f"{', '.join(scales)}: scales of no weight")
     return weights
