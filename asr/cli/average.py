@@ -8,6 +8,7 @@ recognition. Settings, lexicon and language models are those of the first. Sourc
 
 import argparse
 import math
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -58,6 +59,9 @@ def average(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"--out {out}: is there already; give a new folder")
+    for folder in folders:
+        if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(folder)):
+            raise ConfigError(f"--out {out}: lies in {folder}; give a folder outside of it")
     model, vocabulary = load_acoustic_model(folders[0])
     networks = [model]
     for folder in folders[1:]:

@@ -122,6 +122,7 @@ def chosen(arguments: argparse.Namespace, *, words: bool = False) -> "DecodingOp
     if arguments.decoder != "greedy":  # which has no use for them, and that is said later
         check_given("--lm", arguments.lm)
         check_given("--rescore", arguments.rescore)
+        check_given("--lexicon", arguments.lexicon)
     from asr.options import DecodingOptions, read_hotwords
 
     return DecodingOptions(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._progress import counted
-from asr.cli.run import CommandParser, run
+from asr.cli.run import CommandParser, check_given, run
 from asr.cli.texts import add_writing, normalizer_of, sentences, warn_of_oddities
 from asr.cli.train import add_run, launch_training, run_trainer
 from asr.config import Config, TextConfig, load_config
@@ -97,7 +97,10 @@ def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
         "valid": Source.of_files([arguments.valid]),
     }
     read = partial(sentences, normalizer=arguments.normalizer, warn=False)
-    init = LstmArrays.load(arguments.init) if arguments.init and not arguments.resume else None
+    init = None
+    if arguments.init and not arguments.resume:
+        check_given("--init", arguments.init)
+        init = LstmArrays.load(arguments.init)
     if arguments.resume:
         check_resumed(arguments.out, config)
         check_sources(arguments.out, sources)

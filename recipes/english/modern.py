@@ -62,10 +62,12 @@ def paragraphs(path: Path) -> Iterator[str]:
     """Yield the paragraphs of a file without their markup."""
     text = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".json":
-        for dialogue in json.loads(text):
-            for turn in dialogue["utterances"]:
-                said = turn["text"].strip()
-                yield said[:1].upper() + said[1:] + ("" if said.endswith((".", "?", "!")) else ".")
+        try:
+            turns = [turn["text"].strip() for one in json.loads(text) for turn in one["utterances"]]
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            sys.exit(f"{path}: no list of dialogues ({error}); clone the repository again")
+        for said in turns:
+            yield said[:1].upper() + said[1:] + ("" if said.endswith((".", "?", "!")) else ".")
     elif path.suffix == ".txt":
         yield from text.splitlines()
     else:

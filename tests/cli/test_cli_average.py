@@ -62,6 +62,13 @@ def test_networks_that_were_trained_apart_are_refused(experiment: Path, tmp_path
     assert not (tmp_path / "mean").exists()
 
 
+def test_a_folder_within_an_experiment_is_refused(experiment: Path, tmp_path: Path, capsys):
+    first = changed(experiment, tmp_path / "first")
+    assert call(first, experiment, "--out", first / "mean") == 2
+    assert f"--out {first / 'mean'}: lies in {first}" in capsys.readouterr().err
+    assert not (first / "mean").exists()
+
+
 def test_weights_that_are_no_numbers_are_refused(experiment: Path, tmp_path: Path, capsys):
     other = changed(experiment, tmp_path / "other", by=float("nan"))
     assert call(experiment, other, "--out", tmp_path / "mean") == 2

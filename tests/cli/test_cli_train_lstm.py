@@ -164,6 +164,8 @@ def test_goes_on_from_another_model(command: Command, tmp_path: Path, capsys):
     assert command("--init", str(packed), "--out", str(second)) == 2
     assert "its vocabulary lacks 75% of --train; normalise the texts" in capsys.readouterr().err
     command.train.write_text(text)
+    assert command("--init", str(packed / "nothing"), "--out", str(second)) == 2
+    assert "nothing: does not exist; give the path" in complaint(capsys)
     assert command("--init", str(command.conf), "--out", str(second)) == 1
     assert "not an LSTM language model" in complaint(capsys)
 

@@ -60,3 +60,15 @@ def test_sentences_without_their_markup(tmp_path: Path):
         "The first item of a list is a sentence.",
         "What changed?",
     ]
+
+
+def test_a_damaged_dialogue_is_named(tmp_path: Path):
+    write(tmp_path / "Taskmaster/TM-4-2024/data/data_00.json", '[{"utterances": [{"text": 3}]}]')
+    command = [sys.executable, str(PROGRAM), str(tmp_path)]
+    lacking = subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stderr
+    for name in lacking.split("lacks ")[1].split(";")[0].split(", "):
+        (tmp_path / name).mkdir()
+    damaged = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert damaged.returncode == 1
+    assert "data_00.json: no list of dialogues" in damaged.stderr
+    assert damaged.stdout == ""
