@@ -301,7 +301,7 @@ def test_a_language_model_in_the_folder_is_the_default(saying, experiment, model
         (["--set", "bean_size=3"], "did you mean 'beam_size'"),
         (["--set", "beam_size=many"], "write key=value"),
         (["--hotwords", "missing.txt"], "--hotwords missing.txt: cannot be read"),
-        (["--lexicon", "missing.txt"], "missing.txt: not a lexicon"),
+        (["--lexicon", "missing.txt"], "--lexicon missing.txt: does not exist; give the path"),
     ],
 )
 def test_options_with_mistakes(options, message, experiment, saying, capsys):
