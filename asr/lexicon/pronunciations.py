@@ -223,4 +223,5 @@ def _unpacked(content: bytes, num_phones: int) -> Lexicon:
         raise ValueError(f"a word has more than {_LONGEST} letters or phones")
     if not (tokens[:, 0] > 0).all() or ((tokens[:, :-1] == 0) & (tokens[:, 1:] > 0)).any():
         raise ValueError("a pronunciation is empty, or goes on after its end")
-    return Lexicon(words, word.astype(np.int32), tokens)  # a quarter of the memory of int32
+    narrow = tokens.astype(np.min_scalar_type(num_phones))  # as `save` writes them
+    return Lexicon(words, word.astype(np.int32), narrow)

@@ -110,6 +110,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path):
     for name in ("word", "tokens"):
         ours, theirs = getattr(after.lexicon, name), getattr(before.lexicon, name)
         assert np.array_equal(ours, theirs)
+        assert theirs.dtype == np.int32
     assert after.lexicon.word.dtype == np.int32
     assert after.lexicon.tokens.dtype == np.uint8
     assert {path.name for path in (tmp_path / "exp").iterdir()} == {"phones.txt", "lexicon.npz"}

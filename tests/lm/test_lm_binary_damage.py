@@ -204,7 +204,7 @@ def test_headers_that_claim_too_much(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda array: array.update(shape=[4 * 2**26]), "bytes, packed in"),
+        (lambda array: array.update(shape=[4 * 2**26]), "arrays of 1073745152 bytes, packed in"),
         (lambda array: array.update(shape=[WORDS]), "has not the 36 bytes"),
         (lambda array: array.update(shape=[WORDS + 2]), "has not the 44 bytes"),
         (lambda array: array.update(packed=array["packed"] - 1), "has not the 40 bytes"),

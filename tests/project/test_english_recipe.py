@@ -35,6 +35,16 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def with_what_is_missing(folder: Path) -> str:
+    """Make the folders of clones that the program says are missing; return what it says."""
+    command = [sys.executable, str(PROGRAM), str(folder)]
+    lacking = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert lacking.returncode == 1
+    for name in lacking.stderr.split("lacks ")[1].split(";")[0].split(", "):
+        (folder / name).mkdir()
+    return lacking.stderr
+
+
 def test_sentences_without_their_markup(tmp_path: Path):
     write(tmp_path / "digitalgov.gov/content/a/page.md", PAGE)
     write(tmp_path / "osbooks-introduction-business/modules/m1/index.cnxml", BOOK)
@@ -43,11 +53,7 @@ def test_sentences_without_their_markup(tmp_path: Path):
     write(lists / "large.txt", "A sentence of a large file.\n" * 150_000)
     write(tmp_path / "Taskmaster/TM-4-2024/data/data_00.json", json.dumps(DIALOGUE))
     command = [sys.executable, str(PROGRAM), str(tmp_path)]
-    lacking = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    assert lacking.returncode == 1
-    assert "lacks 18f.gsa.gov, osbooks-college-success-bundle" in lacking.stderr
-    for name in lacking.stderr.split("lacks ")[1].split(";")[0].split(", "):
-        (tmp_path / name).mkdir()
+    assert "lacks 18f.gsa.gov, osbooks-college-success-bundle" in with_what_is_missing(tmp_path)
     found = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert found.stdout.splitlines() == [
         "A market has buyers and sellers.",
@@ -64,10 +70,8 @@ def test_sentences_without_their_markup(tmp_path: Path):
 
 def test_a_damaged_dialogue_is_named(tmp_path: Path):
     write(tmp_path / "Taskmaster/TM-4-2024/data/data_00.json", '[{"utterances": [{"text": 3}]}]')
+    with_what_is_missing(tmp_path)
     command = [sys.executable, str(PROGRAM), str(tmp_path)]
-    lacking = subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stderr
-    for name in lacking.split("lacks ")[1].split(";")[0].split(", "):
-        (tmp_path / name).mkdir()
     damaged = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert damaged.returncode == 1
     assert "data_00.json: no list of dialogues" in damaged.stderr
