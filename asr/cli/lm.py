@@ -149,7 +149,9 @@ def perplexity(words: list[str]) -> int:
         "asr-lm perplexity", description="Print how well a model predicts texts."
     )
     parser.add_argument(
-        "lm", metavar="LM", help="ARPA or binary model, or folder of an LSTM (--unit is ignored)"
+        "lm",
+        metavar="LM",
+        help="ARPA or binary model, or folder or .npz of an LSTM (--unit is ignored)",
     )
     add_texts(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -172,8 +174,8 @@ def _perplexity(arguments: argparse.Namespace) -> int:
 def measure(
     lm: str, texts: Sequence[str], unit: str, normalizer: "Normalizer | None" = None
 ) -> "Perplexity":
-    """Measure the perplexity of an n-gram model, or of the LSTM in an experiment folder."""
-    if Path(lm).is_dir():
+    """Measure the perplexity of an n-gram model, or of an LSTM in a folder or an .npz file."""
+    if Path(lm).is_dir() or Path(lm).suffix == ".npz":
         from asr.lm import load_lstm, lstm_perplexity
 
         model, vocabulary = load_lstm(lm)

@@ -75,19 +75,23 @@ class LstmArrays:
         weights = {name: w.numpy() for name, w in model.state_dict().items()}
         return cls(vocabulary, weights.pop(_EMBEDDING), weights)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of LmConfig that give a model of these shapes."""
+        return {
+            "unit": self.vocabulary.unit,
+            "embedding": self.embedding.shape[1],
+            "layers": self.start.shape[1],
+            "hidden": self.start.shape[-1],
+        }
+
     def check_config(self, config: LmConfig, name: str) -> None:
         """Check that a model of this configuration has weights of the same shapes.
 
         Raises:
             ConfigError: it has not; the message begins with `name`.
         """
-        own = {
-            "unit": self.vocabulary.unit,
-            "embedding": self.embedding.shape[1],
-            "layers": self.start.shape[1],
-            "hidden": self.start.shape[-1],
-        }
-        for key, value in own.items():
+        for key, value in self.settings.items():
             if value != getattr(config, key):
                 raise ConfigError(
                     f"{name}: its network has lm.{key}={value}, this one {getattr(config, key)}; "

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from asr.checkpoint import read_config, with_weights
 from asr.config import LmConfig
 from asr.errors import LanguageModelError
+from asr.lm.lstm_arrays import LstmArrays
 from asr.lm.ngram import Perplexity
 from asr.lm.vocabulary import BOUNDARY, UNKNOWN, LmVocabulary
 
@@ -136,20 +137,25 @@ def token_log_probs(
     return [found[index] for index in range(len(sentences))]
 
 
-def load_lstm(folder: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
-    """Load the best model of an experiment folder, on the CPU, and its vocabulary.
+def load_lstm(path: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
+    """Load the best model of an experiment folder, or an .npz file, on the CPU; and its vocabulary.
 
     The model is in evaluation mode.
 
     Raises:
         CheckpointError: not an experiment folder, no such checkpoint, or it does not fit.
-        LanguageModelError: the vocabulary is not that of a language model.
+        LanguageModelError: the vocabulary or the file is not that of a language model.
     """
-    folder = Path(folder)
-    config = read_config(folder).lm
-    vocabulary = LmVocabulary.load(folder / "tokens.txt", config.unit)
+    path = Path(path)
+    if not path.is_dir():
+        arrays = LstmArrays.load(path)
+        model = LstmLanguageModel(LmConfig(**arrays.settings), len(arrays.vocabulary))
+        arrays.put_into(model)
+        return model.eval(), arrays.vocabulary
+    config = read_config(path).lm
+    vocabulary = LmVocabulary.load(path / "tokens.txt", config.unit)
     make = partial(LstmLanguageModel, config, len(vocabulary))
-    return with_weights(make, folder), vocabulary
+    return with_weights(make, path), vocabulary
 
 
 def lstm_perplexity(

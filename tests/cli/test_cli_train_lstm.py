@@ -130,6 +130,22 @@ def test_perplexity_of_the_folder(command: Command, capsys):
     assert "config.json: cannot be read" in complaint(capsys)
 
 
+def test_perplexity_of_the_file_made_of_the_folder(command: Command, capsys):
+    assert command() == 0
+    packed = command.out.parent / "lstm.npz"
+    assert lm.main(["convert", str(command.out), "--out", str(packed)]) == 0
+    capsys.readouterr()
+    found = []
+    for model in (command.out, packed):
+        assert lm.main(["perplexity", str(model), str(command.valid), "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[1]["perplexity"] == pytest.approx(found[0]["perplexity"], rel=0.01)  # 8 bits
+    assert found[1]["perplexity"] != found[0]["perplexity"]
+    packed.write_bytes(b"no archive")
+    assert lm.main(["perplexity", str(packed), str(command.valid)]) == 1
+    assert "lstm.npz: not an LSTM language model" in complaint(capsys)
+
+
 def test_several_texts_and_processes_are_asked_for(command: Command, monkeypatch, capsys):
     asked: list[object] = []
 
