@@ -2,12 +2,14 @@
 
 Its recordings are text files. A file says what is to happen: `text` is recognised, `bad` is no
 audio, `die` kills the process, `die once` does so the first time, `slow` takes a minute, `bug` is
-a mistake of ours, and `pid` gives the number of the process.
+a mistake of ours, `lock` takes a semaphore, as numba does to compile, and `pid` gives the number of
+the process.
 
 As a script it does jobs of the files in its arguments in two processes and prints their texts.
 """
 
 import fcntl
+import multiprocessing
 import os
 import signal
 import sys
@@ -27,6 +29,7 @@ class FakeModel:
     def __init__(self, words: bool, timed: bool = False) -> None:
         self.words = words
         self.timed = timed
+        self.locks = list[object]()
 
     def transcribe(self, source: Path, *, progress: object = None) -> Transcript:
         """Recognise a file of text."""
@@ -37,6 +40,8 @@ class FakeModel:
             raise ZeroDivisionError
         if text == "slow":
             time.sleep(60)
+        if text == "lock":
+            self.locks.append(multiprocessing.Lock())
         if text == "die" or (text == "die once" and not _seen(source)):
             os.kill(os.getpid(), signal.SIGKILL)
         text = str(os.getpid()) if text == "pid" else text

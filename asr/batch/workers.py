@@ -39,7 +39,7 @@ def run_in_processes(
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes inherit it
     patience = max(count, MOST_DEATHS)  # that many may die before the first has loaded the model
     waiting = iter(jobs)
-    workers = list[_Worker]()
+    workers, done = list[_Worker](), list[_Worker]()
     try:
         workers += (_Worker(transcriber, job, watch) for job in islice(waiting, count))
         while workers:
@@ -59,11 +59,15 @@ def run_in_processes(
                     worker.give(job)
                     continue
                 workers.remove(worker)
-                worker.stop()
+                if worker.is_alive:
+                    worker.connection.close()
+                    done.append(worker)
+                else:
+                    worker.stop()
                 if job:
                     workers.append(_Worker(transcriber, job, watch))
     finally:
-        for worker in workers:
+        for worker in (*workers, *done):
             worker.stop()
 
 
@@ -80,11 +84,11 @@ class _Worker:
             self._process.start()
         theirs.close()
         self.is_alive = True
-        self._is_loaded = False
+        self._is_loaded = self._is_idle = False
         self.give(job)
 
     def give(self, job: Job) -> None:
-        self._job = job
+        self._job, self._is_idle = job, False
         with suppress(OSError):  # the process has died: `receive` will notice
             self.connection.send(job)
 
@@ -109,6 +113,7 @@ class _Worker:
             self._watch(self._job, *message)
             return None
         assert message is None or isinstance(message, Outcome)
+        self._is_idle = message is not None
         return message
 
     @property
@@ -118,6 +123,8 @@ class _Worker:
 
     def stop(self) -> None:
         self.connection.close()
+        if self._is_idle:  # then it ends by itself, and says so to the tracker of semaphores
+            self._process.join(GRACE_S)
         self._process.terminate()
         self._process.join(GRACE_S)
         self._process.kill()  # one that was stopped does not hear the first signal

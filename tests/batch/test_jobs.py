@@ -122,6 +122,18 @@ def test_errors_of_recordings_are_outcomes_and_those_of_the_model_are_raised(tmp
         list(run_here(fake_model.transcriber("damaged"), jobs))
 
 
+def test_processes_leave_no_semaphore_behind(tmp_path: Path):
+    jobs = write_jobs(tmp_path, "lock", "lock", "ONE")
+    done = subprocess.run(
+        [sys.executable, str(TESTS / "fake_model.py"), *(str(job.source) for job in jobs)],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert sorted(done.stdout.split()) == ["ONE", "lock", "lock"]
+    assert done.stderr == ""
+
+
 def test_processes_do_all_and_one_that_dies_fails_alone(tmp_path: Path):
     jobs = write_jobs(tmp_path, "die", "ONE", "bad", "TWO", "bug", "THREE")
     outcomes = list(run_in_processes(fake_model.transcriber(words=True), jobs, 2))
