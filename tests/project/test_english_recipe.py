@@ -1,5 +1,6 @@
-"""recipes/english/modern.py: sentences from pages, textbooks, lists of sentences and dialogues."""
+"""recipes/english: sentences of modern English (modern.py), and more voices (voices.py)."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -76,3 +77,50 @@ def test_a_damaged_dialogue_is_named(tmp_path: Path):
     assert damaged.returncode == 1
     assert "data_00.json: no list of dialogues" in damaged.stderr
     assert damaged.stdout == ""
+
+
+def rows_of_voices() -> list[list[str]]:
+    table = PROGRAM.with_name("voices.tsv").read_text(encoding="utf-8")
+    return [line.split("\t") for line in table.splitlines()]
+
+
+def list_voices(clones: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PROGRAM.with_name("voices.py")), str(clones), str(out)]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_voices_become_lists_that_asr_prepare_reads(tmp_path: Path):
+    rows = rows_of_voices()
+    for repository, name, *_ in rows:
+        write(tmp_path / "clones" / repository.split("/")[1] / name, "")
+    assert list_voices(tmp_path / "clones", tmp_path / "out").returncode == 0
+    for part in ("voices", "orders", "numbers"):
+        lines = (tmp_path / "out" / part / "metadata.csv").read_text(encoding="utf-8").splitlines()
+        found = list(csv.DictReader(lines))
+        assert [(one["speaker"], one["text"]) for one in found] == [
+            (speaker, words) for _, _, speaker, of, words in rows if of == part
+        ]
+        assert all(Path(one["audio"]).is_file() for one in found)
+
+
+def test_voices_that_are_not_there_are_counted(tmp_path: Path):
+    rows = rows_of_voices()
+    for repository, name, *_ in rows:
+        if repository != "yl4579/StarGANv2-VC":
+            write(tmp_path / repository.split("/")[1] / name, "")
+    lacking = list_voices(tmp_path, tmp_path / "out")
+    assert lacking.returncode == 1
+    assert lacking.stderr.endswith("lacks 10 files of yl4579/StarGANv2-VC; clone what is missing\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nobody_is_both_trained_and_judged_on():
+    speakers = {
+        part: {row[2] for row in rows_of_voices() if row[3] == part}
+        for part in ("voices", "orders", "numbers")
+    }
+    assert [len(speakers[part]) for part in ("voices", "orders", "numbers")] == [414, 6, 10]
+    assert not speakers["voices"] & (speakers["orders"] | speakers["numbers"])
+    test_clean = "121 260 1188 1580 1995 2300 4507 5105 5142 8455"
+    dev_clean = "84 251 652 1272 1673 1988 2035 2086 2412 2803"
+    assert not speakers["voices"] & set(f"{test_clean} {dev_clean}".split())
