@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from asr.checkpoint import read_config, with_weights
 from asr.config import LmConfig
-from asr.errors import LanguageModelError
+from asr.errors import ConfigError, LanguageModelError
 from asr.lm.lstm_arrays import LstmArrays
 from asr.lm.ngram import Perplexity
 from asr.lm.vocabulary import BOUNDARY, UNKNOWN, LmVocabulary
@@ -143,14 +143,19 @@ def load_lstm(path: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
     The model is in evaluation mode.
 
     Raises:
-        CheckpointError: not an experiment folder, no such checkpoint, or it does not fit.
+        CheckpointError: no file, and no experiment folder; no such checkpoint, or it does not fit.
         LanguageModelError: the vocabulary or the file is not that of a language model.
     """
     path = Path(path)
-    if not path.is_dir():
+    if path.is_file():
         arrays = LstmArrays.load(path)
-        model = LstmLanguageModel(LmConfig(**arrays.settings), len(arrays.vocabulary))
-        arrays.put_into(model)
+        try:
+            model = LstmLanguageModel(LmConfig(**arrays.settings), len(arrays.vocabulary))
+            arrays.put_into(model)
+        except (ConfigError, RuntimeError, ValueError) as error:  # such as classes of other widths
+            raise LanguageModelError(
+                f"{path}: not a model of asr-lm train-lstm ({error}); convert its folder again"
+            ) from error
         return model.eval(), arrays.vocabulary
     config = read_config(path).lm
     vocabulary = LmVocabulary.load(path / "tokens.txt", config.unit)

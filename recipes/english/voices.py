@@ -2,16 +2,18 @@
 
 usage: python voices.py CLONES OUT     CLONES: holds clones, each named as its repository
 
-Writes OUT/SET/metadata.csv for each set: voices, to train on; orders and numbers, to judge on.
+Writes OUT/SET/metadata.csv for each set: voices, to train on; orders, numbers and an4, to judge on.
 Columns of voices.tsv: repository (OWNER/NAME), file in it, speaker, set, words. LOG.md says where
-the words are from ("More voices").
+the words are from ("More voices"). Those of AN4 are read from its clone: they hold addresses.
 """
 
 import csv
+import re
 import sys
 from pathlib import Path
 
 TABLE = Path(__file__).with_suffix(".tsv")
+SAID = re.compile(r"(?:<s> )?(.*?)(?: </s>)? \((.*)\)$")  # a line of AN4: words, recording
 
 
 def main() -> None:
@@ -21,10 +23,12 @@ def main() -> None:
     clones, out = (Path(given).resolve() for given in sys.argv[1:])
     lists: dict[str, list[tuple[str, str, str]]] = {}
     missing: dict[str, int] = {}
+    an4 = words_of_an4(clones / "an4")
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         repository, name, speaker, part, words = line.split("\t")
         path = clones / repository.split("/")[1] / name
-        if not path.is_file():
+        words = words or an4.get(path.stem, "")
+        if not (path.is_file() and words):
             missing[repository] = missing.get(repository, 0) + 1
         lists.setdefault(part, []).append((str(path), speaker, words))
     if missing:
@@ -34,6 +38,13 @@ def main() -> None:
         (out / part).mkdir(parents=True, exist_ok=True)
         with (out / part / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("audio", "speaker", "text"), *rows])
+
+
+def words_of_an4(clone: Path) -> dict[str, str]:
+    """Return the words of each recording of AN4, or nothing where there is no clone of it."""
+    files = clone.glob("etc/an4_*.transcription")
+    lines = (line for file in files for line in file.read_text("utf-8").splitlines())
+    return {said[2]: said[1] for said in map(SAID.match, lines) if said}
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def test_perplexity_of_the_folder(command: Command, capsys):
     assert "config.json: cannot be read" in complaint(capsys)
 
 
-def test_perplexity_of_the_file_made_of_the_folder(command: Command, capsys):
+def test_perplexity_of_the_file_made_of_the_folder(command: Command, monkeypatch, capsys):
     assert command() == 0
     packed = command.out.parent / "lstm.npz"
     assert lm.main(["convert", str(command.out), "--out", str(packed)]) == 0
@@ -141,6 +141,9 @@ def test_perplexity_of_the_file_made_of_the_folder(command: Command, capsys):
         found.append(json.loads(capsys.readouterr().out))
     assert found[1]["perplexity"] == pytest.approx(found[0]["perplexity"], rel=0.01)  # 8 bits
     assert found[1]["perplexity"] != found[0]["perplexity"]
+    monkeypatch.setattr("asr.lm.neural.SHORTLISTS", (3, 5))  # as if made with other classes
+    assert lm.main(["perplexity", str(packed), str(command.valid)]) == 1
+    assert "lstm.npz: not a model of asr-lm train-lstm" in complaint(capsys)
     packed.write_bytes(b"no archive")
     assert lm.main(["perplexity", str(packed), str(command.valid)]) == 1
     assert "lstm.npz: not an LSTM language model" in complaint(capsys)

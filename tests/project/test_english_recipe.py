@@ -79,9 +79,29 @@ def test_a_damaged_dialogue_is_named(tmp_path: Path):
     assert damaged.stdout == ""
 
 
+SETS = ("voices", "orders", "numbers", "an4")
+
+
 def rows_of_voices() -> list[list[str]]:
     table = PROGRAM.with_name("voices.tsv").read_text(encoding="utf-8")
     return [line.split("\t") for line in table.splitlines()]
+
+
+def write_clones(folder: Path, *, without: str = "") -> None:
+    """Empty recordings, and AN4's words, as its two files have them."""
+    said = {
+        "etc/an4_train.transcription": "<s> GO </s> ({})",
+        "etc/an4_test.transcription": "STOP ({})",
+    }
+    lines = {name: "" for name in said}
+    for repository, name, _, part, _ in rows_of_voices():
+        if repository != without:
+            write(folder / repository.split("/")[1] / name, "")
+        if repository == "cmusphinx/an4":
+            file = "etc/an4_test.transcription" if part == "an4" else "etc/an4_train.transcription"
+            lines[file] += said[file].format(Path(name).stem) + "\n"
+    for name, text in lines.items():
+        write(folder / "an4" / name, text)
 
 
 def list_voices(clones: Path, out: Path) -> subprocess.CompletedProcess[str]:
@@ -89,38 +109,43 @@ def list_voices(clones: Path, out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
-def test_voices_become_lists_that_asr_prepare_reads(tmp_path: Path):
-    rows = rows_of_voices()
-    for repository, name, *_ in rows:
-        write(tmp_path / "clones" / repository.split("/")[1] / name, "")
+def test_voices_become_lists(tmp_path: Path):
+    write_clones(tmp_path / "clones")
     assert list_voices(tmp_path / "clones", tmp_path / "out").returncode == 0
-    for part in ("voices", "orders", "numbers"):
+    for part in SETS:
         lines = (tmp_path / "out" / part / "metadata.csv").read_text(encoding="utf-8").splitlines()
         found = list(csv.DictReader(lines))
+        an4 = "STOP" if part == "an4" else "GO"
         assert [(one["speaker"], one["text"]) for one in found] == [
-            (speaker, words) for _, _, speaker, of, words in rows if of == part
+            (speaker, words or an4) for _, _, speaker, of, words in rows_of_voices() if of == part
         ]
         assert all(Path(one["audio"]).is_file() for one in found)
+        assert {*found[0]} == {"audio", "speaker", "text"}
 
 
 def test_voices_that_are_not_there_are_counted(tmp_path: Path):
-    rows = rows_of_voices()
-    for repository, name, *_ in rows:
-        if repository != "yl4579/StarGANv2-VC":
-            write(tmp_path / repository.split("/")[1] / name, "")
+    write_clones(tmp_path, without="yl4579/StarGANv2-VC")
     lacking = list_voices(tmp_path, tmp_path / "out")
     assert lacking.returncode == 1
     assert lacking.stderr.endswith("lacks 10 files of yl4579/StarGANv2-VC; clone what is missing\n")
     assert not (tmp_path / "out").exists()
+    (tmp_path / "an4" / "etc" / "an4_test.transcription").unlink()
+    assert (
+        "130 files of cmusphinx/an4, 10 files of" in list_voices(tmp_path, tmp_path / "out").stderr
+    )
 
 
-def test_nobody_is_both_trained_and_judged_on():
-    speakers = {
-        part: {row[2] for row in rows_of_voices() if row[3] == part}
-        for part in ("voices", "orders", "numbers")
-    }
-    assert [len(speakers[part]) for part in ("voices", "orders", "numbers")] == [414, 6, 10]
-    assert not speakers["voices"] & (speakers["orders"] | speakers["numbers"])
+def test_what_could_be_put_together_to_persons_is_not_in_the_table():
+    """The words of AN4 are names, addresses and birth dates; no recording is listed twice."""
+    assert not any(words for repository, *_, words in rows_of_voices() if "an4" in repository)
+    places = [(repository, name) for repository, name, *_ in rows_of_voices()]
+    assert len(set(places)) == len(places) == 2522
+
+
+def test_no_name_is_both_trained_and_judged_on():
+    speakers = {part: {row[2] for row in rows_of_voices() if row[3] == part} for part in SETS}
+    assert [len(speakers[part]) for part in SETS] == [488, 6, 10, 10]
+    assert not speakers["voices"] & set.union(*(speakers[part] for part in SETS[1:]))
     test_clean = "121 260 1188 1580 1995 2300 4507 5105 5142 8455"
     dev_clean = "84 251 652 1272 1673 1988 2035 2086 2412 2803"
     assert not speakers["voices"] & set(f"{test_clean} {dev_clean}".split())
