@@ -67,8 +67,10 @@ def run_in_processes(
                 if job:
                     workers.append(_Worker(transcriber, job, watch))
     finally:
-        for worker in (*workers, *done):
+        for worker in workers:
             worker.stop()
+        for worker in done:  # each ends by itself, and says so to the tracker of semaphores
+            worker.stop(GRACE_S)
 
 
 class _Worker:
@@ -84,11 +86,11 @@ class _Worker:
             self._process.start()
         theirs.close()
         self.is_alive = True
-        self._is_loaded = self._is_idle = False
+        self._is_loaded = False
         self.give(job)
 
     def give(self, job: Job) -> None:
-        self._job, self._is_idle = job, False
+        self._job = job
         with suppress(OSError):  # the process has died: `receive` will notice
             self.connection.send(job)
 
@@ -113,7 +115,6 @@ class _Worker:
             self._watch(self._job, *message)
             return None
         assert message is None or isinstance(message, Outcome)
-        self._is_idle = message is not None
         return message
 
     @property
@@ -121,10 +122,9 @@ class _Worker:
         """Whether the process died before it had loaded the model."""
         return not (self.is_alive or self._is_loaded)
 
-    def stop(self) -> None:
+    def stop(self, patience_s: float = 0.0) -> None:
         self.connection.close()
-        if self._is_idle:  # then it ends by itself, and says so to the tracker of semaphores
-            self._process.join(GRACE_S)
+        self._process.join(patience_s)
         self._process.terminate()
         self._process.join(GRACE_S)
         self._process.kill()  # one that was stopped does not hear the first signal

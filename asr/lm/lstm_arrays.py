@@ -90,13 +90,26 @@ class LstmArrays:
 
         Raises:
             ConfigError: it has not; the message begins with `name`.
+            LanguageModelError: its softmax has other classes than any that is trained.
         """
+        import torch
+
+        from asr.lm.neural import LstmLanguageModel
+
         for key, value in self.settings.items():
             if value != getattr(config, key):
                 raise ConfigError(
                     f"{name}: its network has lm.{key}={value}, this one {getattr(config, key)}; "
                     f"give lm.{key}={value}"
                 )
+        with torch.device("meta"):  # shapes alone
+            trained = LstmLanguageModel(config, len(self.vocabulary)).state_dict()
+        own = {_EMBEDDING: self.embedding.shape, **{n: w.shape for n, w in self.weights.items()}}
+        if own != {n: tuple(w.shape) for n, w in trained.items()}:
+            raise LanguageModelError(
+                f"{name}: not a model of asr-lm train-lstm, its softmax has other classes; "
+                "train it anew"
+            )
 
     def put_into(self, model: "LstmLanguageModel") -> None:
         """Copy the weights into a model of the same shapes."""

@@ -150,12 +150,12 @@ def load_lstm(path: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
     if path.is_file():
         arrays = LstmArrays.load(path)
         try:
-            model = LstmLanguageModel(LmConfig(**arrays.settings), len(arrays.vocabulary))
-            arrays.put_into(model)
-        except (ConfigError, RuntimeError, ValueError) as error:  # such as classes of other widths
-            raise LanguageModelError(
-                f"{path}: not a model of asr-lm train-lstm ({error}); convert its folder again"
-            ) from error
+            config = LmConfig(**arrays.settings)
+            arrays.check_config(config, str(path))
+        except (ConfigError, ValueError) as error:  # shapes that no training gives
+            raise LanguageModelError(f"{path}: {error}; convert its folder again") from error
+        model = LstmLanguageModel(config, len(arrays.vocabulary))
+        arrays.put_into(model)
         return model.eval(), arrays.vocabulary
     config = read_config(path).lm
     vocabulary = LmVocabulary.load(path / "tokens.txt", config.unit)

@@ -144,6 +144,9 @@ def test_perplexity_of_the_file_made_of_the_folder(command: Command, monkeypatch
     monkeypatch.setattr("asr.lm.neural.SHORTLISTS", (3, 5))  # as if made with other classes
     assert lm.main(["perplexity", str(packed), str(command.valid)]) == 1
     assert "lstm.npz: not a model of asr-lm train-lstm" in complaint(capsys)
+    begun = command.out.parent / "begun"
+    assert command("--init", str(packed), "--out", str(begun)) == 1
+    assert f"--init {packed}: not a model of asr-lm train-lstm, its softmax" in complaint(capsys)
     packed.write_bytes(b"no archive")
     assert lm.main(["perplexity", str(packed), str(command.valid)]) == 1
     assert "lstm.npz: not an LSTM language model" in complaint(capsys)
