@@ -143,11 +143,11 @@ def load_lstm(path: Path | str) -> tuple[LstmLanguageModel, LmVocabulary]:
     The model is in evaluation mode.
 
     Raises:
-        CheckpointError: no file, and no experiment folder; no such checkpoint, or it does not fit.
+        CheckpointError: neither .npz nor experiment folder; no such checkpoint, or it does not fit.
         LanguageModelError: the vocabulary or the file is not that of a language model.
     """
     path = Path(path)
-    if path.is_file():
+    if path.suffix == ".npz" and not path.is_dir():
         arrays = LstmArrays.load(path)
         try:
             config = LmConfig(**arrays.settings)

@@ -150,6 +150,8 @@ def test_perplexity_of_the_file_made_of_the_folder(command: Command, monkeypatch
     packed.write_bytes(b"no archive")
     assert lm.main(["perplexity", str(packed), str(command.valid)]) == 1
     assert "lstm.npz: not an LSTM language model" in complaint(capsys)
+    assert lm.main(["perplexity", "missing.npz", str(command.valid)]) == 1
+    assert "missing.npz: not an LSTM language model ([Errno 2] No such file" in complaint(capsys)
 
 
 def test_several_texts_and_processes_are_asked_for(command: Command, monkeypatch, capsys):
