@@ -40,8 +40,9 @@ def parser() -> argparse.ArgumentParser:
         "--init",
         type=Path,
         metavar="LSTM",
-        help="go on from the weights of an LSTM, and keep its vocabulary: the --out folder of "
-        "another run, or the .npz file of asr-lm convert",
+        help="go on from the weights of an LSTM: the --out folder of another run, or the .npz "
+        "file of asr-lm convert; it keeps its vocabulary, and gets more words of the text where "
+        "lm.vocabulary_size is larger (from 10,000 on)",
     )
     add_run(parser, "conf/lstm_lm.toml")
     add_writing(parser)
@@ -87,10 +88,16 @@ class LmTrainingData:
 
 
 def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
-    """Read the texts; the vocabulary is that of the run that is resumed, or of --init."""
+    """Read the texts; the vocabulary is that of the run that is resumed, or begins as --init's."""
     from asr.checkpoint import check_resumed
     from asr.lm import UNKNOWN, LmVocabulary, LstmArrays
-    from asr.training import Source, check_sources, encode_texts, make_vocabulary
+    from asr.training import (
+        Source,
+        check_sources,
+        encode_texts,
+        make_vocabulary,
+        with_frequent_units,
+    )
 
     sources = {
         "train": Source.of_files(arguments.train),
@@ -109,10 +116,14 @@ def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
         if not arguments.normalizer:
             warn_of_oddities(arguments.train)
         vocabulary = init.vocabulary if init else make_vocabulary(arguments.train, config.lm, read)
+    known = len(vocabulary)
     if init:
         init.check_config(config.lm, f"--init {arguments.init}")
+        init = with_frequent_units(init, arguments.train, config.lm, read)
+        vocabulary = init.vocabulary
     train, valid = (encode_texts(p, vocabulary, read) for p in (arguments.train, [arguments.valid]))
-    if init and (unknown := float((train.ids == UNKNOWN).mean())) > MOST_UNKNOWN:
+    lacking = (train.ids == UNKNOWN) | (train.ids >= known)
+    if init and (unknown := float(lacking.mean())) > MOST_UNKNOWN:
         raise ConfigError(
             f"--init {arguments.init}: its vocabulary lacks {unknown:.0%} of --train; normalise "
             "the texts as its own were (--language, --model or --text)"

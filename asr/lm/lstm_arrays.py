@@ -6,8 +6,8 @@ softmax approximation for GPUs'.
 Shapes: N histories, L layers, I inputs of a layer, H hidden cells.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ from asr._regular import open_regular
 from asr.config import LmConfig
 from asr.errors import ConfigError, LanguageModelError
 from asr.lm.files import created
-from asr.lm.vocabulary import LmVocabulary
+from asr.lm.vocabulary import UNKNOWN, LmVocabulary
 from asr.lm.weights import (
     Floats,
     PackedRows,
@@ -110,6 +110,30 @@ class LstmArrays:
                 f"{name}: not a model of asr-lm train-lstm, its softmax has other classes; "
                 "train it anew"
             )
+
+    @property
+    def can_grow(self) -> bool:
+        """Whether units can be added: the last class of the softmax, the rarest, has several."""
+        return bool(np.diff(self._classes, prepend=0)[-1] > 1)
+
+    def grown(self, units: Sequence[str]) -> "LstmArrays":
+        """Return the model with more units in the last class of its softmax.
+
+        A new unit begins as a copy: it is read as <unk>, and predicted as the mean of its class.
+
+        Raises:
+            LanguageModelError: the model knows one of the units.
+        """
+        rarest = f"softmax.tail.{len(self._classes) - 2}.1.weight"
+        rows = self.weights[rarest]
+        new_rows = np.broadcast_to(rows.mean(axis=0), (len(units), rows.shape[1]))
+        read_as = np.r_[np.arange(len(self.vocabulary)), np.full(len(units), UNKNOWN)]
+        return replace(
+            self,
+            vocabulary=replace(self.vocabulary, tokens=(*self.vocabulary.tokens, *units)),
+            embedding=self.embedding[read_as],
+            weights={**self.weights, rarest: np.concatenate([rows, new_rows])},
+        )
 
     def put_into(self, model: "LstmLanguageModel") -> None:
         """Copy the weights into a model of the same shapes."""

@@ -11,6 +11,7 @@ from .lm_task import (
     LanguageTask as LanguageTask,
     encode_texts as encode_texts,
     make_vocabulary as make_vocabulary,
+    with_frequent_units as with_frequent_units,
 )
 from .log import Tally as Tally, TrainLog as TrainLog
 from .plan import (

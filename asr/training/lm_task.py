@@ -24,6 +24,7 @@ from asr.lm import (
     EOS,
     UNK,
     LmVocabulary,
+    LstmArrays,
     LstmLanguageModel,
     SentenceBatch,
     read_sentences,
@@ -79,6 +80,33 @@ def make_vocabulary(
         raise LanguageModelError(f"{', '.join(paths)}: only {UNK}; give a text with known words")
     common = (unit for unit, _ in counts.most_common(config.vocabulary_size))
     return LmVocabulary((EOS, UNK, *common), config.unit)
+
+
+def with_frequent_units(
+    model: LstmArrays, paths: Sequence[str], config: LmConfig, read: Reader = read_sentences
+) -> LstmArrays:
+    """Add the most frequent units of texts that a model lacks, until it has as many as configured.
+
+    A model whose softmax cannot grow stays as it is, and one that is large enough.
+
+    Args:
+        model: its vocabulary grows.
+        paths: files.
+        config: unit and size of the vocabulary.
+        read: returns the sentences of files in a unit.
+
+    Raises:
+        LanguageModelError: a text cannot be used.
+    """
+    room = config.vocabulary_size - (len(model.vocabulary) - 2)  # </s> and <unk> do not count
+    if room <= 0 or not model.can_grow:
+        return model
+    counts = Counter[str]()
+    for sentence in read(paths, config.unit):
+        counts.update(sentence)
+    for unit in model.vocabulary.tokens:
+        del counts[unit]
+    return model.grown([unit for unit, _ in counts.most_common(room)])
 
 
 def encode_texts(

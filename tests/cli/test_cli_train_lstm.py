@@ -194,6 +194,28 @@ def test_goes_on_from_another_model(command: Command, tmp_path: Path, capsys):
     assert "not an LSTM language model" in complaint(capsys)
 
 
+def test_a_model_that_goes_on_learns_more_words(command: Command, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("asr.lm.neural.SHORTLISTS", (2, 4))
+    first, packed, grown = command.out, tmp_path / "lstm.npz", tmp_path / "grown"
+    assert command("lm.vocabulary_size=8") == 0
+    assert lm.main(["convert", str(first), "--out", str(packed)]) == 0
+    words = ["--init", str(packed), "--out", str(grown), "lm.vocabulary_size=11"]
+    assert command(*words, "train.epochs=3") == 0
+    known, more = ((folder / "tokens.txt").read_text().split("\n") for folder in (first, grown))
+    assert len(known) == 11 and len(more) == 14  # with </s>, <unk>, and what ends the file
+    assert more[:10] == known[:10]  # the ids of the words that were known stay
+    lines = (grown / "log.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["valid_error"] for line in lines]
+    found = lstm_perplexity(*load_lstm(grown), map(str.split, SENTENCES))
+    assert found.oov == 1  # of its twelve words
+    assert losses[-1] < losses[0]
+    capsys.readouterr()
+    text = command.train.read_text()
+    command.train.write_text(text.lower())  # all words are new
+    assert command(*words[:2], "--out", str(tmp_path / "lower"), "lm.vocabulary_size=40") == 2
+    assert "its vocabulary lacks 75% of --train; normalise the texts" in capsys.readouterr().err
+
+
 def test_texts_are_normalised_as_a_language_is(command: Command, capsys):
     command.train.write_text("The 1st cat sat, and sat.\n" * 20)
     command.valid.write_text("THE FIRST CAT!\n")
