@@ -4,7 +4,8 @@ usage: python modern.py FOLDER > modern.txt     FOLDER: holds clones, each named
 
 The books of the other texts are a hundred years old: they have no website, no email and no okay.
 Texts are pages of two US agencies (public domain), textbooks of OpenStax (CC BY 4.0), sentences of
-Common Voice (CC0) and dialogues of Taskmaster (CC BY 4.0). Files of more than 4 MB are left out.
+Common Voice (CC0), dialogues of Taskmaster (CC BY 4.0), and what people asked assistants: STAR
+(MIT), SLURP (CC BY 4.0), CLINC (CC BY 3.0). Files of more than 4 MB are left out.
 """
 
 import html
@@ -13,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 LARGEST = 4_000_000  # bytes
 TEXTBOOKS = (
@@ -28,6 +30,9 @@ SOURCES = {  # folder: files in it
     **{f"osbooks-{name}": "modules/**/*.cnxml" for name in TEXTBOOKS},
     "voice-web": "server/data/en/*.txt",
     "Taskmaster": "TM-4-2024/data/*.json",
+    "STAR": "dialogues/*.json",
+    "slurp": "dataset/lm/lm.txt",
+    "oos-eval": "data/data_full.json",
 }
 LEFT_OUT = re.compile(  # of pages and textbooks: headers, programs, templates, tables, formulas
     r"\A---\n.*?\n---\n|```.*?```|\{\{.*?\}\}|\{%.*?%\}|!\[[^\]]*\]\([^)]*\)"
@@ -61,9 +66,10 @@ def main() -> None:
 def paragraphs(path: Path) -> Iterator[str]:
     """Yield the paragraphs of a file without their markup."""
     text = path.read_text(encoding="utf-8", errors="replace")
-    if path.suffix == ".json":
+    if path.suffix == ".json" or path.name == "lm.txt":
         try:
-            turns = [turn["text"].strip() for one in json.loads(text) for turn in one["utterances"]]
+            found = text.splitlines() if path.name == "lm.txt" else said_in(json.loads(text))
+            turns = [said.strip() for said in found]
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             sys.exit(f"{path}: no list of dialogues ({error}); clone the repository again")
         for said in turns:
@@ -77,6 +83,18 @@ def paragraphs(path: Path) -> Iterator[str]:
             within if path.suffix == ".cnxml" else re.split(r"\n\s*(?:\n|[-*+] |\d+\. )", text)
         ):
             yield html.unescape(MARKUP.sub("", LINK.sub(r"\1", paragraph)))
+
+
+def said_in(dialogues: Any) -> Iterator[str]:
+    """Yield what is said in a file of Taskmaster, of STAR or, less its test part, of CLINC."""
+    if isinstance(dialogues, list):
+        yield from (turn["text"] for one in dialogues for turn in one["utterances"])
+    elif "Events" in dialogues:
+        yield from (
+            e["Text"] for e in dialogues["Events"] if e["Action"] in ("utter", "pick_suggestion")
+        )
+    else:
+        yield from (said for part in ("train", "val", "oos_train") for said, _ in dialogues[part])
 
 
 def sentences(paragraph: str) -> list[str]:

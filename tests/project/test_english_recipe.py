@@ -1,7 +1,9 @@
-"""recipes/english: sentences of modern English (modern.py), and more voices (voices.py)."""
+"""recipes/english: modern sentences (modern.py), spoken numbers (spoken.py), voices (voices.py)."""
 
 import csv
 import json
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +31,20 @@ BOOK = """<document><metadata><title>Of a book. It is left out.</title></metadat
 </m:math> often.</para><table><para id="2">A cell. It is left out.</para></table>
 <list><item>Goods &amp; services are traded.</item></list></document>"""
 DIALOGUE = [{"utterances": [{"text": "one large tea please"}, {"text": "Is that all?"}]}]
+STAR = {
+    "Events": [
+        {"Action": "instruct", "Agent": "UserGuide", "Text": "Order a lift. It is left out."},
+        {"Action": "utter", "Agent": "User", "Text": "Hello! i need a lift"},
+        {"Action": "pick_suggestion", "Agent": "Wizard", "Text": "Where to?"},
+        {"Action": "query", "Agent": "Wizard"},
+    ]
+}
+CLINC = {
+    "train": [["set a timer for me", "timer"]],
+    "val": [["what's the time?", "time"]],
+    "oos_train": [["who won the cup", "oos"]],
+    "test": [["a test is left out", "time"]],
+}
 
 
 def write(path: Path, text: str) -> None:
@@ -53,19 +69,28 @@ def test_sentences_without_their_markup(tmp_path: Path):
     write(lists / "list.txt", "What changed?\nWhat changed?\n1/2 = 5 %.\n")
     write(lists / "large.txt", "A sentence of a large file.\n" * 150_000)
     write(tmp_path / "Taskmaster/TM-4-2024/data/data_00.json", json.dumps(DIALOGUE))
+    write(tmp_path / "STAR/dialogues/1.json", json.dumps(STAR))
+    write(tmp_path / "oos-eval/data/data_full.json", json.dumps(CLINC))
+    write(tmp_path / "slurp/dataset/lm/lm.txt", "dim the lights\nok\n")
     command = [sys.executable, str(PROGRAM), str(tmp_path)]
     assert "lacks 18f.gsa.gov, osbooks-college-success-bundle" in with_what_is_missing(tmp_path)
     found = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert found.stdout.splitlines() == [
         "A market has buyers and sellers.",
+        "Dim the lights.",
         "Dr. Lee wrote the page again.",
         "Goods & services are traded.",
+        "Hello! i need a lift.",
         "Is that all?",
         "It\N{RIGHT SINGLE QUOTATION MARK}s short, e.g. this sentence!",
         "One large tea please.",
         "Prices change often.",
+        "Set a timer for me.",
         "The first item of a list is a sentence.",
         "What changed?",
+        "What's the time?",
+        "Where to?",
+        "Who won the cup.",
     ]
 
 
@@ -77,6 +102,35 @@ def test_a_damaged_dialogue_is_named(tmp_path: Path):
     assert damaged.returncode == 1
     assert "data_00.json: no list of dialogues" in damaged.stderr
     assert damaged.stdout == ""
+
+
+SPOKEN = PROGRAM.with_name("spoken.py")
+
+
+def test_numbers_are_said_in_words_and_names_in_letters():
+    speaker = runpy.run_path(str(SPOKEN))["Speaker"](["Ellen"], seed=2)
+    said = [speaker.sentence() for _ in range(3000)]
+    assert all(re.fullmatch(r"[A-Z][a-zA-Z', ]*[.?]", sentence) for sentence in said)
+    assert len(set(said)) > 2000
+    assert any("e l l e n" in sentence for sentence in said)
+    assert any("e double l e n" in sentence for sentence in said)
+    digits = set(speaker.digits(1000).split()) | {"oh", "zero"}
+    for _ in range(100):
+        words = speaker.telephone().replace(",", "").split()
+        assert digits.issuperset(words)
+        assert len(words) in (7, 8, 10, 11)
+
+
+def test_names_to_spell_are_those_of_a_text(tmp_path: Path):
+    text = tmp_path / "text.txt"
+    text.write_text("When he saw Ellen, Ellen saw Bob.\n" * 5)
+    program = runpy.run_path(str(SPOKEN))
+    assert program["names_in"](text.read_text()) == ["Bob", "Ellen"]
+    text.write_text("When he saw Ellen.\n")
+    command = [sys.executable, str(SPOKEN), str(text)]
+    lacking = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert lacking.returncode == 1
+    assert "text.txt: no name is used 5 times; give sentences with capitals" in lacking.stderr
 
 
 SETS = ("voices", "orders", "numbers", "an4")
