@@ -259,14 +259,15 @@ def _decimal_digits(text: _NumberWords, at: int) -> tuple[str, int] | None:
     if text.before(at) == "at" and count == _Count(1, at + 1):  # at one point two men came
         return None
     stop, digits = count.stop + 1, ""
-    while (digit := _digit(text.next(stop))) is not None:
+    while (digit := digit_of(text.next(stop))) is not None:
         digits, stop = digits + str(digit), stop + 1
     if not digits and (small := _small(text, stop)) and text.next(stop):
         digits, stop = str(small.value), small.stop
     return (f"{_written(count.value)}.{digits}", stop) if digits else None
 
 
-def _digit(word: str) -> int | None:
+def digit_of(word: str) -> int | None:
+    """Return the digit that a word says, also oh for zero."""
     return _NOUGHT.get(word, _UNITS.get(word))
 
 
@@ -546,9 +547,9 @@ def _digit_string(text: _NumberWords, at: int) -> Numeral | None:
     """Write digits that are read one by one together: five five five one two three four."""
     digits, stop, repeats = "", at, 1
     while word := text.at(at) if stop == at else text.next(stop):
-        if word in ("double", "triple") and _digit(text.next(stop + 1)) is not None:
+        if word in ("double", "triple") and digit_of(text.next(stop + 1)) is not None:
             repeats = 2 if word == "double" else 3
-        elif (digit := _digit(word)) is not None:
+        elif (digit := digit_of(word)) is not None:
             hundred = text.next(stop + 1) == "hundred" and digits == "1"
             digits += str(digit) * repeats + ("00" if hundred else "")
             stop, repeats = stop + hundred, 1

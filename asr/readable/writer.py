@@ -7,14 +7,14 @@ stands for, so that times and spoken words are never lost.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import nan
 from typing import Literal
 
 import numpy as np
 
 from asr.formats import Segment, Transcript, Word, WrittenWord
-from asr.readable.numbers import Numeral, numerals
+from asr.readable.numbers import Numeral, digit_of, numerals
 from asr.readable.tagger import Tagger
 from asr.readable.written import (
     CAPITAL,
@@ -36,6 +36,8 @@ _SHORTEST_PARAGRAPH = 25  # words
 LOOK_AHEAD = 4  # words behind a word, before it is written live
 SEGMENT_PAUSE_S = 1.0  # about what ends a segment (asr/segmentation.py)
 _REMEMBERED = 40  # words that a live writer has as context
+_LETTERS = 3  # so many, said one by one, spell a word
+_DIGITS = 7  # so many, said one by one, are one number; fewer may be a list
 _ENDS = tuple(MARKS[mark] for mark in SENTENCE_ENDS)
 _WRITTEN_MARKS = (*MARKS[:-2], " \u2013", "-")
 
@@ -106,6 +108,10 @@ class Writer:
         if is_ended and len(words):
             ends = mark_scores[-1, list(SENTENCE_ENDS)]
             marks[-1] = SENTENCE_ENDS[int(ends.argmax())]
+        if self.tagger.info.english:
+            for run in _dictated(words):  # books have none: the tagger puts marks between them
+                marks[run[:-1]], cases[run[1:]] = NONE, LOWER
+                cases[[at for at in run if len(words[at]) == 1]] = UPPER
         begins = np.concatenate(([False], marks[:-1] == PERIOD))[: len(words)]
         begins[context : context + 1] = not is_begun
         cases = np.where(begins & (cases == LOWER), CAPITAL, cases)
@@ -152,6 +158,29 @@ class Writer:
             if named and plan.marks[at] in (NONE, PERIOD):
                 return TITLES[word.lower()]
         return spelled(word, case, self.tagger.forms)
+
+
+def _dictated(words: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the places of words that are one: letters that spell it, digits of a long number."""
+    lowered = [word.lower() for word in words]
+
+    def kind(at: int) -> str:
+        word = lowered[at]
+        if word in ("double", "triple") and at + 1 < len(lowered):
+            return kind(at + 1)
+        if digit_of(word) is not None and len(word) > 1:
+            return "digit"
+        return "letter" if len(word) == 1 and "a" <= word <= "z" else ""
+
+    for found, places in groupby(range(len(words)), key=kind):
+        run = list(places)
+        if found == "letter" and len(run) >= _LETTERS:
+            yield run
+        elif found == "digit" and len(run) >= _DIGITS:
+            values = [digit_of(lowered[at]) or 0 for at in run]
+            steps = {after - before for before, after in pairwise(values)}
+            if steps not in ({1}, {-1}):  # somebody counts
+                yield run
 
 
 def _with_paragraphs(written: Iterable[WrittenWord], plan: _Plan) -> Iterator[WrittenWord]:

@@ -52,6 +52,27 @@ def test_sentences_titles_forms_and_hyphens():
     )
 
 
+def test_letters_and_long_numbers_are_not_torn_apart():
+    marks = {
+        word: ("Capital", ".") for word in ["s", "h", "e", "five", "two", "oh", "double", "yes"]
+    }
+    writer = Writer(ScriptedTagger({**TAGS, **marks}))
+
+    def written(words: str) -> str:
+        return text_of(writer.write(said(words)))
+
+    assert written("SHE SAID S M I T H YES") == "She said S M I T H. Yes."
+    assert written("HER NAME IS A DOUBLE E HERE") == "Her name is A double E. Here."
+    assert written("FIVE FIVE FIVE TWO OH ONE TWO YES") == "555-2012. Yes."
+    assert written("DOUBLE FIVE FIVE TWO OH ONE TWO") == "555-2012."
+    assert written("S H IS SHORT") == "S. H. Is short."  # two letters are no word
+    assert written("FIVE TWO NINE") == "Five. Two. Nine."  # few digits may be a list
+    count = written("ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE")
+    assert count == "One Two. 345. 6789."  # as the tagger says: somebody counts
+    other = Writer(ScriptedTagger(marks, english=False))
+    assert text_of(other.write(said("S M I T H"))) == "S. M i t H."
+
+
 def test_numbers_are_digits_or_words_and_never_cross_a_mark():
     assert text("IN NINETEEN TWENTY FIVE") == "In 1925."
     assert text("IN NINETEEN TWENTY FIVE", numbers="words") == "In nineteen twenty five."
