@@ -7,7 +7,7 @@ stands for, so that times and spoken words are never lost.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile
 from math import nan
 from typing import Literal
 
@@ -36,6 +36,7 @@ _SHORTEST_PARAGRAPH = 25  # words
 LOOK_AHEAD = 4  # words behind a word, before it is written live
 SEGMENT_PAUSE_S = 1.0  # about what ends a segment (asr/segmentation.py)
 _REMEMBERED = 40  # words that a live writer has as context
+_LETTER, _DIGIT = "letter", "digit"
 _LETTERS = 3  # so many, said one by one, spell a word
 _DIGITS = 7  # so many, said one by one, are one number; fewer may be a list
 _ENDS = tuple(MARKS[mark] for mark in SENTENCE_ENDS)
@@ -109,7 +110,9 @@ class Writer:
             ends = mark_scores[-1, list(SENTENCE_ENDS)]
             marks[-1] = SENTENCE_ENDS[int(ends.argmax())]
         if self.tagger.info.english:
-            for run in _dictated(words):  # books have none: the tagger puts marks between them
+            for run in _dictated(
+                words, pauses
+            ):  # books have none: the tagger puts marks between them
                 marks[run[:-1]], cases[run[1:]] = NONE, LOWER
                 cases[[at for at in run if len(words[at]) == 1]] = UPPER
         begins = np.concatenate(([False], marks[:-1] == PERIOD))[: len(words)]
@@ -160,27 +163,33 @@ class Writer:
         return spelled(word, case, self.tagger.forms)
 
 
-def _dictated(words: Sequence[str]) -> Iterator[list[int]]:
+def _dictated(words: Sequence[str], pauses: Sequence[float]) -> Iterator[list[int]]:
     """Yield the places of words that are one: letters that spell it, digits of a long number."""
-    lowered = [word.lower() for word in words]
-
-    def kind(at: int) -> str:
-        word = lowered[at]
-        if word in ("double", "triple") and at + 1 < len(lowered):
-            return kind(at + 1)
-        if digit_of(word) is not None and len(word) > 1:
-            return "digit"
-        return "letter" if len(word) == 1 and "a" <= word <= "z" else ""
-
-    for found, places in groupby(range(len(words)), key=kind):
+    lowered, kinds = [word.lower() for word in words], _kinds(words)
+    parts = np.cumsum([0, *(pause >= PARAGRAPH_S for pause in pauses)]).tolist()
+    for (kind, _), places in groupby(range(len(words)), key=lambda at: (kinds[at], parts[at])):
         run = list(places)
-        if found == "letter" and len(run) >= _LETTERS:
+        said = [lowered[at] for at in run]
+        if kind == _LETTER and len(run) >= _LETTERS and len(set(said)) > 1:
             yield run
-        elif found == "digit" and len(run) >= _DIGITS:
-            values = [digit_of(lowered[at]) or 0 for at in run]
+        elif kind == _DIGIT and len(run) + said.count("triple") >= _DIGITS:
+            values = [digit_of(word) or 0 for word in said]
             steps = {after - before for before, after in pairwise(values)}
             if steps not in ({1}, {-1}):  # somebody counts
                 yield run
+
+
+def _kinds(words: Sequence[str]) -> list[str]:
+    """Return which words are letters or digits that are said one by one; others are empty."""
+    kinds = list[str]()
+    for word in (word.lower() for word in reversed(words)):
+        if word in ("double", "triple") and kinds:
+            kinds.append(kinds[-1])
+        elif len(word) == 1:
+            kinds.append(_LETTER if "a" <= word <= "z" else "")
+        else:
+            kinds.append("" if digit_of(word) is None else _DIGIT)
+    return kinds[::-1]
 
 
 def _with_paragraphs(written: Iterable[WrittenWord], plan: _Plan) -> Iterator[WrittenWord]:
@@ -226,7 +235,8 @@ class LiveWriter:
     """A writer of text that arrives in segments, while somebody speaks.
 
     Words that were written stay. A word is written once LOOK_AHEAD words follow it, or once its
-    segment ends, because the mark after a word depends on the words behind it.
+    segment ends, because the mark after a word depends on the words behind it; a digit once another
+    word follows the number, too.
     """
 
     def __init__(self, writer: Writer) -> None:
@@ -253,7 +263,10 @@ class LiveWriter:
             is_begun=self._is_begun,
             is_ended=False,
         )
-        found, sure = [], len(self._context) + len(words) - (0 if is_end else LOOK_AHEAD)
+        found, sure = [], len(self._context) + len(words)
+        if not is_end:
+            digits = sum(1 for _ in takewhile(_DIGIT.__eq__, reversed(_kinds(words))))
+            sure -= max(LOOK_AHEAD, digits)  # a number is written when it has ended
         for word in written:
             if word.stop <= sure:
                 found.append(word.text)

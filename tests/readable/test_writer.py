@@ -52,11 +52,13 @@ def test_sentences_titles_forms_and_hyphens():
     )
 
 
+TORN = dict.fromkeys(
+    ["s", "h", "e", "five", "two", "oh", "double", "yes"], ("Capital", ".")
+)  # as the tagger, which knows books, says
+
+
 def test_letters_and_long_numbers_are_not_torn_apart():
-    marks = {
-        word: ("Capital", ".") for word in ["s", "h", "e", "five", "two", "oh", "double", "yes"]
-    }
-    writer = Writer(ScriptedTagger({**TAGS, **marks}))
+    writer = Writer(ScriptedTagger({**TAGS, **TORN}))
 
     def written(words: str) -> str:
         return text_of(writer.write(said(words)))
@@ -65,12 +67,30 @@ def test_letters_and_long_numbers_are_not_torn_apart():
     assert written("HER NAME IS A DOUBLE E HERE") == "Her name is A double E. Here."
     assert written("FIVE FIVE FIVE TWO OH ONE TWO YES") == "555-2012. Yes."
     assert written("DOUBLE FIVE FIVE TWO OH ONE TWO") == "555-2012."
+    assert written("TRIPLE FIVE TWO OH ONE TWO") == "555-2012."
     assert written("S H IS SHORT") == "S. H. Is short."  # two letters are no word
+    assert written("S S S") == "S. S. S."  # nor is one, said again and again
     assert written("FIVE TWO NINE") == "Five. Two. Nine."  # few digits may be a list
-    count = written("ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE")
-    assert count == "One Two. 345. 6789."  # as the tagger says: somebody counts
-    other = Writer(ScriptedTagger(marks, english=False))
+    assert written("ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE") == "One Two. 345. 6789."
+    assert written("DOUBLE " * 3000) == ("Double. " * 3000).strip()
+    other = Writer(ScriptedTagger(TORN, english=False))
     assert text_of(other.write(said("S M I T H"))) == "S. M i t H."
+
+
+def test_a_long_pause_parts_two_numbers():
+    words = said("FIVE FIVE FIVE TWO OH ONE TWO " * 2)
+    pauses = [0.4] * 6 + [3.0] + [0.4] * 7
+    writer = Writer(ScriptedTagger(TORN))
+    assert text_of(writer.write(words, pauses)) == "555-2012. 555-2012."
+    assert text_of(writer.write(words)) == "55520125552012."
+
+
+def test_a_long_number_is_written_live_when_it_has_ended():
+    writer, words = LiveWriter(Writer(ScriptedTagger(TORN))), said("CALL FIVE FIVE FIVE TWO OH ONE")
+    assert writer.write(words, is_end=False) == ["Call"]
+    words += said("TWO OR ME AT ONCE NOW")
+    assert writer.write(words, is_end=False) == ["555-2012.", "Or"]
+    assert writer.write(words, is_end=True) == ["me", "at", "once", "now"]
 
 
 def test_numbers_are_digits_or_words_and_never_cross_a_mark():

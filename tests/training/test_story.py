@@ -114,4 +114,4 @@ def test_the_english_model_knows_its_speakers() -> None:
 
     names = ["LJ", "cathy", "19", "8226", "5105", "anna"]
     assert known_speakers(ENGLISH, names) == ["19", "8226", "LJ", "cathy"]
-    assert len((ENGLISH / "speakers.txt").read_text().split()) == 616  # as LOG.md says
+    assert len((ENGLISH / "speakers.txt").read_text().split()) == 616  # as MODEL_CARD.md says
