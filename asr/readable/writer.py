@@ -110,9 +110,7 @@ class Writer:
             ends = mark_scores[-1, list(SENTENCE_ENDS)]
             marks[-1] = SENTENCE_ENDS[int(ends.argmax())]
         if self.tagger.info.english:
-            for run in _dictated(
-                words, pauses
-            ):  # books have none: the tagger puts marks between them
+            for run in _dictated(words, pauses):  # the tagger, which knows books, tears them apart
                 marks[run[:-1]], cases[run[1:]] = NONE, LOWER
                 cases[[at for at in run if len(words[at]) == 1]] = UPPER
         begins = np.concatenate(([False], marks[:-1] == PERIOD))[: len(words)]
