@@ -116,18 +116,19 @@ def prepare(config: Config, arguments: argparse.Namespace) -> LmTrainingData:
         if not arguments.normalizer:
             warn_of_oddities(arguments.train)
         vocabulary = init.vocabulary if init else make_vocabulary(arguments.train, config.lm, read)
-    known = len(vocabulary)
+    known = len(vocabulary)  # of --init, what it knew before
     if init:
         init.check_config(config.lm, f"--init {arguments.init}")
         init = with_frequent_units(init, arguments.train, config.lm, read)
         vocabulary = init.vocabulary
     train, valid = (encode_texts(p, vocabulary, read) for p in (arguments.train, [arguments.valid]))
-    lacking = (train.ids == UNKNOWN) | (train.ids >= known)
-    if init and (unknown := float(lacking.mean())) > MOST_UNKNOWN:
-        raise ConfigError(
-            f"--init {arguments.init}: its vocabulary lacks {unknown:.0%} of --train; normalise "
-            "the texts as its own were (--language, --model or --text)"
-        )
+    if init:
+        unknown = float(((train.ids == UNKNOWN) | (train.ids >= known)).mean())
+        if unknown > MOST_UNKNOWN:
+            raise ConfigError(
+                f"--init {arguments.init}: its vocabulary lacks {unknown:.0%} of --train; "
+                "normalise the texts as its own were (--language, --model or --text)"
+            )
     return LmTrainingData(train, valid, vocabulary, init, sources)
 
 

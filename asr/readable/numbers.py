@@ -32,6 +32,7 @@ _TEENS = _numbered(
 _TENS = _numbered("twenty thirty forty fifty sixty seventy eighty ninety", range(20, 100, 10))
 _MAGNITUDES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _NOUGHT = {"zero": 0, "oh": 0, "o": 0}
+REPEATS = {"double": 2, "triple": 3}  # before a digit
 _ORDINALS = _numbered("first second third fourth fifth sixth seventh eighth ninth", range(1, 10))
 _LATE_ORDINALS = {
     **{f"{word}th": number for word, number in _TEENS.items() if word != "twelve"},
@@ -547,8 +548,8 @@ def _digit_string(text: _NumberWords, at: int) -> Numeral | None:
     """Write digits that are read one by one together: five five five one two three four."""
     digits, stop, repeats = "", at, 1
     while word := text.at(at) if stop == at else text.next(stop):
-        if word in ("double", "triple") and digit_of(text.next(stop + 1)) is not None:
-            repeats = 2 if word == "double" else 3
+        if word in REPEATS and digit_of(text.next(stop + 1)) is not None:
+            repeats = REPEATS[word]
         elif (digit := digit_of(word)) is not None:
             hundred = text.next(stop + 1) == "hundred" and digits == "1"
             digits += str(digit) * repeats + ("00" if hundred else "")

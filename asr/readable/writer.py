@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from asr.formats import Segment, Transcript, Word, WrittenWord
-from asr.readable.numbers import Numeral, digit_of, numerals
+from asr.readable.numbers import REPEATS, Numeral, digit_of, numerals
 from asr.readable.tagger import Tagger
 from asr.readable.written import (
     CAPITAL,
@@ -181,7 +181,7 @@ def _kinds(words: Sequence[str]) -> list[str]:
     """Return which words are letters or digits that are said one by one; others are empty."""
     kinds = list[str]()
     for word in (word.lower() for word in reversed(words)):
-        if word in ("double", "triple") and kinds:
+        if word in REPEATS and kinds:
             kinds.append(kinds[-1])
         elif len(word) == 1:
             kinds.append(_LETTER if "a" <= word <= "z" else "")

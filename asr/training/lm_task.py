@@ -72,9 +72,7 @@ def make_vocabulary(
     Raises:
         LanguageModelError: a text cannot be used, or the texts hold nothing but <unk>.
     """
-    counts = Counter[str]()
-    for sentence in read(paths, config.unit):
-        counts.update(sentence)
+    counts = _counted(paths, config, read)
     del counts[UNK]
     if not counts:
         raise LanguageModelError(f"{', '.join(paths)}: only {UNK}; give a text with known words")
@@ -101,12 +99,18 @@ def with_frequent_units(
     room = config.vocabulary_size - (len(model.vocabulary) - 2)  # </s> and <unk> do not count
     if room <= 0 or not model.can_grow:
         return model
-    counts = Counter[str]()
-    for sentence in read(paths, config.unit):
-        counts.update(sentence)
+    counts = _counted(paths, config, read)
     for unit in model.vocabulary.tokens:
         del counts[unit]
     return model.grown([unit for unit, _ in counts.most_common(room)])
+
+
+def _counted(paths: Sequence[str], config: LmConfig, read: Reader) -> Counter[str]:
+    """Count the units of texts."""
+    counts = Counter[str]()
+    for sentence in read(paths, config.unit):
+        counts.update(sentence)
+    return counts
 
 
 def encode_texts(

@@ -14,7 +14,6 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 LARGEST = 4_000_000  # bytes
 TEXTBOOKS = (
@@ -68,8 +67,7 @@ def paragraphs(path: Path) -> Iterator[str]:
     text = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".json" or path.name == "lm.txt":
         try:
-            found = text.splitlines() if path.name == "lm.txt" else said_in(json.loads(text))
-            turns = [said.strip() for said in found]
+            turns = [said.strip() for said in said_in(path, text)]
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             sys.exit(f"{path}: no list of dialogues ({error}); clone the repository again")
         for said in turns:
@@ -85,8 +83,12 @@ def paragraphs(path: Path) -> Iterator[str]:
             yield html.unescape(MARKUP.sub("", LINK.sub(r"\1", paragraph)))
 
 
-def said_in(dialogues: Any) -> Iterator[str]:
-    """Yield what is said in a file of Taskmaster, of STAR or, less its test part, of CLINC."""
+def said_in(path: Path, text: str) -> Iterator[str]:
+    """Yield what is said in a file of SLURP, Taskmaster, STAR or, less its test part, of CLINC."""
+    if path.suffix == ".txt":
+        yield from text.splitlines()
+        return
+    dialogues = json.loads(text)
     if isinstance(dialogues, list):
         yield from (turn["text"] for one in dialogues for turn in one["utterances"])
     elif "Events" in dialogues:
