@@ -307,7 +307,10 @@ def main() -> None:
     """Write the sentences."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    names = names_in(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    try:
+        names = names_in(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        sys.exit(f"{sys.argv[1]}: cannot be read ({error}); give text in UTF-8")
     if not names:
         sys.exit(f"{sys.argv[1]}: no name is used {LEAST_USE} times; give sentences with capitals")
     speaker = Speaker(names)

@@ -131,6 +131,13 @@ def test_names_to_spell_are_those_of_a_text(tmp_path: Path):
     lacking = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert lacking.returncode == 1
     assert "text.txt: no name is used 5 times; give sentences with capitals" in lacking.stderr
+    text.write_bytes(b"\xff\xfe")
+    for path in (text, tmp_path / "missing.txt"):
+        command = [sys.executable, str(SPOKEN), str(path)]
+        unread = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        assert unread.returncode == 1
+        assert len(unread.stderr.splitlines()) == 1
+        assert f"{path}: cannot be read" in unread.stderr
 
 
 SETS = ("voices", "orders", "numbers", "an4")
