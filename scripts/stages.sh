@@ -28,5 +28,5 @@ tune() {
   local exp=$1 chosen=${2%.jsonl}-tune.jsonl
   shift
   awk -v sets=$# 'FNR == 1 { set++ } FNR % (4 * sets) == 4 * set - 3' "$@" >"$chosen"
-  asr-evaluate "$exp" "$chosen" --out "$exp/tune" --tune --set beam_size=400 --set token_threshold=-7
+  asr-evaluate "$exp" "$chosen" --out "$exp/tune" --tune
 }

@@ -88,7 +88,6 @@ class BeamState(NamedTuple):
 
     nodes: NDArray[np.int64]  # (capacity, NODE_COLUMNS)
     score: NDArray[np.float64]  # (capacity,) all scores but the acoustic log-probability
-    ended: NDArray[np.float64]  # (capacity, 3) last word that a child ended, its score, next state
     slots: NDArray[np.int64]  # (B,) the nodes in the beam
     blank: NDArray[np.float64]  # (B,) paths that end in a blank
     token: NDArray[np.float64]  # (B,) paths that end in the node's token
@@ -107,6 +106,8 @@ class BeamState(NamedTuple):
     merged: NDArray[np.int64]  # (capacity,) the node that a node lost to, or -1
     margin: NDArray[np.float64]  # (capacity,) the difference of their totals then, at most 0
     met: NDArray[np.int64]  # (capacity,) the number of nodes then
+    asked: NDArray[np.int64]  # (2**k, 3) a language model's states, words after them, next states
+    answers: NDArray[np.float64]  # (2**k,) the scores of these words
     kept: NDArray[np.int64]  # (V,) tokens to try in the current frame
     counts: NDArray[np.int64]  # how many of nodes, slots, candidates and kept are in use
     cutoff: NDArray[np.float64]  # (1,) lowest total to keep in the current frame
@@ -274,19 +275,19 @@ def _gain(
 ) -> tuple[float, Index]:
     """Return the score of an extension of a node, and the language model's next state.
 
-    The score of a word is kept: a prefix tries to end it in every frame until it succeeds.
+    Prefixes try to end the same words in many frames, so the last answers are kept.
     """
-    before = state.nodes[node, LM_STATE]
-    if extension.word == NO_WORD:
-        return word_gain(knowledge, before, extension.token, extension.word)
-    if state.ended[node, 0] != extension.word:
-        gain, after = word_gain(knowledge, before, extension.token, extension.word)
-        state.ended[node, 0], state.ended[node, 1], state.ended[node, 2] = (
-            extension.word,
-            gain,
-            after,
-        )
-    return state.ended[node, 1], np.int64(state.ended[node, 2])
+    before, word = state.nodes[node, LM_STATE], extension.word
+    if word == NO_WORD or knowledge.weights.lm_unit != LM_ON_WORDS:
+        return word_gain(knowledge, before, extension.token, word)
+    mixed = (before * 0x9E3779B1 + word) * 0x85EBCA77
+    row = np.int64((mixed ^ (mixed >> 29)) & (len(state.answers) - 1))
+    asked = state.asked[row]
+    if asked[0] != before or asked[1] != word:
+        gain, after = word_gain(knowledge, before, extension.token, word)
+        asked[0], asked[1], asked[2] = before, word, after
+        state.answers[row] = gain
+    return state.answers[row], asked[2]
 
 
 @inlined
@@ -360,7 +361,6 @@ def node_of(state: BeamState, place: Index) -> Index:
         if len(state.merged) > 0:
             state.merged[node] = -1
         state.score[node] = state.candidate_scores[place, 1]
-        state.ended[node, 0] = NO_WORD
     return node
 
 

@@ -37,10 +37,10 @@ class DecoderConfig:
     rescore_lm_weight: float = 0.0  # of the n-gram model in rescoring, beside lm_weight
     rescore_word_score: float = 0.0  # for each word in rescoring, beside word_score
     nbest: int = 50  # hypotheses to rescore
-    beam_size: int = 100  # most hypotheses to keep
-    beam_threshold: float = 16.0  # largest distance of a kept hypothesis from the best one
+    beam_size: int = 1000  # most hypotheses to keep; unclear speech needs them
+    beam_threshold: float = 12.0  # largest distance of a kept hypothesis from the best one
     recombine: bool = True  # with a language model, keep the best of hypotheses with one future
-    token_threshold: float = -9.0  # log-probability below which a token is not tried
+    token_threshold: float = -7.0  # log-probability below which a token is not tried
 
     def __post_init__(self) -> None:
         for name, (low, high) in _ALLOWED.items():

@@ -29,7 +29,8 @@ from asr.decode.search import (
 from asr.lexicon import NO_NODE, ROOT
 from asr.text import BLANK
 
-_OF_NODES = ("nodes", "score", "ended", "merged", "margin", "met")  # arrays with a row for each
+_OF_NODES = ("nodes", "score", "merged", "margin", "met")  # arrays with a row for each
+_ANSWERS = 1 << 14  # of the language model to keep; four times as many are no faster
 
 
 def new_state(
@@ -57,7 +58,6 @@ def new_state(
     return BeamState(
         nodes,
         np.zeros(1),
-        np.full((1, 3), float(NO_WORD)),
         np.zeros(size, np.int64),
         np.zeros(size),
         np.full(size, NEVER),
@@ -75,6 +75,8 @@ def new_state(
         np.full(int(recombine and remember), -1),
         np.zeros(int(recombine and remember)),
         np.zeros(int(recombine and remember), np.int64),
+        np.full((_ANSWERS, 3), -1),
+        np.empty(_ANSWERS),
         np.empty(num_tokens, np.int64),
         np.array([1, 1, 0, 0]),
         np.empty(1),

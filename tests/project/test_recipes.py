@@ -29,10 +29,7 @@ QUICK = [  # settings with which tones are learned in seconds
     *("train.ema_decay=0.9", "train.processes=1"),
 ]
 QUICK_LSTM = "lm.hidden=64 train.epochs=5"  # of sentences of three words
-TUNE = (
-    "asr-evaluate exp data/wide-tune.jsonl --out exp/tune --tune "
-    "--set beam_size=400 --set token_threshold=-7"
-)
+TUNE = "asr-evaluate exp data/wide-tune.jsonl --out exp/tune --tune"
 TOLD = {
     *("LIBRISPEECH", "MORE", "KEPT_OUT", "NOISES", "TEXT", "CMUDICT", "LSTM"),
     *("TRAIN", "DEV", "SEEDS", "DATA", "EXP", "CAFE", "TRAFFIC", "TUNE"),
