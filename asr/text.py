@@ -11,6 +11,7 @@ Numbers in digits become English words:
     $3.50      three dollars and fifty cents         $3.5 million  three point five million dollars
     -5 %       minus five percent                    &             and
 
+Abbreviations become what is said: Mr. Todd is "mister todd", and etc. "et cetera" (ABBREVIATIONS).
 Fractions, times and ranges are read as their numbers: 1/2 is "one two", 10:30 is "ten thirty".
 
 Other languages are presets of the settings (`language_settings`). Their numbers become words by the
@@ -60,6 +61,17 @@ PERCENT = {
     "lv": "procents", "nl": "procent", "no": "prosent", "pl": "procent", "pt": "por cento",
     "ro": "la sută", "ru": "процентов", "sl": "odstotkov", "sv": "procent", "uk": "відсотків",
 }  # fmt: skip
+ABBREVIATIONS = {  # what English says for them; St. only before a capital, as it also is a street
+    "Mr.": "Mister",
+    "Mrs.": "Missus",
+    "Dr.": "Doctor",
+    "Messrs.": "Messrs",
+    "Esq.": "Esquire",
+    "etc.": "et cetera",
+    "&c.": "et cetera",
+    "viz.": "viz",
+    "St.": "Saint",
+}
 YEARS = ("da", "de", "nl", "no")  # languages that say nineteen hundred, not a thousand nine hundred
 NUMBERS = ("en", "keep", *PERCENT)
 LANGUAGES = ("en", "any", "tr", *PERCENT)
@@ -101,8 +113,8 @@ class Normalizer:
 
     Args:
         case: "upper", "lower", "turkish" (lower, with dotless i) or "keep".
-        numbers: "en" writes digits as English words (asr.text says how), another language as its
-            words, "keep" leaves them.
+        numbers: "en" writes digits and abbreviations as English words (asr.text says how), another
+            language writes digits as its words, "keep" leaves them.
         strip_accents: e-acute becomes e, ae as one letter becomes two; others (o-slash) stay.
         keep: punctuation that may stand inside a word.
 
@@ -127,7 +139,7 @@ class Normalizer:
         """Return the normalised text; words are separated by single spaces."""
         text = unicodedata.normalize("NFKC", text.translate(APOSTROPHES))
         if self.numbers == "en":
-            text = spell_numbers(text)
+            text = spell_numbers(spell_abbreviations(text))
         elif self.numbers != "keep":
             text = spell_foreign_numbers(text, self.numbers)
         text = CASES[self.case](text)
@@ -135,7 +147,8 @@ class Normalizer:
             text = unicodedata.normalize("NFKD", text).translate(ACCENTS)
         text = unicodedata.normalize("NFKC", text).translate(APOSTROPHES)
         words = (word.strip(self.keep) for word in text.translate(_cleaning(self.keep)).split())
-        return " ".join(filter(None, words))
+        text = " ".join(filter(None, words))
+        return CASES[self.case](spell_titles(text)) if self.numbers == "en" else text
 
 
 def lost_letters(text: str, normalised: str) -> set[str]:
@@ -315,6 +328,21 @@ _COINS = {
     "€": ("euro", "euros", "cent", "cents"),
     "¥": ("yen", "yen", "sen", "sen"),
 }
+
+
+_SAID = {short.lower().removesuffix("."): said for short, said in ABBREVIATIONS.items()}
+_ABBREVIATED = re.compile(r"(?<!\w)(?:(?:(?i:esq|etc)|&c)\.(?!\w)|(?i:st)\.(?=\s+[A-Z]))")
+_TITLED = re.compile(r"(?<!\S)(?:mrs?|dr)(?!\S)", re.IGNORECASE)
+
+
+def spell_abbreviations(text: str) -> str:
+    """Replace abbreviations that their period tells from words by what English says for them."""
+    return _ABBREVIATED.sub(lambda match: f" {_SAID[match[0].lower().removesuffix('.')]} ", text)
+
+
+def spell_titles(text: str) -> str:
+    """Replace Mr, Mrs and Dr, which many write without a period, in a text without punctuation."""
+    return _TITLED.sub(lambda match: _SAID[match[0].lower()], text)
 
 
 def spell_numbers(text: str) -> str:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from asr._atomic import write_atomically
 from asr.errors import CheckpointError, TextError
 from asr.lm import opened
-from asr.text import Normalizer
+from asr.text import ABBREVIATIONS, Normalizer
 
 LOWER, CAPITAL, UPPER, MIXED = range(4)  # the capital forms of a word
 CASES = ("lower", "Capital", "UPPER", "mixed")
@@ -32,18 +32,6 @@ MARKS = ("", ",", ".", "?", "!", ";", ":", " -", "-")  # after a word; the last 
 NONE, COMMA, PERIOD, QUESTION, EXCLAMATION, SEMICOLON, COLON, DASH, HYPHEN = range(len(MARKS))
 SENTENCE_ENDS = (PERIOD, QUESTION, EXCLAMATION)
 
-# Spoken words of abbreviations, for languages whose numbers are spelled out as in English.
-ENGLISH = {
-    "Mr.": "Mister",
-    "Mrs.": "Missus",
-    "Dr.": "Doctor",
-    "Messrs.": "Messrs",
-    "Esq.": "Esquire",
-    "etc.": "et cetera",
-    "&c.": "et cetera",
-    "viz.": "viz",
-    "St.": "Saint",
-}
 TITLES = {  # how titles before a name are written
     "mister": "Mr.",
     "mr": "Mr.",
@@ -171,7 +159,7 @@ class Parser:
     """A parser of written lines."""
 
     def __init__(self, normalizer: Normalizer) -> None:
-        self.abbreviations = ENGLISH if normalizer.numbers == "en" else {}
+        self.abbreviations = ABBREVIATIONS if normalizer.numbers == "en" else {}
         self._normalized = replace(normalizer, case="keep")
         self._known: dict[str, tuple[tuple[Piece, ...], int]] = {}
 
