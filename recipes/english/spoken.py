@@ -9,6 +9,7 @@ the others in a sentence. Names are words that TEXT writes with a capital within
 
 import re
 import sys
+from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +37,12 @@ MONTHS = words(
 )
 DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
 STREETS = words("Street Road Avenue Lane Drive Court Way Place Boulevard Square Close Terrace")
+STREET_NAMES = words(  # that are no names of people, so that TEXT may lack them
+    "Main Oak Pine Maple Cedar Elm Walnut Chestnut Birch Cherry Willow Ash Poplar Laurel Sycamore "
+    "Park Lake Hill Ridge Valley View Highland Meadow Forest Garden River Spring Prospect Sunset "
+    "Church Chapel School College Mill Market Bridge Station Court Bank Castle High Front Center "
+    "King Queen Prince Green White Broad Water Union Liberty Franklin Washington Lincoln Jefferson"
+)
 UNITS = words(
     "percent degrees miles kilometers meters feet inches pounds ounces grams kilograms liters "
     "gallons minutes hours seconds days weeks months years people tickets cups points"
@@ -187,7 +194,8 @@ class Speaker:
 
     def date(self) -> str:
         """Return a day, with or without its year."""
-        month, day = self.random.choice(MONTHS), self.random.randint(1, 31)
+        number = self.random.randrange(12)
+        month, day = MONTHS[number], self.random.randint(1, monthrange(2000, number + 1)[1])
         ordinal = say(day, to="ordinal")
         form = self.random.random()
         if form < 0.15:
@@ -239,9 +247,11 @@ class Speaker:
     def address(self) -> str:
         """Return a house, a street and perhaps a flat, a town or a code."""
         house = self.random.choice((self.pair, self.code, lambda: self.number(1, 999)))()
-        name = self.random.choice(self.names)
-        if self.random.random() < 0.2:
+        form = self.random.random()
+        if form < 0.2:
             name = say(self.random.randint(1, 120), to="ordinal")
+        else:
+            name = self.random.choice(self.names if form < 0.6 else STREET_NAMES)
         if self.random.random() < 0.15:
             name = f"{self.random.choice(('North', 'South', 'East', 'West'))} {name}"
         said = f"{house} {name} {self.random.choice(STREETS)}"
