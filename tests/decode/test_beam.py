@@ -367,6 +367,13 @@ def test_every_setting_changes_something(change):
     assert changed.decode(log_probs, 30) != usual
 
 
+def test_words_take_no_scores_of_others(monkeypatch):
+    log_probs, lm = random_log_probs(9, frames=30), random_lm(["A", "B", "AB"], 6)
+    usual = BeamDecoder(CHARACTERS, lm=lm).decode(log_probs, 30)
+    monkeypatch.setattr("asr.decode.state._ANSWERS", 1)  # each takes the place of the one before
+    assert BeamDecoder(CHARACTERS, lm=lm).decode(log_probs, 30) == usual
+
+
 def test_lexicon_files_with_mistakes_name_the_line(tmp_path):
     path = tmp_path / "words.txt"
     for content, message in [
