@@ -26,6 +26,7 @@ from asr.readable.written import (
     PERIOD,
     SENTENCE_ENDS,
     TITLES,
+    TOGETHER,
     UPPER,
 )
 
@@ -141,9 +142,25 @@ class Writer:
             if at in found:
                 yield self._capitalised(found[at], plan)
                 at = found[at].stop
+            elif at + 1 not in found and (joined := self._together(plan, at)):
+                yield joined
+                at = joined.stop
             else:
                 yield Numeral(at, at + 1, self._spelled(plan, at))
                 at += 1
+
+    def _together(self, plan: _Plan, at: int) -> Numeral | None:
+        """Return two words that are one now, but not those of "day to day" and "any one of"."""
+        before, first, second, after = (
+            plan.words[place].lower() if 0 <= place < len(plan.words) else ""
+            for place in range(at - 1, at + 3)
+        )
+        joined = TOGETHER.get((first, second)) if self.tagger.info.english else None
+        if not joined or plan.marks[at] not in (NONE, HYPHEN):
+            return None
+        if after == "of" or (first == "to" and before in ("day", "night")):
+            return None
+        return Numeral(at, at + 2, spelled(joined, plan.cases[at], self.tagger.forms))
 
     def _capitalised(self, numeral: Numeral, plan: _Plan) -> Numeral:
         """Return a numeral whose first letter is a capital where its first word would be."""

@@ -40,6 +40,14 @@ TITLES = {  # how titles before a name are written
     "doctor": "Dr.",
     "dr": "Dr.",
 }
+TOGETHER = {  # words that books of a hundred years ago part, and how they are written now
+    ("to", "day"): "today",
+    ("to", "morrow"): "tomorrow",
+    ("to", "night"): "tonight",
+    ("any", "one"): "anyone",
+    ("every", "one"): "everyone",
+    ("some", "one"): "someone",
+}
 _LEAST_SEEN = 5  # times that a mixed form must be seen to be learned
 _EDGES = "\"'\u201c\u201d\u2018\u2019\u201e\xab\xbb()[]{}<>*_|~^`\xb4"  # quotation marks, brackets
 _TRAILING = re.compile(r"[.,;:?!\u2026\u2013\u2014\"'\u201c\u201d\u2019\xbb)\]}*_-]+$")

@@ -52,6 +52,17 @@ def test_sentences_titles_forms_and_hyphens():
     )
 
 
+def test_words_that_old_books_part_are_one():
+    assert text("every one comes to day or to morrow") == "Everyone comes today or tomorrow."
+    assert text("from day to day any one of us to night some one") == (
+        "From day to day any one of us tonight someone."
+    )
+    assert text("every one hundred years to") == "Every 100 years to."
+    assert text("to well day to here day") == "To well-day to here. Day."
+    foreign = Writer(ScriptedTagger(TAGS, english=False))
+    assert text_of(foreign.write(said("to day"))) == "To day."
+
+
 TORN = dict.fromkeys(
     ["s", "h", "e", "five", "two", "oh", "double", "yes"], ("Capital", ".")
 )  # as the tagger, which knows books, says
