@@ -21,7 +21,7 @@ language_models() {
   asr-lm train --language en --order 4 --vocab-size 160000 --prune 7e-8 "${text[@]}" --out "$data/lm.bin"
   asr-lm convert "$data/lm.bin" --out "$exp/lm.bin" --quantize # in the folder: the default
   asr-lm train-lstm ../../conf/lstm_lm.toml --language en --train "${text[@]}" --valid "$data/dev.txt" \
-    --out "$data/lstm" lm.vocabulary_size=26000 train.epochs=77
+    --out "$data/lstm" lm.vocabulary_size=26000 train.epochs=96
   asr-lm convert "$data/lstm" --out "$exp/lstm.npz" # there it rescores
 }
 evaluate_all() {  # FOLDER OPTION ...

@@ -236,7 +236,7 @@ def test_commands_of_english(corpora: dict[str, str]):
             "--out data/lm.bin",
             "asr-lm convert data/lm.bin --out exp/lm.bin --quantize",
             "asr-lm train-lstm ../../conf/lstm_lm.toml --language en --train text more "
-            "--valid data/dev.txt --out data/lstm lm.vocabulary_size=26000 train.epochs=77",
+            "--valid data/dev.txt --out data/lstm lm.vocabulary_size=26000 train.epochs=96",
             "asr-lm convert data/lstm --out exp/lstm.npz",
             "asr-lexicon dict data/all-train.jsonl exp/lm.bin --out data/lexicon.txt",
             "asr-train ../../conf/english.toml augment.noises=noises augment.recorded_prob=0.15 "
