@@ -61,7 +61,7 @@ PERCENT = {
     "lv": "procents", "nl": "procent", "no": "prosent", "pl": "procent", "pt": "por cento",
     "ro": "la sută", "ru": "процентов", "sl": "odstotkov", "sv": "procent", "uk": "відсотків",
 }  # fmt: skip
-ABBREVIATIONS = {  # what English says for them; St. only before a capital, as it also is a street
+ABBREVIATIONS = {  # what English says for them; St. only before a name, as it also is a street
     "Mr.": "Mister",
     "Mrs.": "Missus",
     "Dr.": "Doctor",
@@ -331,7 +331,10 @@ _COINS = {
 
 
 _SAID = {short.lower().removesuffix("."): said for short, said in ABBREVIATIONS.items()}
-_ABBREVIATED = re.compile(r"(?<!\w)(?:(?:(?i:esq|etc)|&c)\.(?!\w)|(?i:st)\.(?=\s+[A-Z]))")
+_ABBREVIATED = re.compile(
+    r"(?<!\w)(?:(?:(?i:esq|etc)|&c)\.(?!\w)|(?i:st)\.(?=\s+[A-Z])"
+    r"(?!\s+(?i:an?|and|but|he|his|i|in|it|on|she|that|the|then|there|they|this|we|you)\b))"
+)
 _TITLED = re.compile(r"(?<!\S)(?:mrs?|dr)(?!\S)", re.IGNORECASE)
 
 
@@ -342,7 +345,14 @@ def spell_abbreviations(text: str) -> str:
 
 def spell_titles(text: str) -> str:
     """Replace Mr, Mrs and Dr, which many write without a period, in a text without punctuation."""
-    return _TITLED.sub(lambda match: _SAID[match[0].lower()], text)
+    return _TITLED.sub(lambda match: cased_like(match[0], _SAID[match[0].lower()]), text)
+
+
+def cased_like(short: str, said: str) -> str:
+    """Return what is said for an abbreviation in the abbreviation's case."""
+    if short.islower():
+        return said.lower()
+    return said.upper() if short.isupper() else said
 
 
 def spell_numbers(text: str) -> str:

@@ -41,13 +41,15 @@ def test_normalises(written: str, words: str) -> None:
         ("'Mr' Todd; Mr.Todd; Mr", "MISTER TODD MISTER TODD MISTER"),
         ("At St. James' on Oak St., St", "AT SAINT JAMES ON OAK ST ST"),
         ("Nuts, bolts etc., &c. J. Todd, Esq.", "NUTS BOLTS ET CETERA ET CETERA J TODD ESQUIRE"),
-        ("etched drs. stir", "ETCHED DRS STIR"),
+        ("etched drs. stir on Main St. He left", "ETCHED DRS STIR ON MAIN ST HE LEFT"),
     ],
 )
 def test_abbreviations_are_written_as_they_are_said(written: str, said: str) -> None:
     assert Normalizer()(written) == said
     assert Normalizer(case="lower")(written) == said.lower()
     assert Normalizer(numbers="keep")("Mr. Todd") == "MR TODD"
+    kept = Normalizer(case="keep")("mr Todd MR Todd Mr. Todd")
+    assert kept == "mister Todd MISTER Todd Mister Todd"
 
 
 def test_each_field_changes_the_text() -> None:

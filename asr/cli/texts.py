@@ -3,7 +3,7 @@
 import argparse
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,10 @@ def _normalised(normalizer: Normalizer, words: list[str]) -> list[str]:
     """Return a sentence normalised; the word for unknown words stays."""
     if UNKNOWN not in words:
         return normalizer(" ".join(words)).split()
-    parts = ([word] if word == UNKNOWN else normalizer(word).split() for word in words)
+    parts = (
+        group if is_unknown else normalizer(" ".join(group)).split()
+        for is_unknown, group in groupby(words, UNKNOWN.__eq__)
+    )
     return list(chain.from_iterable(parts))
 
 

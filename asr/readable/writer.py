@@ -17,6 +17,7 @@ from asr.formats import Segment, Transcript, Word, WrittenWord
 from asr.readable.numbers import REPEATS, Numeral, digit_of, numerals
 from asr.readable.tagger import Tagger
 from asr.readable.written import (
+    APART,
     CAPITAL,
     HYPHEN,
     LOWER,
@@ -158,7 +159,8 @@ class Writer:
         joined = TOGETHER.get((first, second)) if self.tagger.info.english else None
         if not joined or plan.marks[at] not in (NONE, HYPHEN):
             return None
-        if after == "of" or (first == "to" and before in ("day", "night")):
+        apart = APART.get((first, second), "").split()
+        if after in apart or (first == "to" and before in apart):
             return None
         return Numeral(at, at + 2, spelled(joined, plan.cases[at], self.tagger.forms))
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from asr._atomic import write_atomically
 from asr.errors import CheckpointError, TextError
 from asr.lm import opened
-from asr.text import ABBREVIATIONS, Normalizer
+from asr.text import ABBREVIATIONS, Normalizer, cased_like
 
 LOWER, CAPITAL, UPPER, MIXED = range(4)  # the capital forms of a word
 CASES = ("lower", "Capital", "UPPER", "mixed")
@@ -40,13 +40,25 @@ TITLES = {  # how titles before a name are written
     "doctor": "Dr.",
     "dr": "Dr.",
 }
-TOGETHER = {  # words that books of a hundred years ago part, and how they are written now
+TOGETHER = {  # words that books of a hundred years ago part, and how they are written now,
     ("to", "day"): "today",
     ("to", "morrow"): "tomorrow",
     ("to", "night"): "tonight",
     ("any", "one"): "anyone",
     ("every", "one"): "everyone",
     ("some", "one"): "someone",
+}
+_NUMBERS = "one two three four five six seven eight nine ten"
+_BEHIND_ONE = (
+    "of and hundred thousand million case day man moment part person place point side thing time "
+    "way woman word year"
+)
+APART = {  # but not after or before these words
+    ("to", "day"): f"day night {_NUMBERS} care job school shift trip",
+    ("to", "night"): f"day night {_NUMBERS} school shift time",
+    ("any", "one"): _BEHIND_ONE,
+    ("every", "one"): _BEHIND_ONE,
+    ("some", "one"): _BEHIND_ONE,
 }
 _LEAST_SEEN = 5  # times that a mixed form must be seen to be learned
 _EDGES = "\"'\u201c\u201d\u2018\u2019\u201e\xab\xbb()[]{}<>*_|~^`\xb4"  # quotation marks, brackets
@@ -191,9 +203,10 @@ class Parser:
         """Yield the words of a token between spaces."""
         bare = token.lstrip(_EDGES)
         for abbreviation, spoken in self.abbreviations.items():
-            if bare.startswith(abbreviation):
-                mark = _mark(bare.removeprefix(abbreviation))
-                for word in (words := spoken.split()):
+            short, rest = bare[: len(abbreviation)], bare[len(abbreviation) :]
+            if short.lower() == abbreviation.lower():
+                mark = _mark(rest)
+                for word in (words := cased_like(short, spoken).split()):
                     yield word, case_of(word), mark if word is words[-1] else NONE
                 return
         is_initial = _INITIAL.fullmatch(bare.rstrip(",;")) is not None
