@@ -148,7 +148,7 @@ class Normalizer:
         text = unicodedata.normalize("NFKC", text).translate(APOSTROPHES)
         words = (word.strip(self.keep) for word in text.translate(_cleaning(self.keep)).split())
         text = " ".join(filter(None, words))
-        return CASES[self.case](spell_titles(text)) if self.numbers == "en" else text
+        return spell_titles(text) if self.numbers == "en" else text
 
 
 def lost_letters(text: str, normalised: str) -> set[str]:

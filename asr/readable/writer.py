@@ -17,7 +17,6 @@ from asr.formats import Segment, Transcript, Word, WrittenWord
 from asr.readable.numbers import REPEATS, Numeral, digit_of, numerals
 from asr.readable.tagger import Tagger
 from asr.readable.written import (
-    APART,
     CAPITAL,
     HYPHEN,
     LOWER,
@@ -156,11 +155,11 @@ class Writer:
             plan.words[place].lower() if 0 <= place < len(plan.words) else ""
             for place in range(at - 1, at + 3)
         )
-        joined = TOGETHER.get((first, second)) if self.tagger.info.english else None
-        if not joined or plan.marks[at] not in (NONE, HYPHEN):
+        joined, apart = TOGETHER.get((first, second), ("", ""))
+        if not (joined and self.tagger.info.english) or plan.marks[at] not in (NONE, HYPHEN):
             return None
-        apart = APART.get((first, second), "").split()
-        if after in apart or (first == "to" and before in apart):
+        counted = before in ("day", "night") or digit_of(after) is not None
+        if after in apart.split() or (first == "to" and counted):
             return None
         return Numeral(at, at + 2, spelled(joined, plan.cases[at], self.tagger.forms))
 

@@ -40,25 +40,19 @@ TITLES = {  # how titles before a name are written
     "doctor": "Dr.",
     "dr": "Dr.",
 }
-TOGETHER = {  # words that books of a hundred years ago part, and how they are written now,
-    ("to", "day"): "today",
-    ("to", "morrow"): "tomorrow",
-    ("to", "night"): "tonight",
-    ("any", "one"): "anyone",
-    ("every", "one"): "everyone",
-    ("some", "one"): "someone",
-}
-_NUMBERS = "one two three four five six seven eight nine ten"
 _BEHIND_ONE = (
     "of and hundred thousand million case day man moment part person place point side thing time "
     "way woman word year"
 )
-APART = {  # but not after or before these words
-    ("to", "day"): f"day night {_NUMBERS} care job school shift trip",
-    ("to", "night"): f"day night {_NUMBERS} school shift time",
-    ("any", "one"): _BEHIND_ONE,
-    ("every", "one"): _BEHIND_ONE,
-    ("some", "one"): _BEHIND_ONE,
+# Words that books of a hundred years ago part, how they are written now, and which words behind
+# them show that they are two still.
+TOGETHER = {
+    ("to", "day"): ("today", "ten care job school shift trip"),
+    ("to", "morrow"): ("tomorrow", ""),
+    ("to", "night"): ("tonight", "ten school shift time"),
+    ("any", "one"): ("anyone", _BEHIND_ONE),
+    ("every", "one"): ("everyone", _BEHIND_ONE),
+    ("some", "one"): ("someone", _BEHIND_ONE),
 }
 _LEAST_SEEN = 5  # times that a mixed form must be seen to be learned
 _EDGES = "\"'\u201c\u201d\u2018\u2019\u201e\xab\xbb()[]{}<>*_|~^`\xb4"  # quotation marks, brackets

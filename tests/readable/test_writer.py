@@ -60,6 +60,7 @@ def test_words_that_old_books_part_are_one():
     assert text("every one hundred years to") == "Every 100 years to."
     plain = "at any one time from day one to day five every one and a half hours to night school"
     assert text(plain) == f"A{plain[1:]}."
+    assert text("at seven to night") == "At seven tonight."
     assert text("every one hundred years", numbers="words") == "Every one hundred years."
     assert text("to well day to here day") == "To well-day to here. Day."
     foreign = Writer(ScriptedTagger(TAGS, english=False))
