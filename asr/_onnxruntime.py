@@ -43,7 +43,9 @@ def open_session(graph: bytes, *, as_written: bool = False) -> onnxruntime.Infer
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4  # errors come as exceptions; nothing else is printed
     with contextlib.redirect_stdout(io.StringIO()):  # it prints errors there
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session._model_bytes = None  # kept for other providers: 10 MB of the English model
+    return session
 
 
 @cache
