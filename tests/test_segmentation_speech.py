@@ -132,6 +132,12 @@ def test_pauses_belong_to_the_speech_around_them():
     assert edges == pytest.approx([2.5, 7.5, 11.5, 13.5], abs=0.15)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_clicks_do_not_stand_out(seed: int):
+    waveform = 0.3 * clicks(15.0, np.random.default_rng(seed)).astype(np.float32)
+    assert not stands_out(waveform, FRAME, FRAME_S).any()
+
+
 def test_a_short_recording_is_heard_unless_silent():
     assert stands_out(np.full(RATE_HZ, 0.1, np.float32), FRAME, FRAME_S).all()
     assert not stands_out(np.full(RATE_HZ, 5e-4, np.float32), FRAME, FRAME_S).any()
