@@ -33,6 +33,9 @@ class TextConfig:
             raise ConfigError(f"text.numbers is {self.numbers!r}; allowed: {', '.join(NUMBERS)}")
 
 
+CLEANING = ("denoise", "dereverberate")  # keys of [features] that change the recording alone
+
+
 @dataclass(frozen=True, kw_only=True)
 class FeaturesConfig:
     """The definition of a frame (asr/features.py)."""
@@ -47,6 +50,7 @@ class FeaturesConfig:
     high_hz: float = 0.0  # 0: half the sample rate
     deltas: int = 2  # 0: none, 1: first order, 2: second order too
     normalize: Literal["none", "mean", "mean_variance"] = "mean_variance"  # over the utterance
+    denoise: bool = False  # turn down loud, steady noise (asr/denoising.py)
     dereverberate: bool = False  # take echoes out of recordings from rooms (asr/dereverberation.py)
 
     @property

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from asr.audio import read_utterance
+from asr.cleaning import cleaned
 from asr.config import Config
 from asr.ctc import frames_needed
-from asr.dereverberation import dereverberated
 from asr.distributed import ProcessGroup
 from asr.errors import TrainingError
 from asr.features import Mfcc
@@ -249,8 +249,7 @@ class Frames:
         if utterance.audio.suffix == FRAMES or self.features.filterbank == "none":
             return torch.from_numpy(read_frames(utterance, self.features))
         heard = read_utterance(utterance, self.features.sample_rate_hz).waveform
-        if self.features.dereverberate:
-            heard = dereverberated(heard, self.features.sample_rate_hz)
+        heard = cleaned(heard, self.features)
         waveform = torch.from_numpy(change_speed(heard, speed))
         log_mel, _ = self.frontend.log_mel(waveform[None], torch.tensor([len(waveform)]))
         return log_mel[0]

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio import Waveform
+from asr.spectrum import changed_where, power_of, samples_of, spectrum
 
 SHORTEST_S = 2.0  # less tells too little of a room
-LONGEST_S = 60.0  # pieces of a recording that are handled at once
 ROOM_DB = -18.0  # predicted over whole energy: clear speech is nearly always below, rooms above
 FITTED_DB = 40.0  # more for each tap over frame, as a filter fits also what cannot be predicted
 _BANDS = 64  # that are handled at once, so that they fit into the processor's cache
@@ -53,17 +53,7 @@ def dereverberated(waveform: Waveform, sample_rate_hz: int) -> Waveform:
         waveform: float32 (L,), of one channel; each minute of it is judged by itself.
         sample_rate_hz: their rate.
     """
-    size = round(LONGEST_S * sample_rate_hz)
-    pieces = np.array_split(waveform, max(1, -(-len(waveform) // size)))
-    rooms = [is_from_a_room(piece, sample_rate_hz) for piece in pieces]
-    if not any(rooms):
-        return waveform
-    return np.concatenate(
-        [
-            _without_echoes(piece, sample_rate_hz) if room else piece
-            for piece, room in zip(pieces, rooms, strict=True)
-        ]
-    )
+    return changed_where(is_from_a_room, _without_echoes, waveform, sample_rate_hz)
 
 
 def is_from_a_room(waveform: Waveform, sample_rate_hz: int) -> bool:
@@ -79,7 +69,7 @@ def echo_db(waveform: Waveform, sample_rate_hz: int) -> float:
     """Return how much of the energy earlier frames predict, in decibels; -inf for silence."""
     hop = round(_JUDGE.hop_ms * sample_rate_hz / 1000)
     low, high = (round(hz * _JUDGE.window * hop / sample_rate_hz) for hz in _JUDGED_HZ)
-    frames = _spectrum(waveform, hop, _JUDGE.window)[low:high:_EVERY]
+    frames = spectrum(waveform, hop, _JUDGE.window)[low:high:_EVERY]
     energy = np.square(np.abs(frames)).sum()
     if not energy:
         return -np.inf
@@ -89,11 +79,11 @@ def echo_db(waveform: Waveform, sample_rate_hz: int) -> float:
 
 def _without_echoes(waveform: Waveform, sample_rate_hz: int) -> Waveform:
     hop = round(_REMOVE.hop_ms * sample_rate_hz / 1000)
-    frames = _spectrum(waveform, hop, _REMOVE.window)  # (F, T)
+    frames = spectrum(waveform, hop, _REMOVE.window)  # (F, T)
     for first in range(0, len(frames), _BANDS):
         some = frames[first : first + _BANDS]
         some -= _predicted(some, _REMOVE)
-    return _samples(frames, hop, _REMOVE.window, len(waveform))
+    return samples_of(frames, hop, _REMOVE.window, len(waveform))
 
 
 def _predicted(frames: NDArray[np.complex64], how: _Prediction) -> NDArray[np.complex64]:
@@ -117,37 +107,10 @@ def _predicted(frames: NDArray[np.complex64], how: _Prediction) -> NDArray[np.co
 
 def _loudness(frames: NDArray[np.complex64]) -> NDArray[np.float32]:
     """Return the power of (F, T) frames, as a mean of each with its two neighbours."""
-    power = np.square(frames.real) + np.square(frames.imag)
+    power = power_of(frames)
     padded = np.pad(power, ((0, 0), (1, 1)), mode="edge")
     smooth = (padded[:, :-2] + power + padded[:, 2:]) / 3
     loudest = smooth.max(axis=1, keepdims=True)
     least = np.float32(_FLOOR) * loudest + np.float32(_SILENCE)
     floored: NDArray[np.float32] = np.maximum(smooth, least)
     return floored
-
-
-def _spectrum(waveform: Waveform, hop: int, window: int) -> NDArray[np.complex64]:
-    """Return the Fourier transforms (F, T) of overlapping frames of `window` hops."""
-    size = window * hop
-    padded = np.pad(waveform, (size, size + -len(waveform) % hop))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
-    return np.ascontiguousarray(np.fft.rfft(frames * _hann(size), axis=1).T, np.complex64)
-
-
-def _samples(
-    frames: NDArray[np.complex64], hop: int, window: int, length: int
-) -> NDArray[np.float32]:
-    """Return the samples (L,) of the frames that `_spectrum` made, added where they overlap."""
-    size = window * hop
-    pieces = np.fft.irfft(frames.T, size, axis=1) * _hann(size)  # (T, window * hop)
-    waveform = np.zeros((len(pieces) + window - 1, hop), np.float32)
-    for part, piece in enumerate(pieces.reshape(-1, window, hop).transpose(1, 0, 2)):
-        waveform[part : part + len(pieces)] += piece
-    overlap = float(np.square(_hann(size)).sum()) / hop  # of both windows, for each sample
-    samples: NDArray[np.float32] = waveform.reshape(-1)[size : size + length] / overlap
-    return samples
-
-
-def _hann(size: int) -> NDArray[np.float32]:
-    window: NDArray[np.float64] = 0.5 - 0.5 * np.cos(2 * np.pi / size * np.arange(size))
-    return window.astype(np.float32)

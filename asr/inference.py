@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from asr._install import install
 from asr.audio import Waveform
+from asr.cleaning import cleaned
 from asr.config import TextConfig
-from asr.dereverberation import dereverberated
 from asr.errors import CheckpointError, MissingDependencyError
 from asr.export import (
     GRAPH,
@@ -67,7 +67,7 @@ class OnnxAcoustics:
         self.text = bundle.info.text
         self.sample_rate_hz = bundle.info.sample_rate_hz
         self.frame_shift_ms = bundle.info.frame_shift_ms
-        self._dereverberates = bundle.info.dereverberate
+        self._info = bundle.info
         self._path, self._widths = folder / GRAPH, {_TOKENS: len(bundle.vocabulary)}
         self._widths[self._read] = len(self.vocabulary)
         with errors_of(self._path):
@@ -101,8 +101,7 @@ class OnnxAcoustics:
         return found[self._read], found[_TOKENS]
 
     def _run(self, waveform: Waveform, *outputs: str) -> dict[str, NDArray[np.float32]]:
-        if self._dereverberates:
-            waveform = dereverberated(waveform, self.sample_rate_hz)
+        waveform = cleaned(waveform, self._info)
         feed = {"waveforms": waveform[None], "num_samples": np.array([len(waveform)])}  # (1, L)
         frames = len(waveform) // _frame_samples(self) + 1
         with errors_of(self._path):
@@ -130,8 +129,7 @@ class TorchAcoustics:
 
     def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the log-probabilities of the output that is read, and of the one over tokens."""
-        if self.model.config.features.dereverberate:
-            waveform = dereverberated(waveform, self.sample_rate_hz)
+        waveform = cleaned(waveform, self.model.config.features)
         frames = len(waveform) // _frame_samples(self) + 1
         return self._run(self.model.from_waveforms, waveform, frames)
 

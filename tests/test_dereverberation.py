@@ -1,34 +1,20 @@
 """Echoes of rooms: known, taken away, and nothing done to other recordings."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from speech import small_config
 
 from asr.audio import Waveform
-from asr.checkpoint import Checkpoint, create_experiment, save_checkpoint
-from asr.cli import export
-from asr.data import Frames
 from asr.dereverberation import (
-    LONGEST_S,
     ROOM_DB,
     SHORTEST_S,
     dereverberated,
     echo_db,
     is_from_a_room,
 )
-from asr.inference import open_acoustics
-from asr.manifest import read_manifest
-from asr.model import AcousticModel
-from asr.text import Vocabulary
+from asr.spectrum import LONGEST_S
 
 RATE_HZ = 8000
-VOCABULARY = Vocabulary(("<blank>", " ", "A", "B"))
 
 
 def syllables(seconds: float, seed: int = 0, rate_hz: int = RATE_HZ) -> Waveform:
@@ -164,42 +150,3 @@ def test_it_is_the_least_squares_of_the_paper():
     expected = expected[4 * hop :][: len(heard)]
     found = dereverberated(heard.astype(np.float32), RATE_HZ)
     assert level_db(found - expected) < level_db(expected) - 40
-
-
-@contextmanager
-def rooms_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let every recording of two seconds count as one from a room."""
-    with monkeypatch.context() as patched:
-        patched.setattr("asr.dereverberation.ROOM_DB", -200.0)
-        patched.setattr("asr.dereverberation.SHORTEST_S", 0.1)
-        yield
-
-
-def test_a_bundle_and_its_experiment_hear_what_is_left(tmp_path: Path):
-    heard = in_a_room(syllables(6))
-    found = {}
-    for on in (False, True):
-        config = small_config(features={"dereverberate": on}, model={"layers": 1})
-        torch.manual_seed(1)
-        model, folder = AcousticModel(config, len(VOCABULARY)).eval(), tmp_path / str(on)
-        create_experiment(folder, config, VOCABULARY)
-        weights = dict(model.named_parameters())
-        save_checkpoint(folder / "best", Checkpoint({"model": weights}, {}))
-        assert export.main([str(folder), str(tmp_path / f"bundle-{on}")]) == 0
-        for name in (folder, tmp_path / f"bundle-{on}"):
-            found[name.name] = open_acoustics(name).log_probs
-    expected = found["False"](dereverberated(heard, RATE_HZ))
-    assert np.abs(found["False"](heard) - expected).max() > 0.01
-    np.testing.assert_array_equal(found["True"](heard), expected)
-    np.testing.assert_allclose(found["bundle-True"](heard), expected, atol=1e-4)
-
-
-def test_training_learns_from_what_recognition_hears(tones: Path, monkeypatch: pytest.MonkeyPatch):
-    utterance = read_manifest(tones)[0]
-    usual, without = (
-        Frames(small_config(features={"dereverberate": on}, data={"cache": "none"}))
-        for on in (False, True)
-    )
-    assert usual(utterance, 1.0).equal(without(utterance, 1.0))  # it is too short for a room
-    with rooms_everywhere(monkeypatch):
-        assert not usual(utterance, 1.0).equal(without(utterance, 1.0))

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr.config import CLEANING
 from asr.errors import ConfigError
 from asr.text import PHONES, TOKENS
 
@@ -31,11 +32,11 @@ def load_alike(
     ours, vocabulary = load_experiment(first)
     model, tokens = load_acoustic_model(folder)
     theirs = model.config
-    dereverberate = ours.features.dereverberate  # whether the others learned with it or not
+    cleaning = {key: getattr(ours.features, key) for key in CLEANING}  # learned with it or not
     dropout, forget_bias = ours.model.dropout, ours.model.forget_bias  # of training alone
     network = replace(theirs.model, dropout=dropout, forget_bias=forget_bias)
     same = {
-        "[features]": ours.features == replace(theirs.features, dereverberate=dereverberate),
+        "[features]": ours.features == replace(theirs.features, **cleaning),
         "[text]": ours.text == theirs.text,
         "[model]": not same_network or ours.model == network,
         "model.cell": ours.model.cell == theirs.model.cell,

@@ -85,6 +85,7 @@ def export(arguments: argparse.Namespace) -> int:
         text=model.config.text,
         precision="int8" if arguments.int8 else "float32",
         checkpoint=checkpoint_digest(exp),
+        denoise=model.config.features.denoise,
         dereverberate=model.config.features.dereverberate,
     )
     write_bundle(folder, info, graph, copied)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from asr.audio import Waveform
 from asr.checkpoint import load_acoustic_model, load_phones
+from asr.cleaning import cleaned
 from asr.config import Config
 from asr.decode import NBEST, forced_alignment, spoken_words
-from asr.dereverberation import dereverberated
 from asr.distributed import threads
 from asr.errors import CheckpointError
 from asr.explain.gates import Trace, trace_network
@@ -177,7 +177,7 @@ def _open(folder: Path, audio: Path, start: float, end: float | None) -> _Run:
     reads_phones = decoding.unit == "phones"
     rate_hz = model.config.features.sample_rate_hz
     waveform = read_piece(audio, rate_hz, start, end)
-    heard = dereverberated(waveform, rate_hz) if model.config.features.dereverberate else waveform
+    heard = cleaned(waveform, model.config.features)
     with torch.no_grad():
         samples = torch.tensor(heard)[None]  # (1, L)
         log_mel, num_frames = model.frontend.log_mel(samples, torch.tensor([len(waveform)]))

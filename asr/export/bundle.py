@@ -58,6 +58,7 @@ class BundleInfo:
     text: TextConfig  # how transcripts were normalised for training
     precision: Literal["float32", "int8"]  # of the weights
     checkpoint: str  # sha256 of the index of the checkpoint that the graph was made from
+    denoise: bool = False  # whether loud, steady noise is turned down
     dereverberate: bool = False  # whether echoes are taken out of recordings from rooms
 
 

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from asr.checkpoint import load_acoustic_model, load_experiment, load_phones, load_trigram
-from asr.config import Config
+from asr.config import CLEANING, Config
 from asr.errors import ConfigError
 from asr.model import AcousticModel
 from asr.text import BLANK_TOKEN, Vocabulary
 
 # Keys that may differ, because no weight of the recurrent layers depends on them.
-FREE_KEYS = {"model.unit", "model.dropout", "model.forget_bias", "features.dereverberate"}
+FREE_KEYS = {"model.unit", "model.dropout", "model.forget_bias"}
+FREE_KEYS |= {f"features.{key}" for key in CLEANING}
 
 
 def extended_vocabulary(folder: Path, texts: Iterable[str], config: Config) -> Vocabulary:

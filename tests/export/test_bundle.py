@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from asr.checkpoint import Checkpoint, create_experiment, save_checkpoint
-from asr.config import TextConfig, config_from_dict
+from asr.config import CLEANING, TextConfig, config_from_dict
 from asr.distributed import threads
 from asr.errors import AsrError, CheckpointError
 from asr.export.bundle import (
@@ -176,16 +176,18 @@ def test_index_that_is_none(bundle: Path, content: bytes):
 
 def test_index_lacks_a_key(bundle: Path):
     index = json.loads((bundle / "bundle.json").read_text())
-    for key in index.keys() - {"dereverberate"}:  # which bundles before it do not have
+    for key in index.keys() - set(CLEANING):  # which bundles before them do not have
         (bundle / "bundle.json").write_text(json.dumps({k: index[k] for k in index if k != key}))
         assert "bundle.json" in refusal(bundle)
 
 
-def test_a_bundle_from_before_dereverberation_hears_recordings_as_they_are(bundle: Path):
+def test_a_bundle_from_before_cleaning_hears_recordings_as_they_are(bundle: Path):
     index = json.loads((bundle / "bundle.json").read_text())
-    del index["dereverberate"]
+    for key in CLEANING:
+        del index[key]
     (bundle / "bundle.json").write_text(json.dumps(index))
-    assert not read_bundle(bundle).info.dereverberate
+    info = read_bundle(bundle).info
+    assert (info.denoise, info.dereverberate) == (False, False)
 
 
 def test_empty_or_missing_folder(tmp_path: Path):

@@ -15,7 +15,8 @@ PACKAGE = ROOT / "asr"
 LAYERS = [
     "errors _atomic _cores _folders _install _lock _progress _streams _numba _onnxruntime _json "
     "_npz _regular _threads",
-    "config text manifest sequences media audio dereverberation scoring formats channels corpora",
+    "config text manifest sequences media audio spectrum denoising dereverberation cleaning "
+    "scoring formats channels corpora",
     "features subsampling lstm model ctc _cuda mmi augment checkpoint distributed",
     "lm lexicon data decode readable reports",
     "export inference segmentation options recognize evaluation training train objective "
