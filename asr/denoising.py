@@ -21,6 +21,7 @@ from asr.spectrum import changed_where, power_of, samples_of, spectrum
 SHORTEST_S = 1.0  # less tells too little of the noise
 LOUD_DB = 20.0  # of the whole recording over its quietest frames: below it, noise is loud
 _QUIETEST, _QUIET = 0.1, 0.2  # of the frames of a band
+_OFFSET_BANDS = 2  # that a Hann window spreads a constant over
 _JUDGE_MS, _HOP_MS = 32.0, 8.0  # between frames, which last two and four times as long
 _WINDOW = 4
 _SPEECH = 10**1.5  # over noise, as power, where there is speech
@@ -52,9 +53,11 @@ def is_noisy(waveform: Waveform, sample_rate_hz: int) -> bool:
 def above_noise_db(waveform: Waveform, sample_rate_hz: int) -> float:
     """Return the level of samples (L,) over that of their quietest frames, in decibels.
 
-    The quietest frames are those of each band by itself. Silence is above any noise: inf.
+    The quietest frames are those of each band by itself. The lowest bands, where a constant offset
+    is, do not count. Silence is above any noise: inf.
     """
-    power = power_of(spectrum(waveform, round(_JUDGE_MS * sample_rate_hz / 1000), 2))[:, 2:-2]
+    frames = spectrum(waveform, round(_JUDGE_MS * sample_rate_hz / 1000), 2)
+    power = power_of(frames[_OFFSET_BANDS:, 2:-2])
     rank = int(_QUIETEST * power.shape[1])
     noise = np.partition(power, rank, axis=1)[:, rank].sum()
     return float(10 * np.log10(power.mean(axis=1).sum() / noise)) if noise else np.inf
@@ -80,6 +83,7 @@ def _gains(power: NDArray[np.float32]) -> NDArray[np.float32]:
         lasting += 0.1 * (speech - lasting)
         speech[lasting > _SURE] *= _SURE
         noise += (1 - _KEPT_NOISE) * (1 - speech) * (frame - noise)
+        np.maximum(noise, _SILENCE, out=noise)  # digital silence leaves less and less of it
         above = np.minimum(frame / noise, _LOUDEST)
         prior = _KEPT_RATIO * ratio + (1 - _KEPT_RATIO) * np.maximum(above - 1, 0)
         np.maximum(np.sqrt(prior / (1 + prior)), _LEAST_GAIN, out=gain)

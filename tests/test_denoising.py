@@ -64,6 +64,12 @@ def test_a_recording_without_loud_noise_stays_as_it_is(rms: float, rate_hz: int)
     assert denoised(heard, rate_hz) is heard
 
 
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_a_constant_offset_is_no_noise(rate_hz: int):
+    heard = speech(8, rate_hz) + np.float32(0.1)
+    assert denoised(heard, rate_hz) is heard
+
+
 def test_each_minute_is_judged_by_itself():
     clear = speech(LONGEST_S)
     noisy = clear + noise(LONGEST_S)
@@ -94,9 +100,13 @@ def test_loudness_does_not_matter(gain: float):
     np.testing.assert_allclose(louder, expected, atol=1e-3 * np.abs(expected).max())
 
 
+@pytest.mark.filterwarnings("error")
 def test_noise_that_stops_does_no_harm():
-    """Digital silence is next to no noise at all."""
-    half = np.concatenate([noise(12), np.zeros(RATE_HZ, np.float32)])
+    """Digital silence is next to no noise at all, however long it lasts."""
+    spectrum = np.fft.rfft(noise(LONGEST_S))
+    spectrum[len(spectrum) // 2 :] *= 1e-5  # as in a telephone call that was resampled
+    half = np.fft.irfft(spectrum).astype(np.float32)
+    half[30 * RATE_HZ : 35 * RATE_HZ] = 0
     assert is_noisy(half, RATE_HZ)
     found = denoised(half, RATE_HZ)
     assert np.isfinite(found).all()

@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None, program: str = "asr-export") -> int:
         help="factors by which the mel axis is stretched, as by vocal tracts of other lengths; "
         "the log-probabilities of several, such as 0.96 1.04, are averaged",
     )
-    parser.add_argument("--int8", action="store_true", help="weights in 8 bits: small and fast")
+    parser.add_argument("--int8", action="store_true", help="weights in bytes: small and fast")
     return run(program, lambda: export(parser.parse_args(argv)))
 
 

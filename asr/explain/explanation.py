@@ -42,7 +42,7 @@ _LEAST_REACHES = 12  # fewer tell little of the median
 class BundleDifference:
     """How far the bundle in a model's folder, which asr-transcribe runs, differs from its network.
 
-    A bundle rounds the weights to 8 bits (asr-export --int8), and may average over several networks
+    A bundle rounds the weights to 7 bits (asr-export --int8), and may average over several networks
     or several warps of the recording.
     """
 
