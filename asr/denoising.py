@@ -26,6 +26,7 @@ _JUDGE_MS, _HOP_MS = 32.0, 8.0  # between frames, which last two and four times 
 _WINDOW = 4
 _SPEECH = 10**1.5  # over noise, as power, where there is speech
 _KEPT_NOISE = 0.9  # of the power of noise, from one frame to the next
+_LASTING = 0.9  # of the mean probability of speech, from one frame to the next
 _SURE = 0.99  # a probability of speech that lasts is held below it, so that noise may grow
 _KEPT_RATIO = 0.92  # of the ratio of speech to noise, from one frame to the next
 _LEAST_GAIN = 0.4  # 8 dB less
@@ -74,13 +75,13 @@ def _gains(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return factors (T, F), of at most 1, for frames of this power."""
     quiet = np.quantile(power, _QUIET, axis=0) / -np.log(1 - _QUIET)  # noise has this mean
     noise = quiet.astype(np.float32) + np.float32(_SILENCE)
-    lasting = np.full_like(noise, 0.5)  # probability of speech in the frames before
+    lasting = np.full_like(noise, 0.5)  # mean probability of speech in the frames before
     ratio = np.ones_like(noise)  # of speech to noise in the frame before
     gains = np.empty_like(power)
     for frame, gain in zip(power, gains, strict=True):
         above = frame / noise
         speech = 1 / (1 + (1 + _SPEECH) * np.exp(-above * (_SPEECH / (1 + _SPEECH))))
-        lasting += 0.1 * (speech - lasting)
+        lasting += (1 - _LASTING) * (speech - lasting)
         speech[lasting > _SURE] *= _SURE
         noise += (1 - _KEPT_NOISE) * (1 - speech) * (frame - noise)
         np.maximum(noise, _SILENCE, out=noise)  # digital silence leaves less and less of it

@@ -67,7 +67,7 @@ class OnnxAcoustics:
         self.text = bundle.info.text
         self.sample_rate_hz = bundle.info.sample_rate_hz
         self.frame_shift_ms = bundle.info.frame_shift_ms
-        self._info = bundle.info
+        self._cleaning = bundle.info
         self._path, self._widths = folder / GRAPH, {_TOKENS: len(bundle.vocabulary)}
         self._widths[self._read] = len(self.vocabulary)
         with errors_of(self._path):
@@ -101,7 +101,7 @@ class OnnxAcoustics:
         return found[self._read], found[_TOKENS]
 
     def _run(self, waveform: Waveform, *outputs: str) -> dict[str, NDArray[np.float32]]:
-        waveform = cleaned(waveform, self._info)
+        waveform = cleaned(waveform, self._cleaning)
         feed = {"waveforms": waveform[None], "num_samples": np.array([len(waveform)])}  # (1, L)
         frames = len(waveform) // _frame_samples(self) + 1
         with errors_of(self._path):

@@ -1,4 +1,8 @@
-"""Generated speech for tests: a word is a tone, an utterance a few of them with pauses between."""
+"""Generated speech for tests.
+
+A word is a tone, an utterance a few of them with pauses between. Where no network learns it, speech
+is bursts of noise, which may be heard in a room.
+"""
 
 import json
 from pathlib import Path
@@ -6,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
+from asr.audio import Waveform
 from asr.config import Config, config_from_dict
 from asr.manifest import Utterance, write_manifest
 
@@ -51,6 +57,33 @@ def utter(text: str, rng: np.random.Generator) -> np.ndarray:
         pieces += [tone(WORDS[word], rng.uniform(0.12, 0.2))]
     waveform = np.concatenate([*pieces, pieces[0]])
     return (waveform + 1e-3 * rng.standard_normal(len(waveform))).astype(np.float32)
+
+
+def syllables(seconds: float, seed: int = 0, rate_hz: int = RATE_HZ) -> Waveform:
+    """Bursts of noise with pauses between, as loud as speech."""
+    rng = np.random.default_rng(seed)
+    length = round(seconds * rate_hz)
+    bursts = np.repeat(rng.random(length // (rate_hz // 10) + 1) < 0.5, rate_hz // 10)[:length]
+    return (0.1 * bursts * rng.standard_normal(length)).astype(np.float32)
+
+
+def in_a_room(waveform: Waveform, rate_hz: int = RATE_HZ, falls_s: float = 0.5) -> Waveform:
+    """The same with echoes that fall by 60 dB in `falls_s`, and as much energy as the direct sound.
+
+    Late echoes are noise that decays exponentially (Polack 1988).
+    """
+    time = np.arange(round(falls_s * rate_hz)) / rate_hz
+    echo = np.random.default_rng(1).standard_normal(len(time)) * 10 ** (-3 * time / falls_s)
+    echo /= np.sqrt(np.square(echo).sum())
+    echo[0] = 1.0
+    size = len(waveform) + len(echo)
+    heard = np.fft.irfft(np.fft.rfft(waveform, size) * np.fft.rfft(echo, size), size)
+    return heard[: len(waveform)].astype(np.float32)
+
+
+def level_db(waveform: NDArray[np.floating]) -> float:
+    """Return the level of samples, in decibels of full scale."""
+    return float(10 * np.log10(np.square(waveform, dtype=np.float64).mean()))
 
 
 def write_tones(folder: Path, count: int, seed: int = 0) -> Path:

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from speech import RATE_HZ, level_db
 
 from asr.audio import Waveform
 from asr.denoising import LOUD_DB, SHORTEST_S, above_noise_db, denoised, is_noisy
 from asr.spectrum import LONGEST_S
 
-RATE_HZ = 8000
 RATES_HZ = [8000, 11_025, 16_000, 44_100]
 
 
@@ -24,10 +23,6 @@ def noise(seconds: float, rate_hz: int = RATE_HZ, rms: float = 0.02) -> Waveform
     """White noise."""
     rng = np.random.default_rng(1)
     return (rms * rng.standard_normal(round(seconds * rate_hz))).astype(np.float32)
-
-
-def level_db(waveform: NDArray[np.floating]) -> float:
-    return float(10 * np.log10(np.square(waveform, dtype=np.float64).mean()))
 
 
 def pauses(waveform: Waveform, rate_hz: int) -> Waveform:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from speech import RATE_HZ, in_a_room, level_db, syllables
 
 from asr.audio import Waveform
 from asr.dereverberation import (
@@ -13,34 +14,6 @@ from asr.dereverberation import (
     is_from_a_room,
 )
 from asr.spectrum import LONGEST_S
-
-RATE_HZ = 8000
-
-
-def syllables(seconds: float, seed: int = 0, rate_hz: int = RATE_HZ) -> Waveform:
-    """Bursts of noise with pauses between, as loud as speech."""
-    rng = np.random.default_rng(seed)
-    length = round(seconds * rate_hz)
-    bursts = np.repeat(rng.random(length // (rate_hz // 10) + 1) < 0.5, rate_hz // 10)[:length]
-    return (0.1 * bursts * rng.standard_normal(length)).astype(np.float32)
-
-
-def in_a_room(waveform: Waveform, rate_hz: int = RATE_HZ, falls_s: float = 0.5) -> Waveform:
-    """The same with echoes that fall by 60 dB in `falls_s`, and as much energy as the direct sound.
-
-    Late echoes are noise that decays exponentially (Polack 1988).
-    """
-    time = np.arange(round(falls_s * rate_hz)) / rate_hz
-    echo = np.random.default_rng(1).standard_normal(len(time)) * 10 ** (-3 * time / falls_s)
-    echo /= np.sqrt(np.square(echo).sum())
-    echo[0] = 1.0
-    size = len(waveform) + len(echo)
-    heard = np.fft.irfft(np.fft.rfft(waveform, size) * np.fft.rfft(echo, size), size)
-    return heard[: len(waveform)].astype(np.float32)
-
-
-def level_db(waveform: NDArray[np.floating]) -> float:
-    return float(10 * np.log10(np.square(waveform, dtype=np.float64).mean()))
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 11_025, 16_000, 44_100])
