@@ -78,6 +78,8 @@ def average(arguments: argparse.Namespace) -> int:
         save_checkpoint(out / "best", checkpoint)
     except (OSError, CheckpointError) as error:
         shutil.rmtree(out, ignore_errors=True)  # the same command can be given again
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(
             f"--out {out}: cannot be written ({error}); make room, or give another folder"
         ) from error

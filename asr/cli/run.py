@@ -16,7 +16,14 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that a shell can ask, and whose complaints show control characters escaped."""
+    """A parser that a shell can ask, and whose complaints show control characters escaped.
+
+    An argument of the type Path must not be empty: Path("") would be the current folder.
+    """
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        self.register("type", Path, _path)
 
     def parse_args(self, *words: Any, **options: Any) -> Any:
         """Parse as argparse does, or print the completions that a shell asks for."""
@@ -31,6 +38,12 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the usage and what is wrong; leave with status 2."""
         super().error(escaped(message))
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; give a path (is a shell variable unset?)")
+    return Path(text)
 
 
 def run(program: str, body: Callable[[], int]) -> int:

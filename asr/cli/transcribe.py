@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         "--files-from", metavar="FILE", help="more inputs: a path a line; - for standard input"
     )
     parser.add_argument(
-        "--model", type=_path, help="bundle or experiment, a folder or a name; default: English"
+        "--model", type=Path, help="bundle or experiment, a folder or a name; default: English"
     )
     parser.add_argument(
         "--format",
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         help=f"{', '.join(FORMATS)} (for asr-train); with --output-dir also srt,json",
     )
     parser.add_argument(
-        "-o", "--output", type=_path, metavar="FILE", help="write into this file, not to stdout"
+        "-o", "--output", type=Path, metavar="FILE", help="write into this file, not to stdout"
     )
     parser.add_argument(
         "--highlight-words",
@@ -90,7 +90,7 @@ def _add_options_for_many(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("many recordings")
     group.add_argument(
         "--output-dir",
-        type=_path,
+        type=Path,
         metavar="OUT",
         help="write a file for each recording, not stdout",
     )
@@ -124,12 +124,6 @@ def _add_options_for_live(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--rate", type=_positive, metavar="HZ", help=f"of the samples; default: {LIVE_RATE_HZ}"
     )
-
-
-def _path(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("is empty; give a folder (is a shell variable unset?)")
-    return Path(text)
 
 
 def _positive(text: str) -> int:

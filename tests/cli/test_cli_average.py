@@ -90,6 +90,16 @@ def test_a_full_disk_leaves_nothing_behind(
     assert not (tmp_path / "mean").exists()
 
 
+def test_a_folder_below_a_file_is_refused_with_one_remedy(experiment: Path, tmp_path: Path, capsys):
+    first = changed(experiment, tmp_path / "first")
+    (tmp_path / "file").write_text("in the way")
+    assert call(first, experiment, "--out", tmp_path / "file" / "mean") == 1
+    message = capsys.readouterr().err
+    assert message.count("make room") == 1
+    assert message.endswith("give another --out\n")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
 def test_other_tokens_are_refused(experiment: Path, tmp_path: Path, capsys):
     other = changed(experiment, tmp_path / "other")
     tokens = (other / "tokens.txt").read_text().split("\n")

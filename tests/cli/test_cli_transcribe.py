@@ -314,11 +314,14 @@ def test_mistakes_that_would_do_something_else(smoke: Path, capsys, words, messa
     assert message in capsys.readouterr().err
 
 
-def test_an_empty_folder_name_is_refused(smoke: Path, capsys):
+@pytest.mark.parametrize("option", ["--output-dir", "-o", "--lm", "--hotwords", "--lexicon"])
+def test_an_empty_path_is_refused(smoke: Path, capsys, option: str):
     with pytest.raises(SystemExit) as left:
-        run(smoke, "a.wav", "--output-dir", "")
+        run(smoke, "a.wav", option, "")
     assert left.value.code == 2
-    assert "is empty; give a folder" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert option in message
+    assert "is empty; give a path" in message
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
