@@ -246,6 +246,20 @@ class TrainConfig:
         _limit(self, 1e-12, 10**9, "learning_rate", "clip_norm")
 
 
+_FOR_RECORDINGS = (  # and not for files of frames
+    ("features", "denoise"),
+    ("features", "dereverberate"),
+    ("augment", "speeds"),
+    ("augment", "freq_warp"),
+    ("augment", "reverb_prob"),
+    ("augment", "noise_prob"),
+    ("augment", "babble_prob"),
+    ("augment", "recorded_prob"),
+    ("augment", "telephone_prob"),
+    ("augment", "band_limit_prob"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything that defines an experiment except its data."""
@@ -261,11 +275,11 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.features.filterbank == "none":  # frames that are no mel energies of a recording
-            for key in ("speeds", "freq_warp", "reverb_prob", "noise_prob", "band_limit_prob"):
-                value, usual = getattr(self.augment, key), getattr(AugmentConfig(), key)
+            for section, key in _FOR_RECORDINGS:
+                value, usual = (getattr(getattr(c, section), key) for c in (self, Config()))
                 if value != usual:
                     raise ConfigError(
-                        f"augment.{key} is {value!r}, which is for recordings; with "
+                        f"{section}.{key} is {value!r}, which is for recordings; with "
                         f"features.filterbank 'none' leave it at {usual!r}"
                     )
 

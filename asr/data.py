@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -227,7 +228,8 @@ class Frames:
     def __init__(self, config: Config) -> None:
         self.features = config.features
         self.frontend = Mfcc(config.features)
-        self.cache: dict[tuple[str, float], Tensor] | None = (
+        # An id names an utterance in one manifest only; the frames are of any.
+        self.cache: dict[tuple[Path, float, float, float], Tensor] | None = (
             {} if config.data.cache == "memory" else None
         )
 
@@ -239,7 +241,7 @@ class Frames:
         """
         if self.cache is None:
             return self._compute(utterance, speed)
-        key = (utterance.id, speed)
+        key = (utterance.audio, utterance.start, utterance.duration, speed)
         if key not in self.cache:
             self.cache[key] = self._compute(utterance, speed).half()
         return self.cache[key].float()

@@ -22,6 +22,7 @@ SHORTEST_S = 1.0  # less tells too little of the noise
 LOUD_DB = 20.0  # of the whole recording over its quietest frames: below it, noise is loud
 _QUIETEST, _QUIET = 0.1, 0.2  # of the frames of a band
 _OFFSET_BANDS = 2  # that a Hann window spreads a constant over
+_FEWEST = 30  # frames that are judged: about a second
 _JUDGE_MS, _HOP_MS = 32.0, 8.0  # between frames, which last two and four times as long
 _WINDOW = 4
 _SPEECH = 10**1.5  # over noise, as power, where there is speech
@@ -32,6 +33,8 @@ _KEPT_RATIO = 0.92  # of the ratio of speech to noise, from one frame to the nex
 _LEAST_GAIN = 0.4  # 8 dB less
 _LOUDEST = 1e4  # power over that of the noise
 _SILENCE = 1e-20
+_SOUNDING = 1e-9  # power of a frame over that of the loudest; less is digital silence
+_HOLE_MS = 300  # of digital silence that is left out; pauses of a voice cut out of noise last less
 
 
 def denoised(waveform: Waveform, sample_rate_hz: int) -> Waveform:
@@ -54,11 +57,14 @@ def is_noisy(waveform: Waveform, sample_rate_hz: int) -> bool:
 def above_noise_db(waveform: Waveform, sample_rate_hz: int) -> float:
     """Return the level of samples (L,) over that of their quietest frames, in decibels.
 
-    The quietest frames are those of each band by itself. The lowest bands, where a constant offset
-    is, do not count. Silence is above any noise: inf.
+    The quietest frames are those of each band by itself. Long digital silence, and the lowest
+    bands, where a constant offset is, do not count. It is inf where too little is left.
     """
     frames = spectrum(waveform, round(_JUDGE_MS * sample_rate_hz / 1000), 2)
     power = power_of(frames[_OFFSET_BANDS:, 2:-2])
+    power = power[:, _heard(power, _JUDGE_MS)]
+    if power.shape[1] < _FEWEST:
+        return np.inf
     rank = int(_QUIETEST * power.shape[1])
     noise = np.partition(power, rank, axis=1)[:, rank].sum()
     return float(10 * np.log10(power.mean(axis=1).sum() / noise)) if noise else np.inf
@@ -67,8 +73,24 @@ def above_noise_db(waveform: Waveform, sample_rate_hz: int) -> float:
 def _turned_down(waveform: Waveform, sample_rate_hz: int) -> Waveform:
     hop = round(_HOP_MS * sample_rate_hz / 1000)
     frames = spectrum(waveform, hop, _WINDOW)  # (F, T)
-    frames *= _gains(power_of(frames).T).T
+    power = power_of(frames)
+    heard = _heard(power, _HOP_MS)
+    frames[:, heard] *= _gains(power[:, heard].T).T
     return samples_of(frames, hop, _WINDOW, len(waveform))
+
+
+def _heard(power: NDArray[np.float32], hop_ms: float) -> NDArray[np.bool_]:
+    """Return which frames (T,) of power (F, T) are in no long digital silence, as of a muted call.
+
+    It tells nothing of the noise around it.
+    """
+    of_frames = power.sum(axis=0)
+    silent = of_frames <= _SOUNDING * of_frames.max(initial=0.0)
+    edges = np.flatnonzero(np.diff(silent, prepend=False, append=False))
+    heard = np.ones(len(silent), bool)
+    for first, end in edges.reshape(-1, 2):
+        heard[first:end] = (end - first) * hop_ms < _HOLE_MS
+    return heard
 
 
 def _gains(power: NDArray[np.float32]) -> NDArray[np.float32]:

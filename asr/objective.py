@@ -109,7 +109,7 @@ class Objective:
 
 def ctc_epochs(config: TrainConfig) -> int:
     """Return the number of epochs, the first ones, that use CTC alone and one view."""
-    return int(config.ctc_fraction * config.epochs)
+    return int(config.ctc_fraction * config.epochs + 1e-9)  # 0.29 * 100 is a little less than 29
 
 
 def consistency_loss(log_probs: Tensor, num_frames: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Batches: what is in them, in which order, and that they can be made again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,15 @@ def test_frames_are_those_of_the_front_end(tones: Path):
     assert torch.equal(frames(utterance, 1.0), first)
     with pytest.raises(AudioError):
         frames(utterance, 1.1)
+
+
+def test_an_id_of_another_manifest_is_another_utterance(tones: Path):
+    """Recordings of training and validation can have the same names, in two folders."""
+    first, second = read_manifest(tones)[:2]
+    alike = replace(second, id=first.id)
+    frames = Frames(small_config())
+    assert not torch.equal(frames(first, 1.0), frames(alike, 1.0))
+    assert torch.equal(frames(alike, 1.0), frames(second, 1.0))
 
 
 def test_a_piece_of_a_recording(tones: Path):

@@ -95,6 +95,18 @@ def test_loudness_does_not_matter(gain: float):
     np.testing.assert_allclose(louder, expected, atol=1e-3 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("where", [slice(0, 2 * RATE_HZ), slice(2 * RATE_HZ, 4 * RATE_HZ)])
+def test_digital_silence_does_not_hide_noise(where: slice):
+    """As in a recorder that starts late, or a call that is muted for a while."""
+    heard = speech(8) + noise(8)
+    before = above_noise_db(heard, RATE_HZ)
+    heard[where] = 0
+    assert above_noise_db(heard, RATE_HZ) == pytest.approx(before, abs=1)
+    found = denoised(heard, RATE_HZ)
+    left, had = (level_db(pauses(each[-4 * RATE_HZ :], RATE_HZ)) for each in (found, heard))
+    assert left < had - 5
+
+
 @pytest.mark.filterwarnings("error")
 def test_noise_that_stops_does_no_harm():
     """Digital silence is next to no noise at all, however long it lasts."""

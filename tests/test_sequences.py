@@ -117,11 +117,17 @@ def test_frames_and_recordings_are_not_mixed(tmp_path: Path):
         ("augment", "freq_warp", 0.1),
         ("augment", "reverb_prob", 0.1),
         ("augment", "noise_prob", 0.1),
+        ("augment", "babble_prob", 0.1),
+        ("augment", "recorded_prob", 0.1),
+        ("augment", "telephone_prob", 0.1),
         ("augment", "band_limit_prob", 0.1),
+        ("features", "denoise", True),
+        ("features", "dereverberate", True),
     ],
 )
 def test_settings_for_recordings_are_refused(section: str, key: str, value: object):
-    table = {"features": {"filterbank": "none", "num_mels": 3, "num_ceps": 3}}
+    features = {"filterbank": "none", "num_mels": 3, "num_ceps": 3}
+    table = {"features": features, "augment": {"noises": "folder"}}
     table[section] = table.get(section, {}) | {key: value}
     with pytest.raises(ConfigError, match=rf"{section}\.{key} is .*features.filterbank 'none'"):
         config_from_dict(table)

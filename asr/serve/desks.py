@@ -160,6 +160,8 @@ class RecordingDesk(_Desk):
         tell: Callable[[Progress | Segment], None],
     ) -> Finished | None:
         """Give a task to a process; return None if it had died before."""
+        if not process.is_alive:  # it died after it was chosen: nothing more will come from it
+            return None
         inbox = self._inboxes[process] = asyncio.Queue[Any]()
         try:
             await process.send(task, descriptor)

@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -31,6 +31,7 @@ from asr.serve.uploads import Form, received_form
 ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
 _TRUE, _FALSE = ("true", "1"), ("", "false", "0")
 
+T = TypeVar("T")
 OfRecording = Progress | Segment | Finished
 
 
@@ -110,7 +111,7 @@ class Transcriptions:
                 async with aclosing(self._messages(form, wish, deadline)) as messages:
                     if wish.stream:
                         # An error before the first event still has a status of its own.
-                        first = await anext(messages)
+                        first = await _unless_gone(request, _first_of(messages))
                         events = _events(wish, first, messages)
                         response: Response = StreamingResponse(
                             events, media_type="text/event-stream"
@@ -206,15 +207,18 @@ def _done(wish: Wish, finished: Finished) -> dict[str, Any]:
     return record | {"type": "transcript.text.done", "text": finished.transcript.text}
 
 
-async def _unless_gone(request: Request, answering: Any) -> Response:
+async def _first_of(messages: AsyncGenerator[OfRecording, None]) -> OfRecording:
+    return await anext(messages)
+
+
+async def _unless_gone(request: Request, answering: Coroutine[Any, Any, T]) -> T:
     """Wait for an answer; stop the work if the client has gone."""
     work = asyncio.create_task(answering)
     gone = asyncio.create_task(_until_gone(request))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
-            answer: Response = work.result()
-            return answer
+            return work.result()
         raise RequestError(499, "client_gone", "the client has gone")
     finally:
         gone.cancel()

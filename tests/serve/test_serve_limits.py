@@ -195,6 +195,19 @@ def test_a_client_that_leaves_frees_its_process():
         assert server.metric("asr_worker_deaths") == 0
 
 
+@pytest.mark.parametrize("stream", ["false", "true"])
+def test_a_client_that_leaves_frees_its_place_in_the_queue(stream: str):
+    with fake(workers=1, queue=1) as server, server.connect() as first:
+        body = form(wav(SLOW))
+        first.sendall(head_of(body) + body)
+        wait_until(lambda: server.metric("asr_admitted") == 1)
+        body = form(wav(), stream=stream)
+        with server.connect() as second:
+            second.sendall(head_of(body) + body)
+            wait_until(lambda: server.metric("asr_admitted") == 2)
+        wait_until(lambda: server.metric("asr_admitted") == 1)
+
+
 def test_a_full_queue_is_said_with_a_time_and_nothing_is_lost():
     with fake(workers=1, queue=2) as server:
         answers = in_threads(8, lambda n: server.post(wav(BRIEF, RATE_HZ + n)))
