@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from asr._atomic import sync_folder
-from asr._json import parse_json
 from asr._lock import lock_descriptor
 from asr.errors import ConfigError
 
@@ -33,8 +32,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # By output file: sha256 of its recording, and settings; None while it is not complete.
-        self._written: dict[str, tuple[str, str] | None] = {}
+        # By output file: sha256 of its recording, settings, and the recording's path; None while
+        # it is not complete.
+        self._written: dict[str, tuple[str, str, str] | None] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
@@ -55,7 +55,8 @@ class Journal:
     def add(self, status: str, outputs: Iterable[str], **facts: object) -> None:
         """Add a line with a status, the output files, and more facts; flush it to the disk.
 
-        With status OK, the facts include `sha256` of the recording and the digest `settings`.
+        With status OK, the facts include `sha256` and `path` of the recording and the digest
+        `settings`.
 
         Raises:
             ConfigError: the file cannot be written.
@@ -85,15 +86,23 @@ class Journal:
 
     def is_done(self, outputs: Iterable[str], sha256: str | None, settings: str) -> bool:
         """Return whether all these files were last written for this recording and settings."""
-        return all(self._written.get(output) == (sha256, settings) for output in outputs)
+        written = [self._written.get(output) for output in outputs]
+        return all(each is not None and each[:2] == (sha256, settings) for each in written)
+
+    def other_recording(self, outputs: Iterable[str], sha256: str | None, path: str) -> str | None:
+        """Return the path of another recording that one of these files was last written for."""
+        for written in map(self._written.get, outputs):
+            if written is not None and sha256 != written[0] and path != written[2]:
+                return written[2]
+        return None
 
     def _read(self) -> None:
         self._file.seek(0)
         whole, torn, rest = self._file.read().rpartition(b"\n")
         for number, line in enumerate(whole.split(b"\n") if torn else (), 1):
             try:
-                self._note(parse_json(line))
-            except (ValueError, KeyError, TypeError):
+                self._note(json.loads(line))  # which allows names that are not UTF-8
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 raise ConfigError(
                     f"{self.path}: line {number} is not of a journal; move the file away, or give "
                     "another --output-dir"
@@ -104,7 +113,7 @@ class Journal:
     def _note(self, record: Mapping[str, Any]) -> None:
         written = None
         if record["status"] == OK:
-            written = (record["sha256"], record["settings"])
+            written = (record["sha256"], record["settings"], str(record["path"]))
         self._written |= dict.fromkeys(record["outputs"], written)
 
     def _lock(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr._atomic import content_sha256, write_atomically
+from asr._progress import say
 from asr._streams import put, put_part
 from asr.batch.jobs import Job, Outcome
 from asr.batch.journal import OK, Journal
@@ -121,11 +122,18 @@ class OutputFolder(Sink):
             ConfigError: no files can be written.
         """
         outputs = self._outputs(outcome.job)
+        path = str(outcome.job.source)
+        other = self._journal.other_recording(outputs, outcome.sha256, path)
+        if outcome.transcript and other:
+            say(
+                f"{self._folder / outputs[0]}: was of {other}, and is of {path} now; to keep both, "
+                "give both recordings in one command, or another --output-dir"
+            )
         if outcome.transcript and self._journal.knows(outputs):  # its line is about to be untrue
-            self._journal.add("replacing", outputs, path=str(outcome.job.source))
+            self._journal.add("replacing", outputs, path=path)
         outcome = self._written(outcome, outputs)
         facts = {
-            "path": str(outcome.job.source),
+            "path": path,
             "sha256": outcome.sha256,
             "settings": self._settings,
             "seconds": round(outcome.seconds, 3),

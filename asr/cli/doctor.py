@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from asr._folders import find_conf, find_model
 from asr._streams import put
-from asr.cli.output import check_output
+from asr.cli.output import check_outputs
 from asr.cli.run import CommandParser, check_given, run
 from asr.config import Config, TextConfig, load_config
 from asr.errors import ConfigError, ManifestError
@@ -68,9 +68,10 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     from asr.doctor import Report, examine_model
 
     if arguments.model:
-        # A preset and a model may have one name.
-        found = arguments.model if arguments.manifest else find_model(arguments.model)
-        arguments.model = find_conf(found)
+        # A preset and a model may have one name; with a manifest it is the preset's.
+        folder = find_model(arguments.model)
+        alone = folder.is_dir() and not arguments.manifest
+        arguments.model = folder if alone else find_conf(arguments.model)
         check_given("--model", arguments.model)
         if arguments.model.is_dir():
             _check_alone(arguments)
@@ -112,13 +113,11 @@ def _show(report: "Report", as_json: bool) -> int:
 def _examined(arguments: argparse.Namespace) -> "Report":
     """Examine the manifests, and with a configuration the cost of training with it."""
     config = _config(arguments)
-    for option in ("fix", "html"):
-        if path := getattr(arguments, option):
-            check_output(f"--{option}", path)  # an error now, not after all the work
-    from asr.doctor import Report, examine, examples_of_writing, write_clean, write_html
-
     named = {"train": arguments.manifest, "valid": arguments.valid, "test": arguments.test}
     paths = {name: path for name, path in named.items() if path}
+    check_outputs({"--fix": arguments.fix, "--html": arguments.html}, paths.values())
+    from asr.doctor import Report, examine, examples_of_writing, write_clean, write_html
+
     examination = examine(paths, config, everything=bool(arguments.fix))
     left_out = None
     if arguments.fix:

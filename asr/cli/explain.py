@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from asr._streams import put
-from asr.cli.output import check_not_read, check_output
+from asr.cli.output import check_outputs
 from asr.cli.run import CommandParser, given_model, run
 
 
@@ -58,10 +58,7 @@ def explain(arguments: argparse.Namespace) -> int:
     page, arrays = arguments.out, arguments.json
     if not (page or arrays):
         page = Path(f"{arguments.audio.stem}-explained.html")
-    for option, path in (("--out", page), ("--json", arrays)):
-        if path:
-            check_output(option, path)
-            check_not_read(option, path, [arguments.audio])
+    check_outputs({"--out": page, "--json": arrays}, [arguments.audio])
 
     from asr import explain as explaining  # late: torch takes seconds
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._streams import put
-from asr.cli.output import check_not_read, check_output
+from asr.cli.output import check_outputs
 from asr.cli.run import CommandParser, run
 from asr.cli.texts import HOW, add_writing, normalizer_of
 from asr.errors import ConfigError
@@ -69,8 +69,7 @@ def _lexicon(arguments: argparse.Namespace) -> int:
     if not arguments.sources:
         raise ConfigError("no SOURCE; give a manifest, a language model or a text with the words")
     _check_names(arguments.sources, arguments.out)
-    check_output("--out", Path(arguments.out))  # an error now, not after all the work
-    check_not_read("--out", Path(arguments.out), [arguments.dictionary, *arguments.sources])
+    check_outputs({"--out": Path(arguments.out)}, [arguments.dictionary, *arguments.sources])
     manifests = _manifests(arguments.sources)
     normalizer = normalizer_of(arguments) or _by_manifests(manifests.values())
     lost: Counter[str] = Counter()

@@ -1,7 +1,7 @@
 """-o FILE: what a command would print goes into a file, which is whole or not there."""
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -34,6 +34,22 @@ def check_not_read(option: str, path: Path | None, inputs: Iterable[Path | str])
     for source in inputs:
         if Path(source).exists() and path.samefile(source):
             raise ConfigError(f"{option} {path}: is to be read, not replaced; give another file")
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path | str]) -> None:
+    """Raise if files to be written, by their options, cannot be: before the work, not after it.
+
+    Raises:
+        ConfigError: a file cannot be written, is to be read, or is given for two outputs.
+    """
+    given = {option: path for option, path in outputs.items() if path}
+    owners: dict[Path, str] = {}
+    for option, path in given.items():
+        check_output(option, path)
+        check_not_read(option, path, inputs)
+        owner = owners.setdefault(path.resolve(), option)
+        if owner != option:
+            raise ConfigError(f"{option} {path}: is the file of {owner}, too; give another file")
 
 
 def printed_into(path: Path | None, body: Callable[[], int]) -> int:

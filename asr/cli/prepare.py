@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from asr import corpora
 from asr._lock import locked_folder
 from asr._streams import put
-from asr.cli.output import check_output
+from asr.cli.output import check_outputs
 from asr.cli.run import CommandParser, complain, run
 from asr.errors import ConfigError
 
@@ -37,7 +37,9 @@ def _prepare(arguments: argparse.Namespace) -> int:
         if arguments.shares or arguments.into_folder:
             held.enter_context(locked_folder(arguments.out, "--out"))
         else:
-            check_output("--out", arguments.out)  # an error now, not after all the work
+            names = ("table", "labels", "audio", "manifest")  # of files that a corpus is made of
+            inputs = [getattr(arguments, name) for name in names if name in arguments]
+            check_outputs({"--out": arguments.out}, inputs)
         if getattr(arguments, "download", False) and arguments.root != arguments.out:
             held.enter_context(locked_folder(arguments.root, "ROOT"))
         status: int = arguments.prepare(arguments)

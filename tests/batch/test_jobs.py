@@ -231,9 +231,9 @@ def test_no_process_outlives_the_one_that_started_it(how: signal.Signals, tmp_pa
 
 def test_journal_knows_what_was_written_last(tmp_path: Path):
     written = Journal(tmp_path / "new" / "j.jsonl")
-    written.add(OK, ["a.txt", "a.srt"], sha256="1", settings="s")
+    written.add(OK, ["a.txt", "a.srt"], sha256="1", settings="s", path="a.wav")
     written.add("failed", ["b.txt"], error="bad")
-    written.add(OK, ["c.txt"], sha256="1", settings="s")
+    written.add(OK, ["c.txt"], sha256="1", settings="s", path="a.wav")
     written.add("replacing", ["c.txt"])
     written.close()
     with closing(Journal(tmp_path / "new" / "j.jsonl")) as read:
@@ -246,23 +246,41 @@ def test_journal_knows_what_was_written_last(tmp_path: Path):
             assert known == [True, False, False]
 
 
+def test_journal_knows_names_that_are_not_utf_8(tmp_path: Path):
+    name = os.fsdecode(b"\xff.txt")
+    journal = Journal(tmp_path / "j.jsonl")
+    journal.add(OK, [name], sha256="1", settings="s", path=os.fsdecode(b"\xff.wav"))
+    journal.close()
+    with closing(Journal(tmp_path / "j.jsonl")) as journal:
+        assert journal.is_done([name], "1", "s")
+
+
+def test_journal_knows_that_a_file_was_of_another_recording(tmp_path: Path):
+    with closing(Journal(tmp_path / "j.jsonl")) as journal:
+        journal.add(OK, ["x.txt"], sha256="1", settings="s", path="a/x.wav")
+        assert journal.other_recording(["x.txt", "x.srt"], "2", "b/x.wav") == "a/x.wav"
+        assert journal.other_recording(["x.txt"], "1", "moved/x.wav") is None
+        assert journal.other_recording(["x.txt"], "2", "a/x.wav") is None  # it was changed
+        assert journal.other_recording(["y.txt"], "2", "b/y.wav") is None
+
+
 @pytest.mark.parametrize("torn", [b"{", b'{"status": "ok", "outputs": ["b.txt"], "sha', b"\0\0\0"])
 def test_half_a_line_is_cut_off(torn: bytes, tmp_path: Path):
     path = tmp_path / "j.jsonl"
     journal = Journal(path)
-    journal.add(OK, ["a.txt"], sha256="1", settings="s")
+    journal.add(OK, ["a.txt"], sha256="1", settings="s", path="a.wav")
     journal.close()
     whole = path.read_bytes()
     path.write_bytes(whole + torn)
     journal = Journal(path)
     assert path.read_bytes() == whole
     assert journal.is_done(["a.txt"], "1", "s")
-    journal.add(OK, ["b.txt"], sha256="2", settings="s")
+    journal.add(OK, ["b.txt"], sha256="2", settings="s", path="b.wav")
     journal.close()
     assert [json.loads(line)["sha256"] for line in path.read_text().splitlines()] == ["1", "2"]
 
 
-@pytest.mark.parametrize("line", ["hello", "[]", "{}", '{"status": "ok", "outputs": ["a"]}'])
+@pytest.mark.parametrize("line", ["hello", "[]", "{}", "1", '{"status": "ok", "outputs": ["a"]}'])
 def test_a_file_that_is_no_journal_is_left_alone(line: str, tmp_path: Path):
     path = tmp_path / "j.jsonl"
     path.write_text(f"{line}\n")
@@ -292,9 +310,9 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path):
         "import resource, sys; from pathlib import Path\n"
         "from asr.batch.journal import OK, Journal; from asr.errors import ConfigError\n"
         "journal = Journal(Path(sys.argv[1]))\n"
-        "journal.add(OK, ['a.txt'], sha256='1', settings='s')\n"
+        "journal.add(OK, ['a.txt'], sha256='1', settings='s', path='a')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
-        "try: journal.add(OK, ['b.txt'], sha256='2', settings='s')\n"
+        "try: journal.add(OK, ['b.txt'], sha256='2', settings='s', path='b')\n"
         "except ConfigError as error: print(error)"
     )
     done = subprocess.run(

@@ -1,11 +1,11 @@
-"""asr-transcribe -o FILE."""
+"""Files that commands write: whole, not in place of what is read, not one for two."""
 
 from pathlib import Path
 
 import pytest
 from folders import SAMPLES
 
-from asr.cli import explain
+from asr.cli import doctor, explain, prepare
 from asr.cli.output import printed_into
 from asr.cli.transcribe import main
 
@@ -49,6 +49,51 @@ def test_a_recording_is_not_replaced_by_its_transcript(
     assert explain.main([str(talk), "--out", str(out)]) == 2
     assert f"--out {out}: is to be read, not replaced" in capsys.readouterr().err
     assert talk.read_bytes() == Path(SPEECH).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "audacity labels.txt --audio talk.flac --out talk.flac",
+        "audacity labels.txt --audio talk.flac --out labels.txt",
+        "csv table.csv --out table.csv",
+        "to-csv m.jsonl --out m.jsonl",
+    ],
+)
+def test_a_corpus_is_not_replaced_by_its_manifest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "talk.flac").write_bytes(Path(SPEECH).read_bytes())
+    (tmp_path / "labels.txt").write_text("0.0\t1.0\thello\n")
+    (tmp_path / "table.csv").write_text("audio,text\ntalk.flac,hello\n")
+    assert prepare.main(["csv", "table.csv", "--out", "m.jsonl"]) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert prepare.main(words.split()) == 2
+    name = words.rsplit(maxsplit=1)[-1]
+    assert f"--out {name}: is to be read, not replaced" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--html m.jsonl", "--html m.jsonl: is to be read, not replaced"),
+        ("--fix m.jsonl", "--fix m.jsonl: is to be read, not replaced"),
+        ("--fix new --html ./new", "--html new: is the file of --fix, too; give another file"),
+    ],
+)
+def test_a_report_replaces_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str,
+    message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text(f"audio,text\n{SPEECH},hello\n")
+    assert prepare.main(["csv", "table.csv", "--out", "m.jsonl"]) == 0
+    before = (tmp_path / "m.jsonl").read_bytes()
+    assert doctor.main(["m.jsonl", *words.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "m.jsonl").read_bytes() == before
 
 
 def test_a_folder_is_refused_before_the_work(

@@ -227,6 +227,16 @@ def test_a_damaged_file_of_a_model_is_found(
     assert any(message in finding["why"] for finding in findings)
 
 
+@pytest.mark.parametrize("name", ["digits", "./digits"])
+def test_a_folder_is_examined_though_a_preset_has_its_name(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    shutil.copytree(ENGLISH, tmp_path / "digits")
+    monkeypatch.chdir(tmp_path)
+    assert main(["--model", name]) == 0
+    assert "nothing found" in capsys.readouterr().out
+
+
 def test_several_damaged_files_are_all_named(tmp_path: Path, capsys):
     shutil.copytree(ENGLISH, tmp_path / "bundle")
     for name in ("lm.bin", "lexicon.npz"):
