@@ -341,7 +341,7 @@ def _normalised(hotwords: Sequence[str], text: "TextConfig") -> list[str]:
     parsed = ((normalizer(phrase), boost) for phrase, boost in map(parse_hotword, hotwords))
     lines = [phrase if boost is None else f"{phrase}:{boost}" for phrase, boost in parsed if phrase]
     if hotwords and not lines:
-        raise DecoderError("--hotwords: no words; write a word or phrase a line")
+        raise DecoderError("hotwords: no words are in them; write words and phrases")
     return lines
 
 

@@ -19,6 +19,7 @@ LSTM = "lstm.npz"  # the LSTM language model there, for rescoring
 SETTINGS = "decoder.json"
 CALIBRATION = "calibration.json"  # of confidences, for the usual decoder
 _MOST_BOOST = 1000.0
+_MOST_LETTERS = 100  # of a hotword
 _FOREIGN = re.compile(r"[\[\]{}<>|;=^*\"/\\\t,]")
 _STRESSED = re.compile(r"\b[A-Z]{2}[012]\b")  # a vowel in a pronunciation
 _DECIMAL = re.compile(r"\s[-+]?\d+\.\d+$")
@@ -78,7 +79,10 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         try:
             table[key] = parse_json(text.encode(), Any)
         except ValueError:
-            raise DecoderError(f"{setting!r}: write key=value, such as beam_size=200") from None
+            wrong = f"{text!r} is no number; " if text else ""
+            raise DecoderError(
+                f"{setting!r}: {wrong}write key=value, such as beam_size=200"
+            ) from None
     return table
 
 
@@ -86,9 +90,14 @@ def parse_hotword(line: str) -> tuple[str, float | None]:
     """Return the phrase in a line, and its boost if it has one: 'phrase:boost'.
 
     Raises:
-        DecoderError: the boost is no number or not allowed, or the line is in the syntax of
-            another tool.
+        DecoderError: the boost is no number or not allowed, a word is too long, or the line is in
+            the syntax of another tool.
     """
+    longest = max(line.split(), key=len, default="")
+    if len(longest) > _MOST_LETTERS:  # a lexicon has room for its longest word in each row
+        raise DecoderError(
+            f"{longest[:20]!r}...: a word of {len(longest)} letters; allowed: {_MOST_LETTERS}"
+        )
     phrase, colon, number = line.rpartition(":")
     if not colon:
         phrase, boost = line, None

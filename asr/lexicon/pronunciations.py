@@ -12,7 +12,7 @@ import numpy as np
 
 from asr._atomic import write_atomically
 from asr._npz import read_npz
-from asr._progress import say
+from asr._progress import counted, say
 from asr._regular import open_regular
 from asr.errors import CheckpointError, DecoderError, LanguageModelError, VocabularyError
 from asr.lexicon.dictionary import Pronunciation, read_dictionary
@@ -155,13 +155,13 @@ class Pronunciations:
         """
         words = tuple(words)
         if unknown := [word for word in words if self.lacks(word)]:
-            some = ", ".join(unknown[:3])
-            say(f"guessing how to pronounce {some}, from the lexicon: some seconds")
+            # Not which words: a server says nothing of what its clients send.
+            say(f"guessing how to pronounce {counted(len(unknown), 'word')}: some seconds")
         found = self.guesses(words)
         if found.left_out:
             raise DecoderError(
-                f"{found.left_out[0]!r}: its pronunciation cannot be guessed; give it with "
-                "--lexicon, or add --unit tokens"
+                f"{found.left_out[0]!r}: its pronunciation cannot be guessed; leave it out, give "
+                "it with --lexicon, or add --unit tokens"
             )
         return _lexicon(found.pronunciations, self.phones)
 

@@ -56,7 +56,7 @@ class _Start:
         are_words = isinstance(hotwords, list) and all(isinstance(word, str) for word in hotwords)
         if not are_words or len(hotwords) > MOST_HOTWORDS:
             raise _bad(f"hotwords must be a list of at most {MOST_HOTWORDS} words and phrases")
-        return cls(rate_hz, encoding, tuple(hotwords))
+        return cls(rate_hz, encoding, tuple(word for word in hotwords if word.strip()))
 
 
 class LiveSessions:

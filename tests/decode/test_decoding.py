@@ -299,7 +299,8 @@ def test_a_language_model_in_the_folder_is_the_default(saying, experiment, model
         (["--decoder", "greedy", "--unit", "phones"], "--unit phones is for a beam search"),
         (["--set", "beam_size"], "'beam_size': write key=value"),
         (["--set", "bean_size=3"], "did you mean 'beam_size'"),
-        (["--set", "beam_size=many"], "write key=value"),
+        (["--set", "beam_size=many"], "'many' is no number; write key=value"),
+        (["--set", "lm_weight=nan"], "'nan' is no number; write key=value"),
         (["--hotwords", "missing.txt"], "--hotwords missing.txt: cannot be read"),
         (["--lexicon", "missing.txt"], "--lexicon missing.txt: does not exist; give the path"),
     ],
@@ -558,6 +559,7 @@ def test_a_file_of_hotwords_has_comments_boosts_and_empty_lines(tmp_path: Path):
         ("wool:-1", "the boost is '-1'"),
         ("wool:nan", "the boost is 'nan'"),
         (":3", "the boost is '3'"),
+        ("wool " + "a" * 101, "'aaaaaaaaaaaaaaaaaaaa'...: a word of 101 letters; allowed: 100"),
     ],
 )
 def test_hotwords_in_another_syntax_are_refused(tmp_path: Path, line: str, message: str):

@@ -302,16 +302,22 @@ def regular(folder: Path) -> Pronunciations:
     return read(folder, "".join(line for line in lines if not line.startswith("kim ")))
 
 
-def test_pronunciations_are_guessed_from_the_others(tmp_path: Path):
+def test_pronunciations_are_guessed_from_the_others(tmp_path: Path, capsys):
     spoken = regular(tmp_path)
     assert "KIM" not in spoken.lexicon.words
     guessed = spoken.guessed(["KIM", "BALDOK", "BAD"])
+    # Not which words: they are a client's, in a server.
+    said = capsys.readouterr().err
+    assert said.startswith("guessing how to pronounce 2 words: some seconds\n")
+    assert "KIM" not in said
     assert shown(spoken, guessed) == {
         "KIM": ["K IH M"],
         "BALDOK": ["B AH L D OW K"],
         "BAD": ["B AH D"],  # is known
     }
-    with pytest.raises(DecoderError, match="'ZOO': its pronunciation cannot be guessed; give it"):
+    with pytest.raises(
+        DecoderError, match="'ZOO': its pronunciation cannot be guessed; leave it out"
+    ):
         spoken.guessed(["KIM", "ZOO"])
 
 
