@@ -6,6 +6,8 @@ from .columns import (
     SEPARATOR_LINE as SEPARATOR_LINE,
     is_quoted as is_quoted,
     our_columns as our_columns,
+    repeated_column as repeated_column,
+    rows_of as rows_of,
     unquoted as unquoted,
 )
 from .folder import read_folder as read_folder, read_labelled as read_labelled

@@ -3,7 +3,11 @@
 Tables of recordings (table.py) and of transcripts (asr.scoring) are read alike by these.
 """
 
+import csv
+import io
 import re
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 NAMES = {  # column -> other names that people give it, the likeliest first
     "id": ("utterance_id", "utt_id", "uttid", "utt", "segment_id", "key"),
@@ -27,6 +31,7 @@ NAMES = {  # column -> other names that people give it, the likeliest first
 DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)  # Excel's
 QUOTED = ",;"
+_LONGEST_CELL = 1 << 24  # characters: a long talk; more is a quote that nothing ends
 _QUOTED_CELL = re.compile(r'"((?:[^"]|"")*)"')
 
 
@@ -51,3 +56,29 @@ def our_columns(header: str, delimiter: str) -> list[str]:
         if column not in given and other:
             columns[spelled.index(other)] = column
     return columns
+
+
+def repeated_column(columns: Sequence[str]) -> str | None:
+    """Return a column of ours that stands twice, if any."""
+    return next((column for column in NAMES if columns.count(column) > 1), None)
+
+
+class Rows(Protocol):
+    """A reader of rows that counts lines, as csv.reader is."""
+
+    @property
+    def line_num(self) -> int:
+        """The number of the last line that was read."""
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+def rows_of(text: str, delimiter: str, quoted: bool) -> Rows:
+    """Return a reader of the rows of a table; it raises csv.Error where a quote is wrong."""
+    csv.field_size_limit(_LONGEST_CELL)
+    return csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        strict=True,
+    )

@@ -39,4 +39,8 @@ def read_table(folder: Path, table: str, left_out: list[str] | None = None) -> l
     Raises:
         CorpusError: as `read_csv` does.
     """
-    return read_csv(folder / f"{table}.tsv", left_out)
+    path, problems = folder / f"{table}.tsv", None if left_out is None else list[str]()
+    utterances = read_csv(path, problems)
+    if left_out is not None:
+        left_out += [f"{path}: {problem}" for problem in problems or ()]
+    return utterances

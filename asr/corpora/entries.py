@@ -164,7 +164,9 @@ class Recordings:
                 with contextlib.suppress(OSError, ValueError):  # a name too long, or a zero byte
                     if found := self._file(self.folder / subfolder, written):
                         return found
-        raise ValueError(f"no file {self.folder / path}")
+        beside = [name for name in self.SUBFOLDERS if name and (self.folder / name).is_dir()]
+        also = f", nor in {', '.join(f'{name}/' for name in beside)}" if beside else ""
+        raise ValueError(f"no file {self.folder / path}{also}")
 
     def _file(self, folder: Path, written: str) -> Path | None:
         """Return the file at a path, written in either form of Unicode, or without extension."""

@@ -24,6 +24,8 @@ from asr.corpora.columns import (
     SEPARATOR_LINE,
     is_quoted,
     our_columns,
+    repeated_column,
+    rows_of,
     unquoted,
 )
 from asr.corpora.entries import (
@@ -75,6 +77,8 @@ def read_csv(path: Path, left_out: list[str] | None = None) -> list[Utterance]:
     for column in ("audio", "text"):
         if column not in layout.columns:
             raise CorpusError(f"{path}: no column {column!r}; {_hint(column, layout.columns)}")
+    if twice := repeated_column(layout.columns):
+        raise CorpusError(f"{path}: the column {twice!r} stands twice; rename one of them")
     entries, problems = [], []
     for number, cells in _rows(path, content, layout)[layout.skipped :]:
         row = cells if layout.quoted else list(map(unquoted, cells))
@@ -143,12 +147,7 @@ def _hint(column: str, columns: list[str]) -> str:
 
 def _rows(path: Path, content: str, layout: _Layout) -> list[tuple[int, list[str]]]:
     """Return the rows that are not blank with the numbers of their lines."""
-    reader = csv.reader(
-        io.StringIO(content, newline=""),
-        delimiter=layout.delimiter,
-        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
-        strict=True,
-    )
+    reader = rows_of(content, layout.delimiter, layout.quoted)
     try:
         return [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:

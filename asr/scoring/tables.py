@@ -8,12 +8,20 @@ LJSpeech's metadata.csv, `ID|text|text with numbers as words`, has no names; its
 """
 
 import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from asr.corpora import DELIMITERS, NAMES, SEPARATOR_LINE, is_quoted, our_columns, unquoted
+from asr.corpora import (
+    DELIMITERS,
+    NAMES,
+    SEPARATOR_LINE,
+    is_quoted,
+    our_columns,
+    repeated_column,
+    rows_of,
+    unquoted,
+)
 from asr.errors import TextError
 
 ID_COLUMNS = ("id", *NAMES["id"], "audio", *NAMES["audio"])  # in JSON, too
@@ -88,12 +96,7 @@ def table_entries(text: str, layout: TableLayout) -> Iterator[TextEntry]:
     Raises:
         TextError: a row has more or fewer columns than the first line names, or a quote is wrong.
     """
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=layout.delimiter,
-        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
-        strict=True,
-    )
+    reader = rows_of(text, layout.delimiter, layout.quoted)
     try:
         for row in reader:
             if reader.line_num <= layout.header or not any(row):
@@ -108,7 +111,9 @@ def table_entries(text: str, layout: TableLayout) -> Iterator[TextEntry]:
             speaker = None if layout.speaker is None else row[layout.speaker].strip() or None
             yield TextEntry(reader.line_num, row[layout.id].strip(), row[layout.text], speaker)
     except csv.Error as error:
-        raise TextError(f"line {reader.line_num}: {error}") from error
+        raise TextError(
+            f'line {reader.line_num}: {error}; quote fields as in "he said ""no"""'
+        ) from error
 
 
 def _named(header: str, delimiter: str, lines: int) -> TableLayout | None:
@@ -117,6 +122,8 @@ def _named(header: str, delimiter: str, lines: int) -> TableLayout | None:
     at = {name: names.index(name) for name in ("id", "audio", "text", "speaker") if name in names}
     if "text" not in at or not at.keys() & {"id", "audio"}:
         return None
+    if column := repeated_column(names):
+        raise TextError(f"line {lines}: the column {column!r} stands twice; rename one of them")
     return TableLayout(
         delimiter,
         at["id"] if "id" in at else at["audio"],

@@ -224,6 +224,14 @@ class TestCommonVoice:
         ]
         assert len(read_table(folder, "validated")) == 4
 
+    def test_what_is_left_out_is_named_with_its_table(self, corpus: Path) -> None:
+        folder = find_language(corpus)
+        (folder / "clips" / "b.mp3").unlink()
+        left_out: list[str] = []
+        assert len(read_table(folder, "train", left_out)) == 1
+        table = folder / "train.tsv"
+        assert left_out == [f"{table}: line 3: no file {folder / 'b.mp3'}, nor in clips/"]
+
     def test_a_language_must_be_chosen(self, corpus: Path) -> None:
         (corpus / "cv-corpus-20.0" / "fr" / "clips").mkdir(parents=True)
         with pytest.raises(CorpusError, match=r"folder of one language.*de, .*fr"):

@@ -81,6 +81,7 @@ class TestCsv:
             ("audio,sentences", "no column 'text'; .*rename 'sentences' to 'text'"),
             ("audio,txt", "rename 'txt' to 'text'"),
             ("x,y", "no column 'audio'; found: x, y; the first line must name"),
+            ("audio,text,text", "the column 'text' stands twice; rename one of them"),
             ("", "no column 'audio'"),
         ],
     )

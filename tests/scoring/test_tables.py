@@ -56,11 +56,17 @@ def test_speakers_of_a_table_with_other_names(tmp_path: Path) -> None:
     assert read(tmp_path, "ID;Speaker;Text\nu1;s1;hi\n").speakers == {"u1": "s1"}
 
 
+def test_a_text_may_be_long(tmp_path: Path) -> None:
+    talk = "hello" + " hello" * 30_000
+    assert read(tmp_path, f"id,text\nu1,{talk}\n").texts == {"u1": talk}
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         ("text;age\nhello;7\nyou;8\n", "line 1 names a column of texts, but none of ids"),
         ("id;text\nu1;hello;x\n", "line 2 has 3 columns, the header 2"),
+        ("id,text,text\nu1,hello,bye\n", "line 1: the column 'text' stands twice; rename one"),
         ('{\n "id": "u1",\n "text": 3\n}\n', 'line 1 lacks an "id" or a "text"'),
     ],
 )
