@@ -168,6 +168,8 @@ class Recognizer:
         said = np.flatnonzero(log_probs.argmax(axis=1) != BLANK)
         edges = (said[0], said[-1] + 1) if len(said) else (0, len(log_probs))
         begin, end = (float(min(start + frame * frame_s, limit)) for frame in edges)
+        if timed:  # a word lasts a little longer than what is heard of it
+            begin, end = min(begin, timed[0].start), max(end, timed[-1].end)
         return Segment(nbest[0].text, begin, end, tuple(timed))
 
 

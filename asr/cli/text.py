@@ -203,7 +203,7 @@ def write(words: list[str]) -> int:
 
 def _write(arguments: argparse.Namespace) -> int:
     """Print each line of a text."""
-    from asr.lm import opened
+    from asr.lm import text_lines
     from asr.readable import TAGGER, Tagger, Writer, text_of
 
     tagger = Tagger.load(given_model("MODEL", arguments.model) / TAGGER)
@@ -213,9 +213,8 @@ def _write(arguments: argparse.Namespace) -> int:
             "language; leave --numbers out: numbers stay words"
         )
     writer = Writer(tagger, arguments.numbers or "digits")
-    with opened(arguments.text) as lines:
-        for line in lines:
-            put(text_of(writer.write(line.decode(errors="replace").split())))
+    for _, line in text_lines(arguments.text):
+        put(text_of(writer.write(line.split())))
     return 0
 
 

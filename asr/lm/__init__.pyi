@@ -1,7 +1,12 @@
 from .arpa import write_arpa as write_arpa
 from .arrays import EMPTY_CONTEXT as EMPTY_CONTEXT, NgramArrays as NgramArrays, query as query
 from .binary import load_lm as load_lm, read_binary as read_binary, saver as saver
-from .corpus import UNITS as UNITS, read_sentences as read_sentences, read_words as read_words
+from .corpus import (
+    UNITS as UNITS,
+    read_sentences as read_sentences,
+    read_words as read_words,
+    text_lines as text_lines,
+)
 from .files import created as created, opened as opened
 from .kneser_ney import MAX_ORDER as MAX_ORDER, estimate as estimate
 from .lstm_arrays import LstmArrays as LstmArrays

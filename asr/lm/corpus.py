@@ -53,23 +53,33 @@ def read_words(path: Path | str) -> list[str]:
     return words
 
 
-def _read(path: Path | str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the words of each line that is not blank."""
+def text_lines(path: Path | str) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line of a UTF-8 file, `-` for standard input.
+
+    Raises:
+        LanguageModelError: the file cannot be read, or a line is not UTF-8.
+    """
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             try:
-                words = line.decode("utf-8-sig" if number == 1 else "utf-8").split()
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise LanguageModelError(
                     f"{path}: line {number}: not UTF-8 ({error.reason}); convert the file to UTF-8"
                 ) from error
-            if not _RESERVED.isdisjoint(words):
-                raise LanguageModelError(
-                    f"{path}: line {number}: holds <s> or </s>, which are put around each line "
-                    "automatically; remove them"
-                )
-            if words:
-                yield number, words
+
+
+def _read(path: Path | str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the words of each line that is not blank."""
+    for number, line in text_lines(path):
+        words = line.split()
+        if not _RESERVED.isdisjoint(words):
+            raise LanguageModelError(
+                f"{path}: line {number}: holds <s> or </s>, which are put around each line "
+                "automatically; remove them"
+            )
+        if words:
+            yield number, words
 
 
 def units_of(words: list[str], unit: str) -> list[str]:

@@ -90,7 +90,9 @@ def read_token(path: Path) -> str:
         token = path.read_text(encoding="ascii").strip()
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
-        raise ConfigError(f"--token-file {path}: cannot be read ({error})") from error
+        raise ConfigError(
+            f"--token-file {path}: cannot be read ({error}); give a text file"
+        ) from error
     if os.name == "posix" and mode & 0o007:
         raise ConfigError(f"--token-file {path}: everybody may read it; run chmod 600 {path}")
     if len(token) < _SHORTEST_TOKEN or not token.isprintable() or " " in token:

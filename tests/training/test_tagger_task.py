@@ -103,6 +103,14 @@ def test_write_reads_a_text(trained: Path, tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == "Who sees Anna?\n\nNow Mia hears Otto.\n"
 
 
+def test_write_refuses_a_text_that_is_not_utf_8(trained: Path, tmp_path: Path, capsys):
+    (tmp_path / "latin.txt").write_bytes(b"WHO SEES ANNA\n\xff\n")
+    assert text.main(["write", f"{trained}/model", f"{tmp_path}/latin.txt"]) == 1
+    output = capsys.readouterr()
+    assert output.out == "Who sees Anna?\n"
+    assert "latin.txt: line 2: not UTF-8 (invalid start byte); convert the file" in output.err
+
+
 def test_mistakes_are_said_in_one_line(trained: Path, capsys: pytest.CaptureFixture[str]):
     cases = [
         (["export", f"{trained}/exp", f"{trained}/nowhere"], 2, "does not exist"),
