@@ -72,7 +72,7 @@ class OnnxAcoustics:
         self._widths[self._read] = len(self.vocabulary)
         with errors_of(self._path):
             self._session = open_graph(bundle.graph)
-        shift = _frame_samples(self)
+        shift = frame_samples_of(self)
         for samples in (3 * shift - 1, 3 * shift):  # no graph of another frame shift fits both
             self.log_probs(np.zeros(samples, np.float32))
         described = (self.sample_rate_hz, self.frame_shift_ms)
@@ -103,7 +103,7 @@ class OnnxAcoustics:
     def _run(self, waveform: Waveform, *outputs: str) -> dict[str, NDArray[np.float32]]:
         waveform = cleaned(waveform, self._cleaning)
         feed = {"waveforms": waveform[None], "num_samples": np.array([len(waveform)])}  # (1, L)
-        frames = len(waveform) // _frame_samples(self) + 1
+        frames = len(waveform) // frame_samples_of(self) + 1
         with errors_of(self._path):
             found = zip(outputs, self._session.run(outputs, feed), strict=True)
             return {n: checked_log_probs(given[0], frames, self._widths[n]) for n, given in found}
@@ -130,7 +130,7 @@ class TorchAcoustics:
     def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the log-probabilities of the output that is read, and of the one over tokens."""
         waveform = cleaned(waveform, self.model.config.features)
-        frames = len(waveform) // _frame_samples(self) + 1
+        frames = len(waveform) // frame_samples_of(self) + 1
         return self._run(self.model.from_waveforms, waveform, frames)
 
     def of_utterance(self, utterance: Utterance) -> NDArray[np.float32]:
@@ -159,7 +159,8 @@ class TorchAcoustics:
             return checked_log_probs(read, frames, len(self.vocabulary)), tokens
 
 
-def _frame_samples(acoustics: Acoustics) -> int:
+def frame_samples_of(acoustics: Acoustics) -> int:
+    """Return the samples from one frame of log-probabilities to the next."""
     return round(acoustics.frame_shift_ms * acoustics.sample_rate_hz / 1000)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.audio import Waveform
-from asr.inference import Acoustics
+from asr.inference import Acoustics, frame_samples_of
 from asr.text import BLANK
 
 # Chosen with scripts/bench/long.py.
@@ -47,11 +47,6 @@ class Window:
     def part(self, log_probs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the frames that the window answers for, given all frames (T, V)."""
         return log_probs[self.first : self.end]
-
-
-def frame_samples_of(acoustics: Acoustics) -> int:
-    """Return the samples from one frame of log-probabilities to the next."""
-    return round(acoustics.frame_shift_ms / 1000 * acoustics.sample_rate_hz)
 
 
 def windows(

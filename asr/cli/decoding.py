@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr._threads import OPTION
-from asr.cli.run import check_given
+from asr.cli.run import check_given, positive
 from asr.decode import LM, LSTM, parse_settings
 
 if TYPE_CHECKING:
@@ -95,9 +95,7 @@ def add_channels(parser: argparse.ArgumentParser) -> None:
 
 def _threads(text: str) -> str:
     """Return the number, which asr.cli has read before numpy was loaded."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
-    return text
+    return str(positive(text))
 
 
 def _channels(text: str) -> str | int:

@@ -38,7 +38,9 @@ def train(words: list[str]) -> int:
     )
     add_texts(parser)
     parser.add_argument("--out", required=True, help=OUT_HELP)
-    parser.add_argument("--order", type=int, default=3, help="words of the longest n-gram, 1 to 6")
+    parser.add_argument(
+        "--order", type=int, default=3, help="words of the longest n-gram, 1 to 6 (default: 3)"
+    )
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument("--vocab", metavar="FILE", help="the words of the model, one a line")
     limit.add_argument("--vocab-size", type=int, metavar="N", help="keep the N most frequent words")

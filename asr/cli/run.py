@@ -46,6 +46,13 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def positive(text: str) -> int:
+    """Return the number of an option that must be at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
+    return int(text)
+
+
 def run(program: str, body: Callable[[], int]) -> int:
     """Run the body of a command, which parses its arguments, too; return its exit status.
 

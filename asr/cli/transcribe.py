@@ -29,7 +29,7 @@ from asr.batch import (
 )
 from asr.cli.decoding import add_channels, add_options, add_readable, chosen
 from asr.cli.output import check_not_read, printed_into
-from asr.cli.run import CommandParser, complain, given_model, run
+from asr.cli.run import CommandParser, complain, given_model, positive, run
 from asr.errors import AudioError, ConfigError
 from asr.formats import FORMATS, Format, parse_formats
 
@@ -101,7 +101,7 @@ def _add_options_for_many(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--workers",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="number of processes; default: as many as are worth starting, at most 8",
     )
@@ -122,14 +122,8 @@ def _add_options_for_live(parser: argparse.ArgumentParser) -> None:
         help="print what is said while it is said; standard input: raw 16-bit samples, one channel",
     )
     group.add_argument(
-        "--rate", type=_positive, metavar="HZ", help=f"of the samples; default: {LIVE_RATE_HZ}"
+        "--rate", type=positive, metavar="HZ", help=f"of the samples; default: {LIVE_RATE_HZ}"
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 or more")
-    return int(text)
 
 
 def transcribe(arguments: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from asr.streaming import EndOfSpeech, LiveEvent
 
 VERSION = 1  # of the messages
 MESSAGE_BYTES = 1 << 20  # of one message of a client
+_RATES_HZ = range(4000, 192_001)  # of the sound of a client, such as a microphone
 _NOT_STARTED = 32  # WebSockets that may be open without a session; each holds a connection
 # Codes of closing a WebSocket: RFC 6455, section 7.4.1, and 1013 and 4000 and up of IANA's list.
 _CLOSE = {400: 1008, 401: 4401, 408: 4408, 429: 1013, 500: 1011, 503: 1013}
@@ -48,8 +49,9 @@ class _Start:
         for key in given.keys() - set(known):
             raise _bad(f"start has {key!r:.100}; allowed: version, token, {', '.join(known)}")
         rate_hz, hotwords = given.get("sample_rate", cls.sample_rate), given.get("hotwords", [])
-        if type(rate_hz) is not int or not 4000 <= rate_hz <= 192_000:
-            raise _bad(f"sample_rate is {rate_hz!r:.100}; allowed: 4000..192000")
+        if type(rate_hz) is not int or rate_hz not in _RATES_HZ:
+            allowed = f"{_RATES_HZ[0]}..{_RATES_HZ[-1]}"
+            raise _bad(f"sample_rate is {rate_hz!r:.100}; allowed: {allowed}")
         encoding = given.get("encoding", cls.encoding)
         if encoding not in ENCODINGS:
             raise _bad(f"encoding is {encoding!r:.100}; allowed: {', '.join(ENCODINGS)}")

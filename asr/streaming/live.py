@@ -20,9 +20,10 @@ from asr.audio import Waveform, resampler
 from asr.decode import Decoder, Rescorer, spoken_words
 from asr.errors import AudioError
 from asr.formats import Word
+from asr.inference import frame_samples_of
 from asr.readable import LiveWriter, Writer
 from asr.recognize import Recognizer
-from asr.segmentation import Segmenter, frame_samples_of, speech_log_probs
+from asr.segmentation import Segmenter, speech_log_probs
 from asr.streaming.pcm import SAMPLE, Pcm16
 from asr.text import BLANK
 

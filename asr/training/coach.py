@@ -7,8 +7,6 @@ time this is normal. When it lasts longer, the figures of the last steps point t
 and each cause is reported once.
 
 Shapes: N utterances, T frames, V tokens (0 is the blank), M mel bands.
-
-Shapes: N utterances, T frames, V tokens (0 is the blank), M mel bands.
 """
 
 import math

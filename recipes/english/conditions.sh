@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Judge a model on the recordings of a manifest as they are, in rooms, in noise and as over a telephone
-# usage: [EXP=folder] [CAFE=folder] [TRAFFIC=folder] ./conditions.sh MANIFEST
+# usage: [EXP=folder] [CAFE=folder] [TRAFFIC=folder] [DATA=folder] ./conditions.sh MANIFEST
 #   EXP=folder            the model
 #   CAFE, TRAFFIC=folder  recordings of noise, mixed in at 10 and at 5 dB; without them, not in noise
 #   DATA=folder           for the recordings made anew, which are kept; rooms, the last, need pyroomacoustics
