@@ -1,7 +1,7 @@
 """-o FILE: what a command would print goes into a file, which is whole or not there."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def check_not_read(option: str, path: Path | None, inputs: Iterable[Path | str])
             raise ConfigError(f"{option} {path}: is to be read, not replaced; give another file")
 
 
-def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path | str]) -> None:
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Collection[Path | str]) -> None:
     """Raise if files to be written, by their options, cannot be: before the work, not after it.
 
     Raises:
