@@ -35,7 +35,7 @@ from asr.text import Normalizer, Vocabulary
 if TYPE_CHECKING:
     from asr.config import TextConfig
     from asr.decode import BeamDecoder, Calibration, Decoder, Scorer
-    from asr.lexicon import Lexicon
+    from asr.lexicon import Lexicon, Pronunciations
     from asr.lm import NgramModel
     from asr.readable import Writer
 
@@ -212,12 +212,16 @@ class Decoding:
 
         return Writer(Tagger.load(self.tagger), self.numbers)
 
-    def make_decoder(self, vocabulary: Vocabulary, text: "TextConfig") -> "Decoder":
+    def make_decoder(
+        self, vocabulary: Vocabulary, text: "TextConfig", spoken: "Pronunciations | None" = None
+    ) -> "Decoder":
         """Build the decoder.
 
         Args:
             vocabulary: of the output that is read.
             text: how the model writes text; hotwords are normalised so.
+            spoken: the pronunciations of the model, if they are loaded already. They learn to guess
+                those of other words once, which takes seconds.
 
         Raises:
             DecoderError: a hotword, lexicon or setting that cannot be used.
@@ -227,9 +231,11 @@ class Decoding:
             return GreedyDecoder(vocabulary)
         from asr.decode import rescored  # late, like all below: numba
 
-        return rescored(self.make_beam(vocabulary, text), self.rescore, self.config)
+        return rescored(self.make_beam(vocabulary, text, spoken), self.rescore, self.config)
 
-    def make_beam(self, vocabulary: Vocabulary, text: "TextConfig") -> "BeamDecoder":
+    def make_beam(
+        self, vocabulary: Vocabulary, text: "TextConfig", spoken: "Pronunciations | None" = None
+    ) -> "BeamDecoder":
         """Build the beam search without rescoring; arguments and errors as of make_decoder."""
         from asr.decode import BeamDecoder, compile_search
         from asr.lm import load_lm
@@ -238,11 +244,15 @@ class Decoding:
         lm = load_lm(self.lm) if self.lm else None
         hotwords = _normalised(self.hotwords, text)
         words = [word for line in hotwords for word in parse_hotword(line)[0].split()]
-        lexicon = self._lexicon(vocabulary, lm, words)
+        lexicon = self._lexicon(vocabulary, lm, words, spoken)
         return BeamDecoder(vocabulary, self.config, lm=lm, lexicon=lexicon, hotwords=hotwords)
 
     def _lexicon(
-        self, vocabulary: Vocabulary, lm: "NgramModel | None", hotwords: Iterable[str]
+        self,
+        vocabulary: Vocabulary,
+        lm: "NgramModel | None",
+        hotwords: Iterable[str],
+        spoken: "Pronunciations | None",
     ) -> "Lexicon | None":
         """Return the lexicon of the search; over phones, with guesses for hotwords it lacks."""
         from asr.lexicon import Lexicon, Pronunciations
@@ -250,7 +260,7 @@ class Decoding:
         given = Lexicon.load(self.lexicon, vocabulary) if self.lexicon else None
         if self.unit == "tokens":
             return given
-        spoken = Pronunciations.load(self.model)
+        spoken = spoken or Pronunciations.load(self.model)
         lexicon = given or (spoken.among(lm) if lm else spoken.lexicon)
         lacking = dict.fromkeys(word for word in hotwords if word not in lexicon)
         return lexicon.joined(spoken.guessed(lacking)) if lacking else lexicon

@@ -6,7 +6,7 @@ The pronunciation of a new word is read from the most probable sequence that has
 Source: Bisani & Ney 2008, "Joint-sequence models for grapheme-to-phoneme conversion".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -55,9 +55,17 @@ class PronouncedWords:
 
 
 def pronounce(
-    words: Iterable[str], dictionary: Mapping[str, Sequence[Pronunciation]]
+    words: Iterable[str],
+    dictionary: Mapping[str, Sequence[Pronunciation]],
+    pronouncer: "Callable[[], Pronouncer] | None" = None,
 ) -> PronouncedWords:
     """Look words up in a dictionary, in any case, and guess those that it lacks.
+
+    Args:
+        words: to be pronounced.
+        dictionary: its words are in lower case.
+        pronouncer: returns a guesser, if there are words to guess; by default it is trained on the
+            dictionary.
 
     Raises:
         LanguageModelError: there are words to guess, and the dictionary is no use for it.
@@ -65,7 +73,8 @@ def pronounce(
     words = tuple(dict.fromkeys(words))
     found = {w: dictionary[w.lower()] for w in words if w.lower() in dictionary}
     lacking = [word for word in words if word not in found]
-    found |= _guesses(lacking, dictionary) if lacking else {}
+    if lacking:
+        found |= _guesses(lacking, pronouncer() if pronouncer else Pronouncer.train(dictionary))
     return PronouncedWords(
         found,
         tuple(word for word in lacking if word in found),
@@ -78,11 +87,8 @@ def spelled(words: Iterable[str]) -> PronouncedWords:
     return PronouncedWords({word: [tuple(word)] for word in dict.fromkeys(words)}, (), ())
 
 
-def _guesses(
-    words: Sequence[str], dictionary: Mapping[str, Sequence[Pronunciation]]
-) -> dict[str, Sequence[Pronunciation]]:
+def _guesses(words: Sequence[str], guess: "Pronouncer") -> dict[str, Sequence[Pronunciation]]:
     """Return the words that can be guessed, each with its guess."""
-    guess = Pronouncer.train(dictionary)
     guesses = ((word, guess(word.lower())) for word in progress(words, "guessing pronunciations"))
     return {word: [phones] for word, phones in guesses if phones}
 

@@ -21,7 +21,7 @@ from asr.lm import NgramModel
 from asr.text import PHONES, SPACE_TOKEN, Normalizer, Vocabulary
 
 if TYPE_CHECKING:
-    from asr.lexicon.guess import PronouncedWords
+    from asr.lexicon.guess import PronouncedWords, Pronouncer
 
 LEXICON = "lexicon.npz"
 _MOST_BYTES = 2**27  # of lexicon.npz when it is unpacked; 100,000 words take 4 MB
@@ -142,10 +142,7 @@ class Pronunciations:
         """
         from asr.lexicon.guess import pronounce  # 40 ms that only guesses need
 
-        known = dict[str, list[Pronunciation]]()
-        for word, several in self.entries().items():
-            known.setdefault(word.lower(), []).extend(several)
-        return pronounce(words, known)
+        return pronounce(words, self._known, lambda: self._pronouncer)
 
     def guessed(self, words: Iterable[str]) -> Lexicon:
         """Return pronunciations of words, guessed where they are not known.
@@ -180,6 +177,20 @@ class Pronunciations:
     def lacks(self, text: str) -> list[str]:
         """Return the words of a text that have no pronunciation."""
         return [word for word in text.split() if word not in self._usual]
+
+    @cached_property
+    def _known(self) -> dict[str, list[Pronunciation]]:
+        """The words in lower case, with their pronunciations."""
+        known = dict[str, list[Pronunciation]]()
+        for word, several in self.entries().items():
+            known.setdefault(word.lower(), []).extend(several)
+        return known
+
+    @cached_property
+    def _pronouncer(self) -> "Pronouncer":
+        from asr.lexicon.guess import Pronouncer
+
+        return Pronouncer.train(self._known)
 
     @cached_property
     def _usual(self) -> dict[str, int]:

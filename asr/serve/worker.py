@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ from asr.serve.problems import RequestError, internal_error
 
 if TYPE_CHECKING:
     from asr.formats import Segment
+    from asr.lexicon import Pronunciations
     from asr.options import Decoding
     from asr.readable import Writer
     from asr.recognize import Recognizer
@@ -84,13 +86,23 @@ class Model:
             self._with_hotwords.popitem(last=False)
         return self._with_hotwords[hotwords]
 
+    @cached_property
+    def _spoken(self) -> "Pronunciations | None":
+        """The pronunciations of the model, where it reads phones: kept, as they learn to guess."""
+        from asr.lexicon import Pronunciations
+
+        decoding = self._decoding
+        return Pronunciations.load(decoding.model) if decoding.unit == "phones" else None
+
     def _prefer(self, hotwords: tuple[str, ...]) -> "Recognizer":
         from asr.recognize import Recognizer
 
         usual = self._recognizer
         both = (*self._decoding.hotwords, *hotwords)
         decoding = replace(self._decoding, decoder="beam", hotwords=both)
-        decoder = decoding.make_decoder(usual.acoustics.vocabulary, usual.acoustics.text)
+        decoder = decoding.make_decoder(
+            usual.acoustics.vocabulary, usual.acoustics.text, self._spoken
+        )
         return Recognizer(
             usual.acoustics, decoder, usual.calibration, usual.writer, words=usual.words
         )

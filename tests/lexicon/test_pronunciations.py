@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from asr.decode import BeamDecoder
 from asr.errors import DecoderError, LanguageModelError, VocabularyError
+from asr.lexicon.guess import Pronouncer
 from asr.lexicon.pronunciations import Pronunciations
 from asr.lexicon.trie import Lexicon
 from asr.lm import NgramModel, estimate
@@ -319,6 +320,17 @@ def test_pronunciations_are_guessed_from_the_others(tmp_path: Path, capsys):
         DecoderError, match="'ZOO': its pronunciation cannot be guessed; leave it out"
     ):
         spoken.guessed(["KIM", "ZOO"])
+
+
+def test_guessing_is_learnt_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A server guesses for many clients, and learning takes seconds."""
+    spoken, trained, train = regular(tmp_path), [], Pronouncer.train
+    monkeypatch.setattr(Pronouncer, "train", lambda known: trained.append(1) or train(known))
+    spoken.guessed(["BAD"])
+    assert not trained
+    for word in ("KIM", "BALDOK"):
+        spoken.guessed([word])
+    assert trained == [1]
 
 
 def test_a_known_word_keeps_all_its_pronunciations(small: Pronunciations):
