@@ -275,8 +275,9 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.features.filterbank == "none":  # frames that are no mel energies of a recording
+            both = self, Config()
             for section, key in _FOR_RECORDINGS:
-                value, usual = (getattr(getattr(c, section), key) for c in (self, Config()))
+                value, usual = (getattr(getattr(config, section), key) for config in both)
                 if value != usual:
                     raise ConfigError(
                         f"{section}.{key} is {value!r}, which is for recordings; with "

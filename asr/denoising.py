@@ -34,7 +34,7 @@ _LEAST_GAIN = 0.4  # 8 dB less
 _LOUDEST = 1e4  # power over that of the noise
 _SILENCE = 1e-20
 _SOUNDING = 1e-9  # power of a frame over that of the loudest; less is digital silence
-_HOLE_MS = 300  # of digital silence that is left out; pauses of a voice cut out of noise last less
+_HOLE_MS = 300  # of digital silence that is left out; a noise gate leaves shorter ones in speech
 
 
 def denoised(waveform: Waveform, sample_rate_hz: int) -> Waveform:

@@ -11,13 +11,21 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from asr._atomic import sync_folder
 from asr._lock import lock_descriptor
 from asr.errors import ConfigError
 
 OK = "ok"
+
+
+class _Written(NamedTuple):
+    """What a file was written for."""
+
+    sha256: str  # of the recording
+    settings: str
+    path: str  # of the recording
 
 
 class Journal:
@@ -32,9 +40,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # By output file: sha256 of its recording, settings, and the recording's path; None while
-        # it is not complete.
-        self._written: dict[str, tuple[str, str, str] | None] = {}
+        self._written: dict[str, _Written | None] = {}  # by output file; None: not complete
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
@@ -86,14 +92,14 @@ class Journal:
 
     def is_done(self, outputs: Iterable[str], sha256: str | None, settings: str) -> bool:
         """Return whether all these files were last written for this recording and settings."""
-        written = [self._written.get(output) for output in outputs]
-        return all(each is not None and each[:2] == (sha256, settings) for each in written)
+        written = map(self._written.get, outputs)
+        return all(each and (each.sha256, each.settings) == (sha256, settings) for each in written)
 
     def other_recording(self, outputs: Iterable[str], sha256: str | None, path: str) -> str | None:
         """Return the path of another recording that one of these files was last written for."""
         for written in map(self._written.get, outputs):
-            if written is not None and sha256 != written[0] and path != written[2]:
-                return written[2]
+            if written and sha256 != written.sha256 and path != written.path:
+                return written.path
         return None
 
     def _read(self) -> None:
@@ -113,7 +119,7 @@ class Journal:
     def _note(self, record: Mapping[str, Any]) -> None:
         written = None
         if record["status"] == OK:
-            written = (record["sha256"], record["settings"], str(record["path"]))
+            written = _Written(record["sha256"], record["settings"], record["path"])
         self._written |= dict.fromkeys(record["outputs"], written)
 
     def _lock(self) -> None:

@@ -123,14 +123,13 @@ class OutputFolder(Sink):
         """
         outputs = self._outputs(outcome.job)
         path = str(outcome.job.source)
-        other = self._journal.other_recording(outputs, outcome.sha256, path)
-        if outcome.transcript and other:
-            say(
-                f"{self._folder / outputs[0]}: was of {other}, and is of {path} now; to keep both, "
-                "give both recordings in one command, or another --output-dir"
-            )
-        if outcome.transcript and self._journal.knows(outputs):  # its line is about to be untrue
-            self._journal.add("replacing", outputs, path=path)
+        if outcome.transcript and self._journal.knows(outputs):
+            if other := self._journal.other_recording(outputs, outcome.sha256, path):
+                say(
+                    f"{self._folder / outputs[0]}: was of {other}, and is of {path} now; to keep "
+                    "both, give both recordings in one command, or another --output-dir"
+                )
+            self._journal.add("replacing", outputs, path=path)  # its line is about to be untrue
         outcome = self._written(outcome, outputs)
         facts = {
             "path": path,

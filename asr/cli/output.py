@@ -1,4 +1,4 @@
-"""-o FILE: what a command would print goes into a file, which is whole or not there."""
+"""Files that commands write: checked before the work, whole or not there after it."""
 
 import io
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -7,7 +7,6 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 NAMES = {  # column -> other names that people give it, the likeliest first
     "id": ("utterance_id", "utt_id", "uttid", "utt", "segment_id", "key"),
@@ -63,22 +62,23 @@ def repeated_column(columns: Sequence[str]) -> str | None:
     return next((column for column in NAMES if columns.count(column) > 1), None)
 
 
-class Rows(Protocol):
-    """A reader of rows that counts lines, as csv.reader is."""
+def rows_of(text: str, delimiter: str, quoted: bool) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row of a table, with the number of the line on which it ends.
 
-    @property
-    def line_num(self) -> int:
-        """The number of the last line that was read."""
-
-    def __iter__(self) -> Iterator[list[str]]: ...
-
-
-def rows_of(text: str, delimiter: str, quoted: bool) -> Rows:
-    """Return a reader of the rows of a table; it raises csv.Error where a quote is wrong."""
+    Raises:
+        ValueError: a quote is wrong, or a cell is too long; the message names the line.
+    """
     csv.field_size_limit(_LONGEST_CELL)
-    return csv.reader(
+    reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         strict=True,
     )
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise ValueError(
+            f'line {reader.line_num}: {error}; quote fields as in "he said ""no"""'
+        ) from None

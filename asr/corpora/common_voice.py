@@ -39,8 +39,10 @@ def read_table(folder: Path, table: str, left_out: list[str] | None = None) -> l
     Raises:
         CorpusError: as `read_csv` does.
     """
-    path, problems = folder / f"{table}.tsv", None if left_out is None else list[str]()
+    path = folder / f"{table}.tsv"
+    if left_out is None:
+        return read_csv(path)
+    problems: list[str] = []
     utterances = read_csv(path, problems)
-    if left_out is not None:
-        left_out += [f"{path}: {problem}" for problem in problems or ()]
+    left_out += [f"{path}: {problem}" for problem in problems]  # of several tables
     return utterances

@@ -147,13 +147,11 @@ def _hint(column: str, columns: list[str]) -> str:
 
 def _rows(path: Path, content: str, layout: _Layout) -> list[tuple[int, list[str]]]:
     """Return the rows that are not blank with the numbers of their lines."""
-    reader = rows_of(content, layout.delimiter, layout.quoted)
     try:
-        return [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise CorpusError(
-            f'{path}, line {reader.line_num}: {error}; quote fields as in "he said ""no"""'
-        ) from None
+        rows = rows_of(content, layout.delimiter, layout.quoted)
+        return [(number, row) for number, row in rows if row]
+    except ValueError as error:
+        raise CorpusError(f"{path}, {error}") from None
 
 
 def _entry(recordings: Recordings, columns: list[str], row: list[str]) -> CorpusEntry:

@@ -79,7 +79,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         try:
             table[key] = parse_json(text.encode(), Any)
         except ValueError:
-            wrong = f"{text!r} is no number; " if text else ""
+            wrong = f"{text!r} is no number, true or false; " if text else ""
             raise DecoderError(
                 f"{setting!r}: {wrong}write key=value, such as beam_size=200"
             ) from None

@@ -7,7 +7,6 @@ audio, and perhaps speaker.
 LJSpeech's metadata.csv, `ID|text|text with numbers as words`, has no names; its last column counts.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -96,24 +95,21 @@ def table_entries(text: str, layout: TableLayout) -> Iterator[TextEntry]:
     Raises:
         TextError: a row has more or fewer columns than the first line names, or a quote is wrong.
     """
-    reader = rows_of(text, layout.delimiter, layout.quoted)
     try:
-        for row in reader:
-            if reader.line_num <= layout.header or not any(row):
+        for number, row in rows_of(text, layout.delimiter, layout.quoted):
+            if number <= layout.header or not any(row):
                 continue
             if len(row) != (layout.columns or len(row)):
                 raise TextError(
-                    f"line {reader.line_num} has {len(row)} columns, the header {layout.columns}; "
+                    f"line {number} has {len(row)} columns, the header {layout.columns}; "
                     f"quote a text that holds a {layout.delimiter!r}"
                 )
             if layout.columns and not layout.quoted:
                 row = list(map(unquoted, row))  # noqa: PLW2901
             speaker = None if layout.speaker is None else row[layout.speaker].strip() or None
-            yield TextEntry(reader.line_num, row[layout.id].strip(), row[layout.text], speaker)
-    except csv.Error as error:
-        raise TextError(
-            f'line {reader.line_num}: {error}; quote fields as in "he said ""no"""'
-        ) from error
+            yield TextEntry(number, row[layout.id].strip(), row[layout.text], speaker)
+    except ValueError as error:
+        raise TextError(str(error)) from error
 
 
 def _named(header: str, delimiter: str, lines: int) -> TableLayout | None:

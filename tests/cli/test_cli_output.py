@@ -84,9 +84,12 @@ def test_a_corpus_is_not_replaced_by_its_manifest(
     ],
 )
 def test_a_report_replaces_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
     message: str,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "table.csv").write_text(f"audio,text\n{SPEECH},hello\n")
     assert prepare.main(["csv", "table.csv", "--out", "m.jsonl"]) == 0
