@@ -114,6 +114,7 @@ class Writer:
             for run in _dictated(words, pauses):  # the tagger, which knows books, tears them apart
                 marks[run[:-1]], cases[run[1:]] = NONE, LOWER
                 cases[[at for at in run if len(words[at]) == 1]] = UPPER
+            marks[_counted(words)] = NONE
         begins = np.concatenate(([False], marks[:-1] == PERIOD))[: len(words)]
         begins[context : context + 1] = not is_begun
         cases = np.where(begins & (cases == LOWER), CAPITAL, cases)
@@ -158,8 +159,8 @@ class Writer:
         joined, apart = TOGETHER.get((first, second), ("", ""))
         if not (joined and self.tagger.info.english) or plan.marks[at] not in (NONE, HYPHEN):
             return None
-        counted = before in ("day", "night") or digit_of(after) is not None
-        if after in apart.split() or (first == "to" and counted):
+        numbered = digit_of(after) is not None and plan.marks[at] == plan.marks[at + 1] == NONE
+        if after in apart.split() or (first == "to" and (before in ("day", "night") or numbered)):
             return None
         return Numeral(at, at + 2, spelled(joined, plan.cases[at], self.tagger.forms))
 
@@ -177,6 +178,18 @@ class Writer:
             if named and plan.marks[at] in (NONE, PERIOD):
                 return TITLES[word.lower()]
         return spelled(word, case, self.tagger.forms)
+
+
+def _counted(words: Sequence[str]) -> list[int]:
+    """Return the places of "to day" in "day one to day five", and of its like."""
+    lowered = [word.lower() for word in words]
+    first = (
+        at
+        for at in range(2, len(words) - 2)
+        if lowered[at - 2] == lowered[at + 1] and (lowered[at], lowered[at + 1]) in TOGETHER
+        if digit_of(lowered[at - 1]) is not None and digit_of(lowered[at + 2]) is not None
+    )
+    return [place for at in first for place in (at, at + 1)]
 
 
 def _dictated(words: Sequence[str], pauses: Sequence[float]) -> Iterator[list[int]]:

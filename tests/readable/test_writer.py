@@ -63,6 +63,9 @@ def test_words_that_old_books_part_are_one():
     assert text("at seven to night") == "At seven tonight."
     assert text("every one hundred years", numbers="words") == "Every one hundred years."
     assert text("to well day to here day") == "To well-day to here. Day."
+    hyphen = Writer(ScriptedTagger({**TAGS, "to": ("lower", "-"), "day": ("lower", ",")}))
+    assert text_of(hyphen.write(said("to day five men came"))) == "Today, five men came."
+    assert text_of(hyphen.write(said("day one to day five"))) == "Day, one to day five."
     foreign = Writer(ScriptedTagger(TAGS, english=False))
     assert text_of(foreign.write(said("to day"))) == "To day."
 
