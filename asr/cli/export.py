@@ -10,7 +10,7 @@ from asr._atomic import check_folder
 from asr._progress import say, waiting
 from asr.cli.alike import load_alike
 from asr.cli.run import CommandParser, check_given, given_model, run
-from asr.decode import LM, LSTM
+from asr.decode import CALIBRATION, LM, LSTM, SETTINGS
 from asr.errors import CheckpointError, ConfigError
 from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
 
@@ -117,10 +117,15 @@ def _check_target(exp: Path, folder: Path) -> None:
 
 def _check_loadable(copied: Mapping[str, Path]) -> None:
     """Load the files that a decoder reads: a damaged one is refused before anything is written."""
+    from asr.decode import load_calibration, load_settings
     from asr.lexicon import LEXICON, Pronunciations
     from asr.lm import LstmArrays, read_binary
     from asr.readable import TAGGER, Tagger
 
+    if SETTINGS in copied:
+        load_settings(copied[SETTINGS].parent)
+    if CALIBRATION in copied:
+        load_calibration(copied[CALIBRATION].parent)
     if LM in copied:
         read_binary(copied[LM])  # refuses a model in ARPA, too
     if LSTM in copied:

@@ -39,8 +39,9 @@ class LanguageModels:
         if self.files:
             folder.mkdir(parents=True, exist_ok=True)
         for name, path in self.files.items():
-            if name == LM and path.suffix != ".bin":
-                saver(str(folder / LM))(load_lm(path))
+            lm = load_lm(path) if name == LM else None  # refuses a damaged one
+            if lm and path.suffix != ".bin":
+                saver(str(folder / LM))(lm)
             elif not (folder / name).exists() or not path.samefile(folder / name):
                 shutil.copyfile(path, folder / name)
 

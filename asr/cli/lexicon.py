@@ -13,7 +13,7 @@ from asr._streams import put
 from asr.cli.output import check_outputs
 from asr.cli.run import CommandParser, run
 from asr.cli.texts import HOW, add_writing, normalizer_of
-from asr.errors import ConfigError
+from asr.errors import ConfigError, LanguageModelError
 
 if TYPE_CHECKING:
     from asr.lexicon import PronouncedWords
@@ -83,6 +83,11 @@ def _lexicon(arguments: argparse.Namespace) -> int:
         _warn_of_lost_letters(lost)
     dictionary = {} if arguments.graphemes else read_dictionary(arguments.dictionary)
     found = spelled(words) if arguments.graphemes else pronounce(words, dictionary)
+    if not found.pronunciations:
+        raise LanguageModelError(
+            f"{', '.join(arguments.sources)}: no word has a pronunciation; give words in the "
+            "letters of the dictionary"
+        )
     if arguments.out.endswith(_MANIFEST):
         _write_manifest(manifests[arguments.sources[0]], arguments.out, found, normalizer)
     else:
@@ -133,7 +138,7 @@ def _words(
 
     Letters that this loses are counted in `lost`.
     """
-    from asr.lm import load_lm, read_sentences
+    from asr.lm import UNK, load_lm, read_sentences
     from asr.text import lost_letters
 
     if source.endswith(_MODELS):
@@ -145,7 +150,8 @@ def _words(
     if source in manifests:
         texts = (utterance.text for utterance in manifests[source])
     else:
-        texts = (" ".join(_without_count(words)) for words in read_sentences([source]))
+        said = map(_without_count, read_sentences([source]))
+        texts = (" ".join(word for word in words if word != UNK) for words in said)
     for text in texts:
         normalised = normalizer(text)
         lost.update(lost_letters(text, normalised))

@@ -13,11 +13,10 @@ from asr._progress import say
 from asr.cli.run import given_model
 from asr.config import config_from_dict, load_config
 from asr.errors import CheckpointError, ConfigError
-from asr.lm import UNITS, read_sentences
-from asr.text import LANGUAGES, SPACE_TOKEN, Normalizer, language_settings
+from asr.lm import UNITS, UNK, read_sentences, units_of
+from asr.text import LANGUAGES, Normalizer, language_settings
 
 SAMPLE = 1000  # sentences by which a text is judged
-UNKNOWN = "<unk>"  # the word for unknown words, which texts may hold
 FEW = 0.01  # share of them that may look unusual
 HOW = "as a model writes it: --model EXP, --text CONF or --language NAME"
 
@@ -88,7 +87,7 @@ def sentences(
                 f"never recognised: let the text be written {HOW}"
             )
     joined = chain(first, words)
-    return joined if unit == UNITS[0] else map(_characters, joined)
+    return (units_of(words, unit) for words in joined)
 
 
 def warn_of_oddities(paths: Sequence[str]) -> None:
@@ -96,17 +95,13 @@ def warn_of_oddities(paths: Sequence[str]) -> None:
     next(sentences(paths, UNITS[0], None))
 
 
-def _characters(words: list[str]) -> list[str]:
-    return [SPACE_TOKEN if character == " " else character for character in " ".join(words)]
-
-
 def _normalised(normalizer: Normalizer, words: list[str]) -> list[str]:
     """Return a sentence normalised; the word for unknown words stays."""
-    if UNKNOWN not in words:
+    if UNK not in words:
         return normalizer(" ".join(words)).split()
     parts = (
         group if is_unknown else normalizer(" ".join(group)).split()
-        for is_unknown, group in groupby(words, UNKNOWN.__eq__)
+        for is_unknown, group in groupby(words, UNK.__eq__)
     )
     return list(chain.from_iterable(parts))
 
@@ -116,7 +111,7 @@ def oddities(some: Iterable[list[str]]) -> str:
     total = 0
     found = {"capitals beside small letters": 0, "punctuation": 0, "digits": 0}
     for words in some:
-        text = "".join(word for word in words if word != UNKNOWN)
+        text = "".join(word for word in words if word != UNK)
         total += 1
         found["capitals beside small letters"] += text != text.lower() and text != text.upper()
         found["punctuation"] += any(not (c.isalnum() or c in "'-\u2019") for c in _letters(text))

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr._numba import allocating
+from asr.decode.greedy import best_path
 from asr.decode.hypothesis import Hypothesis
 from asr.errors import CheckpointError, TextError, VocabularyError
 from asr.formats import Word
@@ -192,8 +193,7 @@ def _with_bounded_words(
 
 def _num_heard(log_probs: NDArray[np.float32]) -> int:
     """Return the number of tokens that greedy decoding writes."""
-    best = log_probs.argmax(axis=1)
-    return int(np.count_nonzero((best[1:] != best[:-1]) & (best[1:] != BLANK)))
+    return len(best_path(log_probs))
 
 
 def _among_other_speech(

@@ -121,7 +121,7 @@ NODES, SLOTS, CANDIDATES, KEPT = range(4)  # places in counts
 
 @kernel
 def advance(knowledge: Knowledge, state: BeamState, log_probs: NDArray[np.float32]) -> None:
-    """Advance over frames, float32 (T, V). `state` has room for B more nodes a frame."""
+    """Advance over frames, float32 (T, V). `state` has room for 2 B more nodes a frame."""
     for t in range(len(log_probs)):
         frame = log_probs[t]
         _keep_tokens(knowledge.weights, state, frame)

@@ -2,10 +2,13 @@ from .arpa import write_arpa as write_arpa
 from .arrays import EMPTY_CONTEXT as EMPTY_CONTEXT, NgramArrays as NgramArrays, query as query
 from .binary import load_lm as load_lm, read_binary as read_binary, saver as saver
 from .corpus import (
+    EOS as EOS,
     UNITS as UNITS,
+    UNK as UNK,
     read_sentences as read_sentences,
     read_words as read_words,
     text_lines as text_lines,
+    units_of as units_of,
 )
 from .files import created as created, opened as opened
 from .kneser_ney import MAX_ORDER as MAX_ORDER, estimate as estimate
@@ -19,8 +22,6 @@ from .neural import (
     token_log_probs as token_log_probs,
 )
 from .ngram import (
-    EOS as EOS,
-    UNK as UNK,
     NgramModel as NgramModel,
     Perplexity as Perplexity,
     perplexity as perplexity,

@@ -27,8 +27,9 @@ from asr._regular import open_regular
 from asr.errors import ConfigError, LanguageModelError
 from asr.lm.arpa import read_arpa, write_arpa
 from asr.lm.arrays import NgramArrays
+from asr.lm.corpus import BOS, EOS
 from asr.lm.files import MOST_TIMES, SMALL_BYTES, created
-from asr.lm.ngram import BOS, EOS, UNK_NAMES, NgramModel
+from asr.lm.ngram import UNK_NAMES, NgramModel
 from asr.lm.quantize import dequantize, quantize
 from asr.lm.soundness import check_arrays
 

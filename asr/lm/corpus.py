@@ -9,7 +9,7 @@ from asr.lm.files import opened
 from asr.text import SPACE_TOKEN
 
 UNITS = ("word", "character")
-_RESERVED = {"<s>", "</s>"}
+UNK, BOS, EOS = "<unk>", "<s>", "</s>"  # for a word that a model lacks; around each sentence
 
 
 def read_sentences(paths: Sequence[Path | str], unit: str = "word") -> Iterator[list[str]]:
@@ -73,7 +73,7 @@ def _read(path: Path | str) -> Iterator[tuple[int, list[str]]]:
     """Yield the number and the words of each line that is not blank."""
     for number, line in text_lines(path):
         words = line.split()
-        if not _RESERVED.isdisjoint(words):
+        if BOS in words or EOS in words:
             raise LanguageModelError(
                 f"{path}: line {number}: holds <s> or </s>, which are put around each line "
                 "automatically; remove them"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from asr._progress import progress
 from asr.errors import LanguageModelError
-from asr.lm.ngram import BOS, EOS, UNK
+from asr.lm.corpus import BOS, EOS, UNK
 
 UNK_ID, BOS_ID, EOS_ID = 0, 1, 2
 _RESERVED = (UNK, BOS, EOS)  # in the order of their ids

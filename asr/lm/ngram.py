@@ -21,10 +21,10 @@ from asr._numba import Index, kernel
 from asr._progress import say
 from asr.errors import LanguageModelError
 from asr.lm.arrays import EMPTY_CONTEXT, NgramArrays, query
+from asr.lm.corpus import BOS, EOS, UNK
 from asr.lm.trie import Level, link, starts_of
 
-__all__ = ["BOS", "EOS", "LOG_10", "UNK", "Level", "NgramModel", "Perplexity", "perplexity"]
-UNK, BOS, EOS = "<unk>", "<s>", "</s>"
+__all__ = ["LOG_10", "Level", "NgramModel", "Perplexity", "perplexity"]
 UNK_NAMES = (UNK, "<UNK>")  # some toolkits write the second
 LOG_10 = math.log(10.0)
 MISSING_UNK_LOG_PROB = -100.0 * LOG_10

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from asr._atomic import write_atomically
 from asr._json import read_bytes
 from asr.errors import LanguageModelError
-from asr.lm.corpus import UNITS, units_of
-from asr.lm.ngram import EOS, UNK
+from asr.lm.corpus import EOS, UNITS, UNK, units_of
 from asr.text import SPACE_TOKEN
 
 BOUNDARY, UNKNOWN = 0, 1  # ids of </s> (and <s>), and of <unk>

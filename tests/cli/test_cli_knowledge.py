@@ -43,6 +43,10 @@ def test_files_that_are_no_language_models(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("some text\n")
     with pytest.raises(LanguageModelError):
         language_models(tmp_path / "text.txt").put_into(tmp_path / "exp")
+    (tmp_path / "cut.bin").write_bytes((ENGLISH / "lm.bin").read_bytes()[:700])
+    with pytest.raises(LanguageModelError, match=r"cut\.bin: "):
+        language_models(tmp_path / "cut.bin").put_into(tmp_path / "exp")
+    assert not (tmp_path / "exp" / "lm.bin").exists()
 
 
 def test_pronunciations_of_a_model(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

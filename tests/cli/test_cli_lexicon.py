@@ -44,7 +44,7 @@ def manifest(tmp_path: Path) -> str:
 def test_words_of_all_kinds_of_sources(
     dictionary: str, manifest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "text.xz").write_bytes(lzma.compress(b"a cat and,\ncats: dog."))
+    (tmp_path / "text.xz").write_bytes(lzma.compress(b"a cat <unk> and,\ncats: dog."))
     (tmp_path / "counts").write_text("CAT 12\nDOGCAT 3\n")
     (tmp_path / "lm.arpa").write_text(
         "\\data\\\nngram 1=4\n\n\\1-grams:\n-1 <unk>\n-99 <s>\n-1 </s>\n-1 read\n\n\\end\\\n"
@@ -88,12 +88,14 @@ def test_bad_input_is_status_1_and_one_line(
     dictionary: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").touch()
-    absent, empty = (str(tmp_path / name) for name in ("absent", "empty"))
+    (tmp_path / "unspoken").write_text("...\n")
+    absent, empty, unspoken = (str(tmp_path / name) for name in ("absent", "empty", "unspoken"))
     for words, message in [
         ([absent, dictionary, "--out", "x"], "absent: cannot be read"),
         ([empty, dictionary, "--out", "x"], "empty: no word in it"),
         ([dictionary, absent, "--out", "x"], "absent: cannot be read"),
         ([dictionary, empty, "--out", "x"], "empty: no sentence in it"),
+        ([dictionary, unspoken, "--out", "x"], "unspoken: no word has a pronunciation"),
         ([dictionary, absent + ".jsonl", "--out", "x"], "asr-prepare makes manifests"),
         ([dictionary, absent + ".bin", "--out", "x"], "absent.bin: cannot be read"),
     ]:
