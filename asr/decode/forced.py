@@ -179,7 +179,8 @@ def _with_bounded_words(
         return bool(spans[end - 1, 1] - spans[begin, 0] > limits[word])
 
     torn = any(is_torn(alignment.spans, word) for word in range(len(limits)))
-    if not (torn or (limits and _num_heard(log_probs) > _MORE_HEARD * len(text.tokens) + _STRAY)):
+    most_heard = _MORE_HEARD * len(text.tokens) + _STRAY
+    if not (torn or (limits and len(best_path(log_probs)) > most_heard)):
         return alignment
     spans = _among_other_speech(log_probs, text, alignment.spans)
     for word, (begin, end) in enumerate(text.spans):
@@ -189,11 +190,6 @@ def _with_bounded_words(
             found = _placed(log_probs[first:stop], text.tokens[begin:end], limits[word])
             spans[begin:end] = spans[begin:end] if found is None else first + found
     return Alignment(_with_separators(spans, text, len(log_probs)), alignment.log_prob)
-
-
-def _num_heard(log_probs: NDArray[np.float32]) -> int:
-    """Return the number of tokens that greedy decoding writes."""
-    return len(best_path(log_probs))
 
 
 def _among_other_speech(

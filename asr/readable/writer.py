@@ -114,7 +114,7 @@ class Writer:
             for run in _dictated(words, pauses):  # the tagger, which knows books, tears them apart
                 marks[run[:-1]], cases[run[1:]] = NONE, LOWER
                 cases[[at for at in run if len(words[at]) == 1]] = UPPER
-            marks[_counted(words)] = NONE
+            marks[_counted(words)] = NONE  # books write "to-day", but not here
         begins = np.concatenate(([False], marks[:-1] == PERIOD))[: len(words)]
         begins[context : context + 1] = not is_begun
         cases = np.where(begins & (cases == LOWER), CAPITAL, cases)
