@@ -20,6 +20,7 @@ from asr.spectrum import changed_where, power_of, samples_of, spectrum
 
 SHORTEST_S = 1.0  # less tells too little of the noise
 LOUD_DB = 20.0  # of the whole recording over its quietest frames: below it, noise is loud
+NOISY_DB = 25.0  # below it, networks for noise hear the recording, if a model has some
 _QUIETEST, _QUIET = 0.1, 0.2  # of the frames of a band
 _OFFSET_BANDS = 2  # that a Hann window spreads a constant over
 _FEWEST = 30  # frames that are judged: about a second
@@ -44,14 +45,18 @@ def denoised(waveform: Waveform, sample_rate_hz: int) -> Waveform:
         waveform: float32 (L,), of one channel; each minute of it is judged by itself.
         sample_rate_hz: their rate.
     """
-    return changed_where(is_noisy, _turned_down, waveform, sample_rate_hz)
+    return changed_where(_is_loud, _turned_down, waveform, sample_rate_hz)
 
 
-def is_noisy(waveform: Waveform, sample_rate_hz: int) -> bool:
-    """Return whether the noise is loud beside the speech."""
+def is_noisy(waveform: Waveform, sample_rate_hz: int, bound_db: float) -> bool:
+    """Return whether samples (L,) are less than a bound over their noise."""
     if len(waveform) < SHORTEST_S * sample_rate_hz:
         return False
-    return above_noise_db(waveform, sample_rate_hz) < LOUD_DB
+    return above_noise_db(waveform, sample_rate_hz) < bound_db
+
+
+def _is_loud(waveform: Waveform, sample_rate_hz: int) -> bool:
+    return is_noisy(waveform, sample_rate_hz, LOUD_DB)
 
 
 def above_noise_db(waveform: Waveform, sample_rate_hz: int) -> float:

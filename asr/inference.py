@@ -11,16 +11,17 @@ from asr._install import install
 from asr.audio import Waveform
 from asr.cleaning import cleaned
 from asr.config import TextConfig
+from asr.denoising import NOISY_DB, is_noisy
 from asr.errors import CheckpointError, MissingDependencyError
 from asr.export import (
     GRAPH,
     INDEX,
+    NOISY,
     Bundle,
-    check_described,
+    Network,
     checked_log_probs,
     errors_of,
     is_bundle,
-    open_graph,
     read_bundle,
 )
 from asr.manifest import Utterance
@@ -54,11 +55,7 @@ class Acoustics(Protocol):
 
 
 class OnnxAcoustics:
-    """The model of a bundle, run by onnxruntime in one thread.
-
-    A recurrent step is too small to be split, so a second thread gains nothing; for several
-    recordings at once there are processes.
-    """
+    """The model of a bundle; recordings with noise have networks of their own, if it has some."""
 
     def __init__(self, bundle: Bundle, folder: Path, *, phones: bool = False) -> None:
         self.vocabulary = _read_by(phones, bundle.vocabulary, bundle.phones, folder)
@@ -67,16 +64,14 @@ class OnnxAcoustics:
         self.text = bundle.info.text
         self.sample_rate_hz = bundle.info.sample_rate_hz
         self.frame_shift_ms = bundle.info.frame_shift_ms
-        self._cleaning = bundle.info
-        self._path, self._widths = folder / GRAPH, {_TOKENS: len(bundle.vocabulary)}
-        self._widths[self._read] = len(self.vocabulary)
-        with errors_of(self._path):
-            self._session = open_graph(bundle.graph)
-        shift = frame_samples_of(self)
-        for samples in (3 * shift - 1, 3 * shift):  # no graph of another frame shift fits both
-            self.log_probs(np.zeros(samples, np.float32))
-        described = (self.sample_rate_hz, self.frame_shift_ms)
-        check_described(self._session, folder / INDEX, *described)  # both may be wrong together
+        self._info, self._folder = bundle.info, folder
+        self._widths = {_TOKENS: len(bundle.vocabulary), self._read: len(self.vocabulary)}
+        self._network = self._open(GRAPH, bundle.graph)
+        self._noisy: bytes | Network | None = bundle.noisy
+
+    def _open(self, name: str, graph: bytes) -> Network:
+        path = self._folder / name
+        return Network(path, graph, self._info, frame_samples_of(self), self._widths)
 
     @classmethod
     def load(cls, folder: Path, *, phones: bool = False) -> "OnnxAcoustics":
@@ -93,20 +88,23 @@ class OnnxAcoustics:
 
     def log_probs(self, waveform: Waveform) -> NDArray[np.float32]:
         """Return natural-log probabilities (T', V) of float32 (L,) samples at `sample_rate_hz`."""
-        return self._run(waveform, self._read)[self._read]
+        return self._run(waveform)[self._read]
 
     def with_tokens(self, waveform: Waveform) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the log-probabilities of the output that is read, and of the one over tokens."""
-        found = self._run(waveform, self._read, _TOKENS)
+        found = self._run(waveform)
         return found[self._read], found[_TOKENS]
 
-    def _run(self, waveform: Waveform, *outputs: str) -> dict[str, NDArray[np.float32]]:
-        waveform = cleaned(waveform, self._cleaning)
-        feed = {"waveforms": waveform[None], "num_samples": np.array([len(waveform)])}  # (1, L)
-        frames = len(waveform) // frame_samples_of(self) + 1
-        with errors_of(self._path):
-            found = zip(outputs, self._session.run(outputs, feed), strict=True)
-            return {n: checked_log_probs(given[0], frames, self._widths[n]) for n, given in found}
+    def _run(self, waveform: Waveform) -> dict[str, NDArray[np.float32]]:
+        return self._hearing(waveform).run(cleaned(waveform, self._info))
+
+    def _hearing(self, waveform: Waveform) -> Network:
+        """Return the networks for samples (L,); those for noise are opened at the first noise."""
+        if not self._noisy or not is_noisy(waveform, self.sample_rate_hz, NOISY_DB):
+            return self._network
+        if isinstance(self._noisy, bytes):
+            self._noisy = self._open(NOISY, self._noisy)
+        return self._noisy
 
 
 class TorchAcoustics:

@@ -114,7 +114,7 @@ def test_noise_that_stops_does_no_harm():
     spectrum[len(spectrum) // 2 :] *= 1e-5  # as in a telephone call that was resampled
     half = np.fft.irfft(spectrum).astype(np.float32)
     half[30 * RATE_HZ : 35 * RATE_HZ] = 0
-    assert is_noisy(half, RATE_HZ)
+    assert is_noisy(half, RATE_HZ, LOUD_DB)
     found = denoised(half, RATE_HZ)
     assert np.isfinite(found).all()
     assert np.abs(found).max() <= np.abs(half).max()

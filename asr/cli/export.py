@@ -12,7 +12,7 @@ from asr.cli.alike import load_alike
 from asr.cli.run import CommandParser, check_given, given_model, run
 from asr.decode import CALIBRATION, LM, LSTM, SETTINGS
 from asr.errors import CheckpointError, ConfigError
-from asr.export import COPIED, GRAPH, BundleInfo, checkpoint_digest, is_bundle, write_bundle
+from asr.export import COPIED, GRAPH, NOISY, BundleInfo, checkpoint_digest, is_bundle, write_bundle
 
 if TYPE_CHECKING:
     from asr.model import AcousticModel
@@ -40,6 +40,14 @@ def main(argv: list[str] | None = None, program: str = "asr-export") -> int:
         "seeds: fewer errors, but each network adds its time",
     )
     parser.add_argument(
+        "--noisy",
+        metavar="EXP",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="experiments that hear recordings with noise, in place of the others",
+    )
+    parser.add_argument(
         "--warps",
         metavar="FACTOR",
         type=float,
@@ -59,14 +67,10 @@ def export(arguments: argparse.Namespace) -> int:
 
     exp, folder = given_model("EXP", arguments.exp), arguments.bundle
     check_given("--lm", arguments.lm)
-    others = [given_model("--ensemble", other) for other in arguments.ensemble]
     model, _ = load_acoustic_model(exp)
-    models = [model]
-    for other in others:
-        another = load_alike("--ensemble", other, exp)
-        for known in models:
-            _check_apart(other, another, known)
-        models.append(another)
+    networks = {GRAPH: [model, *_more("--ensemble", arguments.ensemble, exp, [model])]}
+    if arguments.noisy:
+        networks[NOISY] = _more("--noisy", arguments.noisy, exp, [])
     _check_target(exp, folder)
     copied = {name: exp / name for name in COPIED if (exp / name).exists()}
     if arguments.lm:
@@ -75,9 +79,11 @@ def export(arguments: argparse.Namespace) -> int:
     _check_writable(folder)
     warps = _checked_warps(arguments.warps)
     with waiting("exporting"):
-        graph = export_graph(*models, warps=warps)
+        graphs = {name: export_graph(*each, warps=warps) for name, each in networks.items()}
         if arguments.int8:
-            graph = quantized(graph, model.config.model.cell)
+            graphs = {
+                name: quantized(graph, model.config.model.cell) for name, graph in graphs.items()
+            }
     info = BundleInfo(
         sample_rate_hz=model.config.features.sample_rate_hz,
         frame_shift_ms=model.frame_shift_ms,
@@ -88,21 +94,35 @@ def export(arguments: argparse.Namespace) -> int:
         denoise=model.config.features.denoise,
         dereverberate=model.config.features.dereverberate,
     )
-    write_bundle(folder, info, graph, copied)
+    write_bundle(folder, info, graphs, copied)
     with waiting("examining the bundle"):
         _check_written(folder)
-    sizes = [(folder / name).stat().st_size for name in (GRAPH, *copied)]
-    say(f"{folder}: {info.precision} model, {sizes[0] / 1e6:.1f} MB; in all {sum(sizes) / 1e6:.1f}")
+    size = sum(map(len, graphs.values()))
+    total = size + sum((folder / name).stat().st_size for name in copied)
+    say(f"{folder}: {info.precision} model, {size / 1e6:.1f} MB; in all {total / 1e6:.1f}")
     return 0
 
 
-def _check_apart(folder: Path, other: "AcousticModel", model: "AcousticModel") -> None:
+def _more(
+    option: str, folders: Sequence[Path], exp: Path, known: "Sequence[AcousticModel]"
+) -> "list[AcousticModel]":
+    """Load the experiments of an option, which must be like EXP, and apart from those known."""
+    models: list[AcousticModel] = []
+    for folder in folders:
+        model = load_alike(option, given_model(option, folder), exp)
+        for other in (*known, *models):
+            _check_apart(option, folder, model, other)
+        models.append(model)
+    return models
+
+
+def _check_apart(option: str, folder: Path, other: "AcousticModel", model: "AcousticModel") -> None:
     """Refuse equal layers: they add nothing, and onnxruntime fails to bring both into 8 bits."""
     known = dict(model.named_parameters())
     for name, weight in other.named_parameters():
         if weight.dim() > 1 and name in known and weight.equal(known[name]):
             raise ConfigError(
-                f"--ensemble: {folder} has {name} in common with another one; give experiments "
+                f"{option}: {folder} has {name} in common with another one; give experiments "
                 "that were trained apart, each from its own train.seed"
             )
 

@@ -2,6 +2,7 @@ from .bundle import (
     COPIED as COPIED,
     GRAPH as GRAPH,
     INDEX as INDEX,
+    NOISY as NOISY,
     Bundle as Bundle,
     BundleInfo as BundleInfo,
     checkpoint_digest as checkpoint_digest,
@@ -11,10 +12,9 @@ from .bundle import (
     write_bundle as write_bundle,
 )
 from .graph import export_graph as export_graph, quantized as quantized
+from .network import Network as Network
 from .soundness import (
-    check_described as check_described,
     check_graph as check_graph,
     checked_log_probs as checked_log_probs,
     errors_of as errors_of,
-    open_graph as open_graph,
 )

@@ -1,6 +1,7 @@
 """A model bundle: a folder of data, without code, for recognition without torch.
 
     model.onnx        the network: waveforms to log-probabilities (asr/export/graph.py)
+    noisy.onnx        the network for recordings with noise, if there is another one for them
     tokens.txt        the tokens of the log-probabilities
     phones.txt        the phones of the second output, if there is one
     lexicon.npz       pronunciations of words in these phones, if any
@@ -36,11 +37,12 @@ from asr.readable import TAGGER
 from asr.text import PHONES, SPEAKERS, TOKENS, Vocabulary
 
 INDEX = "bundle.json"
-GRAPH = "model.onnx"
+GRAPH, NOISY = GRAPHS = "model.onnx", "noisy.onnx"
 CARD = "MODEL_CARD.md"  # not verified, so that people can edit it
 NEEDED = (GRAPH, TOKENS)
-FILES = (*NEEDED, PHONES, "lexicon.npz", LM, LSTM, TAGGER, SETTINGS, "calibration.json")
-COPIED = (*FILES[1:], CARD, SPEAKERS)  # from an experiment folder, where they have the same names
+_DATA = (TOKENS, PHONES, "lexicon.npz", LM, LSTM, TAGGER, SETTINGS, "calibration.json")
+FILES = (*GRAPHS, *_DATA)
+COPIED = (*_DATA, CARD, SPEAKERS)  # from an experiment folder, where they have the same names
 FORMAT = 1
 _CHECKPOINT = Path("best", "checkpoint.json")  # of an experiment in the same folder
 _MOST_GRAPH = 2**31 - 1  # bytes, of the format of ONNX files
@@ -70,6 +72,7 @@ class Bundle:
     vocabulary: Vocabulary
     graph: bytes  # an ONNX model
     phones: Vocabulary | None = None  # of its second output
+    noisy: bytes | None = None  # another graph, for recordings with noise
 
 
 def is_bundle(folder: Path) -> bool:
@@ -90,26 +93,28 @@ def checkpoint_digest(experiment: Path) -> str:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def write_bundle(folder: Path, info: BundleInfo, graph: bytes, copied: Mapping[str, Path]) -> None:
+def write_bundle(
+    folder: Path, info: BundleInfo, graphs: Mapping[str, bytes], copied: Mapping[str, Path]
+) -> None:
     """Write a bundle; files of an older bundle in the folder are replaced or removed.
 
     Args:
         folder: the bundle; it may be the folder of the copied files.
         info: the description of the model, for the index.
-        graph: an ONNX model.
+        graphs: ONNX models by their name in GRAPHS; model.onnx at least.
         copied: the files to copy, by their name in COPIED; tokens.txt at least.
 
     Raises:
         CheckpointError: a file cannot be read or written.
     """
     try:
-        write_atomically(folder / GRAPH, graph)
-        for name in COPIED:
-            if name in copied:
-                _copy(copied[name], folder / name)
-            else:
-                (folder / name).unlink(missing_ok=True)
-        digests = {name: _digest(folder / name) for name in (GRAPH, *copied) if name in FILES}
+        for name, graph in graphs.items():
+            write_atomically(folder / name, graph)
+        for name, source in copied.items():
+            _copy(source, folder / name)
+        for name in {*GRAPHS, *COPIED} - {*graphs, *copied}:
+            (folder / name).unlink(missing_ok=True)
+        digests = {name: _digest(folder / name) for name in (*graphs, *copied) if name in FILES}
         index = {"format": FORMAT, **asdict(info), "files": digests}
         write_atomically(folder / INDEX, json.dumps(index, indent=1) + "\n")
     except OSError as error:
@@ -161,7 +166,8 @@ def read_bundle(folder: Path) -> Bundle:
     try:
         vocabulary = Vocabulary.load(folder / TOKENS, info.unit)
         phones = Vocabulary.load(folder / PHONES, "word") if PHONES in index["files"] else None
-        return Bundle(info, vocabulary, _graph(folder / GRAPH), phones)
+        noisy = _graph(folder / NOISY) if NOISY in index["files"] else None
+        return Bundle(info, vocabulary, _graph(folder / GRAPH), phones, noisy)
     except (OSError, ValueError, VocabularyError) as error:
         raise CheckpointError(f"{folder}: not a bundle ({error})") from error
 

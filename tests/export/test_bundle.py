@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from asr.checkpoint import Checkpoint, create_experiment, save_checkpoint
 from asr.config import CLEANING, TextConfig, config_from_dict
 from asr.distributed import threads
+from asr.doctor import examine_model
 from asr.errors import AsrError, CheckpointError
 from asr.export.bundle import (
     Bundle,
@@ -69,13 +70,13 @@ def experiment(model: AcousticModel, tmp_path: Path) -> Path:
 @pytest.fixture
 def bundle(experiment: Path, graph: bytes, tmp_path: Path) -> Path:
     copied = {name: experiment / name for name in ("tokens.txt", "decoder.json")}
-    write_bundle(tmp_path / "bundle", INFO, graph, copied)
+    write_bundle(tmp_path / "bundle", INFO, {"model.onnx": graph}, copied)
     return tmp_path / "bundle"
 
 
 def rewrite(bundle: Path, graph: bytes) -> None:
     """Put another graph in place, with an index that agrees."""
-    write_bundle(bundle, INFO, graph, {"tokens.txt": bundle / "tokens.txt"})
+    write_bundle(bundle, INFO, {"model.onnx": graph}, {"tokens.txt": bundle / "tokens.txt"})
 
 
 def change_index(bundle: Path, **changes: object) -> None:
@@ -104,6 +105,54 @@ def test_bundle_and_experiment_give_the_same(bundle: Path, experiment: Path):
         assert getattr(ours, name) == getattr(torchs, name)
     waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 12_345).astype(np.float32)
     np.testing.assert_allclose(ours.log_probs(waveform), torchs.log_probs(waveform), atol=1e-4)
+
+
+@pytest.fixture
+def of_two(bundle: Path, graph: bytes) -> Path:
+    """A bundle that has another network for recordings with noise."""
+    torch.manual_seed(5)
+    noisy = export_graph(AcousticModel(CONFIG, len(VOCABULARY)).eval())
+    graphs = {"model.onnx": graph, "noisy.onnx": noisy}
+    write_bundle(bundle, INFO, graphs, {"tokens.txt": bundle / "tokens.txt"})
+    return bundle
+
+
+def test_recordings_with_noise_have_their_own_network(of_two: Path, graph: bytes, tmp_path: Path):
+    read = read_bundle(of_two)
+    assert read.graph == graph and read.noisy
+    both = OnnxAcoustics(read, of_two)
+    alone = [OnnxAcoustics(Bundle(INFO, VOCABULARY, each), of_two) for each in (graph, read.noisy)]
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 32_000).astype(np.float32)
+    clear = noise * np.repeat(np.float32([1, 1e-3]), 16_000)
+    for waveform in (noise, clear, noise, noise[:15_999]):  # the last is too short to be judged
+        clearly, noisily = (each.log_probs(waveform) for each in alone)
+        assert np.abs(clearly - noisily).max() > 0.1
+        expected = noisily if waveform is noise else clearly
+        np.testing.assert_array_equal(both.log_probs(waveform), expected)
+
+
+def test_harm_to_the_network_for_noise_is_found(of_two: Path, graph: bytes):
+    (of_two / "noisy.onnx").write_bytes(graph)
+    assert "noisy.onnx: its sha256 is not the one" in refusal(of_two)
+    (of_two / "noisy.onnx").unlink()
+    assert "noisy.onnx: cannot be read" in refusal(of_two)
+
+
+def test_a_network_for_noise_that_cannot_be_run(of_two: Path, graph: bytes):
+    graphs = {"model.onnx": graph, "noisy.onnx": b"no graph"}
+    write_bundle(of_two, INFO, graphs, {"tokens.txt": of_two / "tokens.txt"})
+    (finding,) = examine_model(of_two)  # which hears noise as well
+    assert f"{of_two / 'noisy.onnx'}: cannot be run" in finding.why
+    acoustics = open_acoustics(of_two)
+    acoustics.log_probs(np.zeros(16_000, np.float32))
+    with pytest.raises(CheckpointError, match=r"noisy\.onnx: cannot be run"):
+        acoustics.log_probs(np.random.default_rng(0).uniform(-1, 1, 16_000).astype(np.float32))
+
+
+def test_a_network_for_noise_goes_with_the_bundle_it_was_made_for(of_two: Path, graph: bytes):
+    rewrite(of_two, graph)
+    assert not (of_two / "noisy.onnx").exists()
+    assert read_bundle(of_two).noisy is None
 
 
 def test_an_experiment_is_run_in_one_thread(experiment: Path, monkeypatch: pytest.MonkeyPatch):
@@ -199,7 +248,7 @@ def test_training_that_went_on_beside_a_bundle(
     experiment: Path, graph: bytes, model: AcousticModel
 ):
     info = BundleInfo(**vars(INFO) | {"checkpoint": checkpoint_digest(experiment)})
-    write_bundle(experiment, info, graph, {"tokens.txt": experiment / "tokens.txt"})
+    write_bundle(experiment, info, {"model.onnx": graph}, {"tokens.txt": experiment / "tokens.txt"})
     open_acoustics(experiment)
     tensors = {"model": {name: 2 * value for name, value in model.named_parameters()}}
     save_checkpoint(experiment / "best", Checkpoint(tensors, {}))
@@ -303,7 +352,7 @@ def spoken_experiment(spoken_model: AcousticModel, spoken: Pronunciations, tmp_p
 def spoken_bundle(spoken_experiment: Path, spoken_graph: bytes, tmp_path: Path) -> Path:
     names = ("tokens.txt", "phones.txt", "lexicon.npz")
     copied = {name: spoken_experiment / name for name in names}
-    write_bundle(tmp_path / "bundle", INFO, spoken_graph, copied)
+    write_bundle(tmp_path / "bundle", INFO, {"model.onnx": spoken_graph}, copied)
     return tmp_path / "bundle"
 
 
@@ -361,7 +410,7 @@ def test_a_model_without_phones_is_not_asked_for_them(bundle: Path, experiment: 
 
 def test_a_graph_without_the_phones_that_the_index_promises(spoken_bundle: Path, graph: bytes):
     copied = {n: spoken_bundle / n for n in ("tokens.txt", "phones.txt", "lexicon.npz")}
-    write_bundle(spoken_bundle, INFO, graph, copied)
+    write_bundle(spoken_bundle, INFO, {"model.onnx": graph}, copied)
     open_acoustics(spoken_bundle)
     message = refusal(spoken_bundle, phones=True)
     assert str(spoken_bundle / "model.onnx") in message

@@ -319,6 +319,21 @@ def shift_weights(experiment: Path) -> None:
     save_checkpoint(best, replace(checkpoint, tensors={"model": moved}))
 
 
+def test_command_takes_networks_for_noise(smoke: Path, experiment: Path, tmp_path: Path, capsys):
+    shift_weights(experiment)
+    assert call(experiment, tmp_path / "bundle", "--noisy", smoke / "exp", "--int8") == 0
+    assert call(smoke / "exp", tmp_path / "other", "--int8") == 0
+    ours, theirs = tmp_path / "bundle" / "noisy.onnx", tmp_path / "other" / "model.onnx"
+    assert ours.read_bytes() == theirs.read_bytes()
+    clear = tmp_path / "bundle" / "model.onnx"
+    both = ours.stat().st_size + clear.stat().st_size
+    assert f"int8 model, {both / 1e6:.1f} MB" in capsys.readouterr().err
+    assert call(experiment, tmp_path / "bundle") == 0
+    assert not ours.exists()
+    assert call(experiment, tmp_path / "two", "--noisy", smoke / "exp", smoke / "exp") == 2
+    assert f"--noisy: {smoke / 'exp'} has " in capsys.readouterr().err
+
+
 def test_command_makes_an_ensemble(smoke: Path, experiment: Path, tmp_path: Path, capsys):
     shift_weights(experiment)
     assert call(experiment, tmp_path / "one") == 0

@@ -135,6 +135,7 @@ def _copy_tones(folder: Path, smoke: Path) -> None:
         manifests = ("--train", folder / "dev.jsonl", "--valid", folder / "dev.jsonl")
         settings = (f"train.seed={seed}", "train.epochs=1", "train.processes=1", "model.hidden=8")
         _run(train, "conf/smoke.toml", *manifests, "--out", folder / f"seed{seed}", *settings)
+    shutil.copytree(folder / "seed1", folder / "with-noise")
 
 
 def _write_manifest(path: Path, utterances: Sequence[Utterance]) -> None:

@@ -1,12 +1,21 @@
-"""recipes/english: modern sentences (modern.py), spoken numbers (spoken.py), voices (voices.py)."""
+"""recipes/english: modern.py, spoken.py, voices.py and noisy.py, the programs that make data."""
 
 import csv
 import json
+import os
 import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+import soundfile
+from folders import ROOT
+from speech import RATE_HZ, level_db, utter
+
+from asr.audio import read_audio
+from asr.manifest import Utterance, read_manifest, write_manifest
 
 PROGRAM = Path(__file__).parents[2] / "recipes" / "english" / "modern.py"
 
@@ -210,3 +219,52 @@ def test_no_name_is_both_trained_and_judged_on():
     test_clean = "121 260 1188 1580 1995 2300 4507 5105 5142 8455"
     dev_clean = "84 251 652 1272 1673 1988 2035 2086 2412 2803"
     assert not speakers["voices"] & set(f"{test_clean} {dev_clean}".split())
+
+
+def make_noisy(folder: Path, seed: int) -> list[Utterance]:
+    """Run noisy.py on twelve recordings of tones, with rain and a cat; return the copies."""
+    rng = np.random.default_rng(1)
+    utterances = []
+    for number in range(12):
+        audio, speech = folder / f"{number}.wav", utter("A B C", rng)
+        soundfile.write(audio, speech, RATE_HZ)
+        duration = len(speech) / RATE_HZ
+        utterances.append(Utterance(id=str(number), audio=audio, duration=duration, text="A B C"))
+    write_manifest(folder / "clear.jsonl", utterances)
+    for name, rms in (("rain/heavy-rain.wav", 0.1), ("animals/cat.wav", 0.02), ("alarm.wav", 0.9)):
+        (folder / "noises" / name).parent.mkdir(parents=True, exist_ok=True)
+        noise = np.clip(rms * rng.standard_normal(RATE_HZ), -1, 1)
+        soundfile.write(folder / "noises" / name, noise, RATE_HZ)
+    out = folder / f"noisy-{seed}"
+    command = [PROGRAM.with_name("noisy.py"), folder / "clear.jsonl", folder / "noises", out, seed]
+    paths = {"PYTHONPATH": f"{ROOT / 'scripts' / 'bench'}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        env=os.environ | paths,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, f"{out}: 12 copies\n"), done.stderr
+    return read_manifest(out / "noisy.jsonl")
+
+
+def test_noisy_copies_have_noise_as_told(tmp_path: Path):
+    copies = make_noisy(tmp_path, 1)
+    assert [copy.id for copy in copies] == [str(number) for number in range(12)]
+    ratios_db = []
+    for copy in copies:
+        noisy = read_audio(copy.audio, sample_rate_hz=16_000).waveform
+        clear = read_audio(tmp_path / f"{copy.id}.wav", sample_rate_hz=16_000).waveform
+        assert len(noisy) == len(clear)
+        share = noisy @ clear / (clear @ clear)  # how loud the speech still is
+        ratios_db.append(level_db(share * clear) - level_db(noisy - share * clear))
+        assert 0.05 < share < 1.1
+    assert -1 < min(ratios_db) < max(ratios_db) < 17
+    assert max(ratios_db) - min(ratios_db) > 4
+
+
+def test_noisy_copies_are_those_of_their_seed(tmp_path: Path):
+    first, other = (make_noisy(tmp_path, seed)[0].audio.read_bytes() for seed in (1, 2))
+    again = make_noisy(tmp_path, 1)[0].audio.read_bytes()
+    assert first == again != other

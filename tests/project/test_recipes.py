@@ -107,16 +107,21 @@ def corpora(tmp_path: Path) -> dict[str, str]:
     return subsets | more | {name: str(tmp_path / path) for name, path in paths.items()}
 
 
+def stub(path: Path, line: str) -> None:
+    """Write a program that is a line of shell."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
 def run_recipe(
     script: str, told: dict[str, str], line: Callable[[str, str], str], *arguments: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a recipe's script; a command of the package is a line of shell, by name and module."""
     commands = Path(told["DATA"]).parent / "bin"
-    commands.mkdir(exist_ok=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for name, main in project["scripts"].items():
-        (commands / name).write_text(f"#!/bin/sh\n{line(name, main.removesuffix(':main'))}\n")
-        (commands / name).chmod(0o755)
+        stub(commands / name, line(name, main.removesuffix(":main")))
     others = {name: value for name, value in os.environ.items() if name not in TOLD}
     found = {"PATH": f"{commands}{os.pathsep}{others['PATH']}", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -227,8 +232,25 @@ def test_speakers_kept_out_are_judged(corpora: dict[str, str]):
     assert judged == [f"{told}greedy/kept-out --decoder greedy", f"{told}bundle/kept-out"]
 
 
+def for_noise(seed: int, exp: str) -> list[str]:
+    """What makes the network for noise from another one."""
+    sets = {name: f"data/{name}-noisy-{seed}" for name in ("all-train", "valid")}
+    return [
+        *(f"noisy.py data/{name}.jsonl noises {out} {seed}" for name, out in sets.items()),
+        f"asr-train english --init {exp} --train {sets['all-train']}/noisy.jsonl "
+        f"--valid {sets['valid']}/noisy.jsonl --out {exp}-noisy train.processes=1 "
+        f"train.seed={seed} train.epochs=2 train.learning_rate=5e-4 train.warmup_steps=30 "
+        "train.ctc_fraction=0.0 augment.reverb_prob=0.25 augment.telephone_prob=0.1",
+    ]
+
+
 def test_commands_of_english(corpora: dict[str, str]):
-    told = corpora | {"NOISES": "noises", "TEXT": "text more", "JOINED": "exp2 exp3"}
+    home = Path(corpora["DATA"]).parent
+    corpora |= {"NOISES": str(home / "noises"), "TEXT": "text more"}
+    told = corpora | {"JOINED": f"{home}/exp2 {home}/exp3"}
+    stub(home / "bin" / "python3", f'echo "$@" >>{home / "commands"}')
+    for name in ("noises", "exp", "exp2", "exp3"):
+        (home / name).mkdir()
     assert commands_of("english/run.sh", told, "--stage", "2", "train.epochs=1") == (
         0,
         [
@@ -243,7 +265,11 @@ def test_commands_of_english(corpora: dict[str, str]):
             "train.epochs=1 --lexicon data/lexicon.txt "
             "--train data/all-train.jsonl --valid data/valid.jsonl --out exp",
             *evaluations("greedy", "--decoder greedy"),
-            "asr-export exp exp --ensemble exp2 exp3 --int8 --warps 0.96 1.04",
+            *for_noise(1, "exp"),
+            *for_noise(2, "exp2"),
+            *for_noise(3, "exp3"),
+            "asr-export exp exp --ensemble exp2 exp3 --noisy exp-noisy exp2-noisy exp3-noisy "
+            "--int8 --warps 0.96 1.04",
             TUNE,
             *evaluations("bundle"),
         ],
@@ -253,13 +279,12 @@ def test_commands_of_english(corpora: dict[str, str]):
 def test_conditions_of_english(corpora: dict[str, str], tmp_path: Path):
     """The model is judged in each condition; recordings that are there are not made again."""
     log = tmp_path / "commands"
-    (tmp_path / "bin").mkdir()
     made = """{"audio": "a.wav"}"""
-    (tmp_path / "bin" / "python3").write_text(
-        f'#!/bin/sh\necho "${{1##*/}}" "$@" >>{log}\nmkdir -p "$3"\n'
-        f"for name in noisy rooms; do echo '{made}' >\"$3/$name.jsonl\"; done\n"
+    stub(
+        tmp_path / "bin" / "python3",
+        f'echo "${{1##*/}}" "$@" >>{log}\nmkdir -p "$3"\n'
+        f"for name in noisy rooms; do echo '{made}' >\"$3/$name.jsonl\"; done",
     )
-    (tmp_path / "bin" / "python3").chmod(0o755)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "some-telephone.jsonl").touch()
 

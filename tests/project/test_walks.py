@@ -72,7 +72,7 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
     "adapt": ("metadata.csv", "anna", "talk.mp3", "talks"),
     "afternoon": ("metadata.csv", "anna", "talk.wav"),
     "code": ("talk.wav",),
-    "deploy": ("exp", "lm.bin", "seed1", "seed2", "seed3", "talks", "in.wav"),
+    "deploy": ("exp", "lm.bin", "seed1", "seed2", "seed3", "with-noise", "talks", "in.wav"),
     "explain": ("conf", "talk.wav", "train.jsonl", "valid.jsonl", "lstm"),
     "install": (),
     "language-models": (
