@@ -20,7 +20,7 @@ from asr.spectrum import changed_where, power_of, samples_of, spectrum
 
 SHORTEST_S = 1.0  # less tells too little of the noise
 LOUD_DB = 20.0  # of the whole recording over its quietest frames: below it, noise is loud
-NOISY_DB = 25.0  # below it, networks for noise hear the recording, if a model has some
+NOISY_DB = 24.0  # below it, networks for noise hear the recording, if a model has some
 _QUIETEST, _QUIET = 0.1, 0.2  # of the frames of a band
 _OFFSET_BANDS = 2  # that a Hann window spreads a constant over
 _FEWEST = 30  # frames that are judged: about a second

@@ -42,6 +42,7 @@ ELSEWHERE = {  # (page, beginning of a block): why it is not typed here
     ("afternoon", "pip install"): NETWORK,
     ("deploy", "asr-transcribe --ray"): "needs a cluster of several machines",
     ("deploy", "docker build"): "needs Docker and a network; tests/serve reads the Dockerfile",
+    ("deploy", "openssl rand"): "needs Docker",
     ("how-it-works", "state ="): EQUATION,
     ("how-it-works", "cell_state ="): EQUATION,
     ("index", 'eval "$(register'): "tests/cli/test_cli_completion.py asks bash",
@@ -73,7 +74,7 @@ GIVEN = {  # what a page says its reader has: names of what tests/project/reader
     "afternoon": ("metadata.csv", "anna", "talk.wav"),
     "code": ("talk.wav",),
     "deploy": ("exp", "lm.bin", "seed1", "seed2", "seed3", "with-noise", "talks", "in.wav"),
-    "explain": ("conf", "talk.wav", "train.jsonl", "valid.jsonl", "lstm"),
+    "explain": ("conf", "talk.wav", "train.jsonl", "valid.jsonl"),
     "install": (),
     "language-models": (
         *("conf", "tones", "exp", "train.jsonl", "dev.jsonl", "talk.mp3", "names.txt"),
