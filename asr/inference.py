@@ -100,11 +100,12 @@ class OnnxAcoustics:
 
     def _hearing(self, waveform: Waveform) -> Network:
         """Return the networks for samples (L,); those for noise are opened at the first noise."""
-        if not self._noisy or not is_noisy(waveform, self.sample_rate_hz, NOISY_DB):
+        noisy = self._noisy  # which another thread may replace
+        if not noisy or not is_noisy(waveform, self.sample_rate_hz, NOISY_DB):
             return self._network
-        if isinstance(self._noisy, bytes):
-            self._noisy = self._open(NOISY, self._noisy)
-        return self._noisy
+        if isinstance(noisy, bytes):
+            noisy = self._noisy = self._open(NOISY, noisy)
+        return noisy
 
 
 class TorchAcoustics:

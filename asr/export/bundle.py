@@ -203,7 +203,7 @@ def _check_experiment(folder: Path, info: BundleInfo) -> None:
     if (folder / _CHECKPOINT).exists() and checkpoint_digest(folder) != info.checkpoint:
         raise CheckpointError(
             f"{folder / GRAPH}: not made from {_CHECKPOINT} as it is now; "
-            f"run: asr-export {folder} {folder}"
+            f"run: asr-export {folder} {folder}, with the options that it was made with"
         )
 
 
@@ -223,7 +223,8 @@ def _graph(path: Path) -> bytes:
 def _check_file(path: Path, digest: object) -> None:
     if digest is None:
         if path.exists():
-            raise CheckpointError(f"{path}: not part of the bundle; run asr-export to include it")
+            how = "--noisy to include networks" if path.name == NOISY else "to include it"
+            raise CheckpointError(f"{path}: not part of the bundle; run asr-export {how}")
         return
     try:
         found = _digest(path)

@@ -3,10 +3,11 @@
 usage: PYTHONPATH=../../scripts/bench python noisy.py MANIFEST NOISES OUT SEED    OUT/noisy.jsonl
 
 Half of the copies have steady noise, 0 to 12 dB below the speech; a quarter have babble, 4 to 16
-dB, which is made of four to eight other recordings of the manifest; the others have any recording
-of NOISES, 2 to 16 dB. Each is up to 20 dB less loud than it was. NOISES is `public/sounds` of
-remvze/moodist: its names say which noise is steady, and what is not noise is left out. Where no
-name says it, any noise counts as steady.
+dB, which is made of four to eight recordings of the manifest; the others have any recording of
+NOISES, 2 to 16 dB. Each is up to 20 dB less loud than it was. NOISES is a folder of files, those of
+remvze/moodist as README.md says: their names tell which noise is steady (wind chimes and wipers
+pass for it, as they did for the networks that ship), and what is no noise is left out. Where no
+name tells it, any noise counts as steady.
 """
 
 import re
@@ -45,11 +46,11 @@ class Noise:
     def __init__(self, manifest: Path, noises: Path) -> None:
         recordings = {
             name: read_audio(path, sample_rate_hz=RATE_HZ).waveform
-            for name, path in sorted(
-                ("-".join(path.relative_to(noises).parts), path) for path in noises.rglob("*.*")
-            )
-            if not NOT_NOISE.search(name)
+            for name, path in sorted((path.name, path) for path in noises.iterdir())
+            if path.is_file() and not NOT_NOISE.search(name)
         }
+        if not recordings:
+            sys.exit(f"{noises}: holds no recordings of noise; put some there")
         self.any = list(recordings.values())
         steady = [noise for name, noise in recordings.items() if STEADY.search(name)]
         self.steady = steady or self.any

@@ -2,11 +2,14 @@
 # Fine-tune networks for recordings with noise, on noisy copies of what run.sh has trained on
 # usage: NOISES=folder [DATA=folder] ./noisy.sh EXP ...
 #   EXP            an experiment to go on from; makes EXP-noisy. Each EXP has noise of its own
-#   NOISES=folder  public/sounds of remvze/moodist (GitHub), or other recordings of noise
+#   NOISES=folder  recordings of noise, as README.md says
 set -euo pipefail
 : "${1:?usage: noisy.sh EXP ...}" "${NOISES:?set it to recordings of noise}"
 noises=$(realpath "$NOISES") networks=()
-for exp in "$@"; do networks+=("$(realpath "$exp")"); done
+for exp in "$@"; do
+  [[ $exp == /* ]] || exp=$PWD/$exp
+  networks+=("${exp%/}")
+done
 cd "$(dirname "$0")"
 data=${DATA:-data} seed=0
 export PYTHONPATH=../../scripts/bench${PYTHONPATH:+:$PYTHONPATH}

@@ -33,8 +33,8 @@ run_stage 4 "train" asr-train ../../conf/english.toml \
   ${NOISES:+augment.noises="$NOISES" augment.recorded_prob=0.15} "$@" --lexicon "$data/lexicon.txt" \
   --train "$data/all-train.jsonl" --valid "$data/valid.jsonl" --out "$exp"
 run_stage 5 "evaluate greedily" evaluate_all greedy --decoder greedy
-[ -z "${NOISES:-}" ] || DATA=$data run_stage 6 "networks for noise" ./noisy.sh "$exp" ${JOINED:-}
+[ -z "${NOISES:-}" ] || DATA=$data run_stage 5 "networks for noise" ./noisy.sh "$exp" ${JOINED:-}
 run_stage 6 "bundle" asr-export "$exp" "$exp" ${JOINED:+--ensemble $JOINED} \
-  ${NOISES:+--noisy $(printf '%s-noisy ' "$exp" ${JOINED:-})} --int8 --warps 0.96 1.04
+  ${NOISES:+--noisy $(printf '%s\n' "$exp" ${JOINED:-} | sed 's|/*$|-noisy|')} --int8 --warps 0.96 1.04
 run_stage 7 "tune" tune "$exp" "${tune_on[@]}"
 run_stage 7 "evaluate the bundle" evaluate_all bundle

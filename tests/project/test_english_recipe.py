@@ -231,8 +231,8 @@ def make_noisy(folder: Path, seed: int) -> list[Utterance]:
         duration = len(speech) / RATE_HZ
         utterances.append(Utterance(id=str(number), audio=audio, duration=duration, text="A B C"))
     write_manifest(folder / "clear.jsonl", utterances)
-    for name, rms in (("rain/heavy-rain.wav", 0.1), ("animals/cat.wav", 0.02), ("alarm.wav", 0.9)):
-        (folder / "noises" / name).parent.mkdir(parents=True, exist_ok=True)
+    for name, rms in (("rain-heavy-rain.wav", 0.1), ("animals-cat.wav", 0.02), ("alarm.wav", 0.9)):
+        (folder / "noises").mkdir(exist_ok=True)
         noise = np.clip(rms * rng.standard_normal(RATE_HZ), -1, 1)
         soundfile.write(folder / "noises" / name, noise, RATE_HZ)
     out = folder / f"noisy-{seed}"
